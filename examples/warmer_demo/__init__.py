@@ -1,0 +1,1 @@
+"""The demo: dashboards over real flights, kept warm."""

@@ -1,0 +1,1 @@
+"""The scheduler process: it says when, the workers run it."""

@@ -1,0 +1,106 @@
+"""Runs a scheduler, and keeps it running while Redis comes and goes."""
+
+import logging
+import signal
+import threading
+
+from redis.exceptions import RedisError
+
+from warmer.client import Warmer
+from warmer.clock import Clock
+from warmer.errors import described
+from warmer.queue import DrainQueue
+from warmer.settings import Settings
+from warmer.store import Store
+from warmer_scheduler.leader import Leader
+from warmer_scheduler.plan import periodic_jobs
+from warmer_scheduler.schedule import Schedule
+from warmer_scheduler.tick import Ticker
+
+logger = logging.getLogger("warmer.scheduler")
+
+
+def run_scheduler(warmer: Warmer) -> None:
+    """Run a scheduler in this process until it is told to stop.
+
+    Any number of them may run: one leads, the others take over when it is gone.
+
+    Args:
+        warmer: What is configured.
+
+    Raises:
+        SettingsError: no Redis is configured.
+    """
+    warmer.settings.required_redis_url()
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda signum, frame: stop.set())
+    run_in_thread(warmer, stop)
+
+
+def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
+    """Run a scheduler in this thread until `stop` is set."""
+    Loop(warmer.store, warmer.queue, warmer.settings, warmer.clock).run(stop)
+
+
+class Loop:
+    """Leads or stands by, tick after tick; no failure ends it.
+
+    Args:
+        store: The keys in Redis.
+        queue: Where workers are told.
+        settings: The tick.
+        clock: Measures it.
+    """
+
+    def __init__(self, store: Store, queue: DrainQueue, settings: Settings, clock: Clock) -> None:
+        """Prepare; nothing is sent yet."""
+        self._store = store
+        self._settings = settings
+        self._clock = clock
+        self._leader = Leader(store, settings.tick_s)
+        self._ticker = Ticker(store, queue, settings, clock)
+        self._schedule = Schedule(queue, settings, self._leader.token)
+        self._leads = False
+        self._healthy = True
+
+    def run(self, stop: threading.Event) -> None:
+        """Pass after pass, until `stop` is set; then resign."""
+        while not stop.is_set():
+            began_s = self._clock.monotonic_s()
+            self._try_pass()
+            stop.wait(max(0.0, self._settings.tick_s - (self._clock.monotonic_s() - began_s)))
+        try:
+            self._leader.resign()
+        except RedisError as error:
+            logger.warning("could not resign, the leadership lapses by itself: %s", described(error))
+
+    def one_pass(self) -> bool:
+        """Lead and tick, or stand by; returns whether this one leads.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        leads = self._leader.lead()
+        if leads != self._leads:
+            logger.info("this scheduler %s", "leads" if leads else "stands by")
+            self._leads = leads
+        if leads:
+            self._ticker.tick()
+            self._schedule.keep_to(periodic_jobs(self._settings.namespace, self._store.switch()))
+            self._schedule.enqueue_jobs()
+        return leads
+
+    def _try_pass(self) -> None:
+        try:
+            self.one_pass()
+        except RedisError as error:
+            if self._healthy:
+                logger.warning("Redis is away (%s); trying again every tick", described(error))
+            self._healthy = False
+        except Exception:
+            logger.exception("a tick failed")
+        else:
+            if not self._healthy:
+                logger.warning("Redis is back")
+            self._healthy = True

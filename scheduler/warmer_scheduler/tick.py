@@ -1,0 +1,69 @@
+"""One tick: what is due becomes ready, and workers are told. It may run twice; it must never run half."""
+
+import logging
+
+from warmer import optimize
+from warmer.clock import Clock
+from warmer.queue import DrainQueue
+from warmer.settings import Settings
+from warmer.store import Store
+
+logger = logging.getLogger("warmer.scheduler")
+
+FOLLOW_READS_EVERY_S = 5.0
+RECONCILE_EVERY_S = 10.0
+
+
+class Ticker:
+    """Ticks.
+
+    Args:
+        store: Where due and ready are.
+        queue: Where workers are told.
+        settings: Thresholds.
+        clock: Measures the time between the rarer duties.
+    """
+
+    def __init__(self, store: Store, queue: DrainQueue, settings: Settings, clock: Clock) -> None:
+        """Start with every duty due."""
+        self._store = store
+        self._queue = queue
+        self._settings = settings
+        self._clock = clock
+        self._reconcile_at_s = 0.0
+        self._follow_reads_at_s = 0.0
+
+    def tick(self) -> None:
+        """Tick once.
+
+        Raises:
+            redis.RedisError: Redis did not answer; the next tick makes up for it.
+        """
+        self._reconcile()
+        self._follow_reads()
+        ready = self._move_due()
+        if ready:
+            self._queue.hint(min(ready, max(1, len(self._store.live_workers()))))
+
+    def _move_due(self) -> int:
+        while True:
+            report = self._store.tick()
+            if report.lapsed:
+                logger.warning("%d claims lapsed: their workers died or stalled; ready again", report.lapsed)
+            if not report.more:
+                return report.ready
+
+    def _reconcile(self) -> None:
+        if self._clock.monotonic_s() < self._reconcile_at_s:
+            return
+        repaired = self._store.reconcile()
+        if repaired:
+            logger.warning("%d critical targets stood nowhere and are due now", repaired)
+        self._reconcile_at_s = self._clock.monotonic_s() + RECONCILE_EVERY_S
+
+    def _follow_reads(self) -> None:
+        if self._clock.monotonic_s() < self._follow_reads_at_s:
+            return
+        if self._store.switch().on:
+            optimize.follow_reads(self._store, self._settings)
+        self._follow_reads_at_s = self._clock.monotonic_s() + FOLLOW_READS_EVERY_S

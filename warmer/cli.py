@@ -1,0 +1,302 @@
+"""The `warmer` command: processes, the switch, statistics, health, and trying it out."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import wraps
+from typing import Any
+
+import click
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.table import Table
+
+from warmer.client import Warmer
+from warmer.errors import SettingsError, WarmerError, described
+from warmer.quickstart import default_warmer
+from warmer.results import WarmingStats
+from warmer.server import PrivateServer
+
+EXIT_REFUSED = 2  # what was asked for cannot be done as asked: settings, arguments
+EXIT_UNHEALTHY = 1
+
+console = Console()
+
+
+def _command(function: Callable[..., None]) -> Callable[..., None]:
+    """Turn our own errors into one line on stderr and an exit code."""
+
+    @wraps(function)
+    def run(*arguments: Any, **options: Any) -> None:
+        try:
+            function(*arguments, **options)
+        except WarmerError as error:
+            click.echo(f"warmer: {error}", err=True)
+            sys.exit(EXIT_REFUSED)
+
+    return run
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="warmer")
+def main() -> None:
+    """Keep a Redis cache warm: users never wait for it to fill.
+
+    The server is named by WARMER_REDIS_URL.
+    """
+
+
+# --- processes -----------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="What registers the tasks: "
+              "a module, or module:function to call. May be given several times.")  # fmt: skip
+@click.option("--burst", is_flag=True, help="End when nothing is left to do.")
+@click.option("--concurrency", type=click.IntRange(1, 1024), help="Computations at once.")
+@click.option("--verbose", is_flag=True, help="Log every refresh.")
+@_command
+def worker(modules: tuple[str, ...], burst: bool, concurrency: int | None, verbose: bool) -> None:
+    """Run a worker: it computes what is due, most important first."""
+    from warmer_workers.main import run_worker
+
+    _log(verbose)
+    if concurrency is not None:
+        os.environ["WARMER_CONCURRENCY"] = str(concurrency)
+    warmer = default_warmer()
+    warmer.settings.required_redis_url()
+    if not modules:
+        raise SettingsError("a worker needs to know its tasks: give --import MODULE, the module that registers them")
+    run_worker(warmer, modules, burst=burst)
+
+
+@main.command()
+@click.option("--verbose", is_flag=True, help="Log more.")
+@_command
+def scheduler(verbose: bool) -> None:
+    """Run a scheduler: it says when. Run two, and one takes over when the other dies."""
+    _log(verbose)
+    warmer = default_warmer()
+    warmer.settings.required_redis_url()
+    try:
+        from warmer_scheduler.main import run_scheduler
+    except ImportError as error:
+        raise SettingsError(f"the scheduler needs more packages ({error}): pip install 'warmer[scheduler]'") from error
+    run_scheduler(warmer)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="What registers the tasks.")
+@click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@_command
+def dev(modules: tuple[str, ...], workers: int, command: tuple[str, ...]) -> None:
+    """Run everything on a private server: for development.
+
+    With a COMMAND, that runs too, with WARMER_REDIS_URL set; all ends when it does. Else Ctrl-C ends it.
+
+    Example: warmer dev --import app.tasks -- python app.py
+    """
+    with ExitStack() as stack:
+        url = os.environ.get("WARMER_REDIS_URL")
+        if url is None:
+            server = stack.enter_context(PrivateServer.start())
+            url = server.url
+            click.echo(f"private {server.binary.name} at {url}; its data is gone when this ends", err=True)
+        environment = {**os.environ, "WARMER_REDIS_URL": url}
+        started = [_spawn(stack, environment, "scheduler")]
+        imports = [argument for module in modules for argument in ("--import", module)]
+        if modules:
+            started += [_spawn(stack, environment, "worker", *imports) for _ in range(workers)]
+        elif not command:
+            click.echo("no --import given: no worker runs", err=True)
+        if command:
+            sys.exit(subprocess.call(command, env=environment))
+        click.echo(f"export WARMER_REDIS_URL={url}", err=True)
+        _wait_for_any(started)
+
+
+def _spawn(stack: ExitStack, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen([sys.executable, "-m", "warmer", *arguments], env=environment)
+    stack.callback(_end, process)
+    return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=15)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait_for_any(processes: list[subprocess.Popen[bytes]]) -> None:
+    try:
+        while all(process.poll() is None for process in processes):
+            time.sleep(0.2)
+    except KeyboardInterrupt:
+        return
+    raise SettingsError("a process has ended by itself; its message stands above")
+
+
+# --- the switch and requests ---------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--interval-minutes", default=60.0, show_default=True, help="Critical targets are refreshed at least "
+              "this often.")  # fmt: skip
+@click.option("--pattern/--no-pattern", default=True, show_default=True, help="Refresh others as their reads merit.")
+@click.option("--critical/--no-critical", default=True, show_default=True, help="Keep critical targets warm always.")
+@_command
+def start(interval_minutes: float, pattern: bool, critical: bool) -> None:
+    """Switch warming on for the whole fleet."""
+    warmer = default_warmer()
+    warmer.settings.required_redis_url()
+    warmer.start(interval_minutes, pattern=pattern, critical=critical)
+    click.echo("warming is on")
+
+
+@main.command()
+@_command
+def stop() -> None:
+    """Switch warming off for the whole fleet."""
+    warmer = default_warmer()
+    warmer.settings.required_redis_url()
+    warmer.stop()
+    click.echo("warming is off")
+
+
+@main.command()
+@click.argument("task_id")
+@click.option("--arguments", default="{}", metavar="JSON", help="""Of a task with a key template: '{"user_id": 42}'.""")
+@click.option("--force", is_flag=True, help="Compute even if the present value is fresh.")
+@_command
+def warm(task_id: str, arguments: str, force: bool) -> None:
+    """Ask the workers to warm one target now."""
+    try:
+        parsed = json.loads(arguments)
+    except json.JSONDecodeError as error:
+        raise SettingsError(f"--arguments must be a JSON object, got {arguments!r} ({error})") from None
+    if not isinstance(parsed, dict):
+        raise SettingsError(f"--arguments must be a JSON object, got {arguments!r}")
+    default_warmer().warm(task_id, parsed, force=force)
+    click.echo(f"asked for {task_id}")
+
+
+# --- looking -------------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+@_command
+def stats(as_json: bool) -> None:
+    """Show the state of the fleet and of each task."""
+    found = default_warmer().stats()
+    if as_json:
+        click.echo(found.model_dump_json(indent=2))
+        return
+    console.print(_summary(found))
+    console.print(_task_table(found))
+
+
+@main.command()
+@click.argument("part", type=click.Choice(["redis", "scheduler", "worker", "all"]), default="all")
+@_command
+def check(part: str) -> None:
+    """Say whether the service is healthy; exit code 1 if not. For health checks.
+
+    PART is what to look at: redis, a scheduler that leads, a worker that is alive, or all of them.
+    """
+    warmer = default_warmer()
+    warmer.settings.required_redis_url()
+    problems = _problems(warmer, part)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        sys.exit(EXIT_UNHEALTHY)
+    click.echo("healthy")
+
+
+def _problems(warmer: Warmer, part: str) -> list[str]:
+    try:
+        warmer.store.ping()
+        problems = []
+        if part in ("scheduler", "all") and not warmer.store.has_leader():
+            problems.append("no scheduler leads: start one with `warmer scheduler`")
+        if part in ("worker", "all") and not warmer.store.live_workers():
+            problems.append("no worker is alive: start one with `warmer worker --import MODULE`")
+    except RedisError as error:
+        return [f"Redis does not answer: {described(error)}"]
+    return problems
+
+
+def _summary(found: WarmingStats) -> Table:
+    performance = found.performance
+    table = Table.grid(padding=(0, 2))
+    table.add_row("warming", "[green]running" if found.running else "[red]not running")
+    table.add_row("scheduler", "alive" if found.scheduler_alive else "[red]none")
+    table.add_row("workers", str(found.workers) if found.workers else "[red]none")
+    table.add_row("backlog", str(found.backlog))
+    table.add_row("hit ratio", f"{100 * performance.hit_ratio:.1f} %")
+    judged = f"{performance.efficiency_score:.1f} % of {performance.judged} refreshes were used"
+    table.add_row("efficiency", judged if performance.judged else "nothing judged yet")
+    table.add_row(
+        "computations",
+        f"{performance.total_warmings}, {performance.failed} failed, p50 {performance.p50_ms:.1f} ms, "
+        f"p99 {performance.p99_ms:.1f} ms",
+    )
+    return table
+
+
+def _task_table(found: WarmingStats) -> Table:
+    table = Table("task", "priority", "runs", "failed", "avg ms", "hits", "misses", "next run", "last error")
+    for task in found.task_details:
+        table.add_row(
+            task.task_id + (" [bold]critical" if task.is_critical else "") + ("" if task.enabled else " [dim]disabled"),
+            str(task.priority),
+            str(task.run_count),
+            str(task.fail_count),
+            f"{task.avg_duration_ms:.1f}",
+            str(task.hits),
+            str(task.misses),
+            task.next_run.strftime("%H:%M:%S") if task.next_run else "-",
+            task.last_error or "",
+        )
+    return table
+
+
+# --- trying it out -------------------------------------------------------------------------------------------
+
+
+@main.command()
+@click.option("--seconds", default=45, show_default=True, type=click.IntRange(5), help="How long it runs.")
+@click.option("--keep", is_flag=True, help="Run on until Ctrl-C.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 16), help="Worker processes.")
+@_command
+def demo(seconds: int, keep: bool, workers: int) -> None:
+    """Watch dashboards over 336,776 real flights being kept warm."""
+    from warmer_demo.show import run
+
+    run(seconds=seconds, keep=keep, workers=workers)
+
+
+def _log(verbose: bool) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        format="%(name)s: %(message)s",
+        handlers=[RichHandler(console=Console(stderr=True), show_path=False, markup=False)],
+    )
+    logging.getLogger("warmer").setLevel(logging.INFO if verbose else logging.WARNING)
+    for name in ("warmer.scheduler", "warmer.worker"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+if __name__ == "__main__":
+    main()

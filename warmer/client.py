@@ -1,0 +1,465 @@
+"""Warmer: the one object that an application holds."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from secrets import token_hex
+from typing import Any, TypeVar
+
+from redis.exceptions import RedisError
+
+from warmer import ledger, optimize
+from warmer.access import ReadCounter
+from warmer.cache import Cache, check_key, check_ttl
+from warmer.clock import Clock
+from warmer.compute import call
+from warmer.critical import CriticalRun
+from warmer.embedded import Embedded
+from warmer.entry import Origin
+from warmer.errors import (
+    InvalidTaskError,
+    StoreUnavailableError,
+    TaskConflictError,
+    UnknownTaskError,
+    WarmerError,
+    described,
+)
+from warmer.pulse import Pulse
+from warmer.queue import DrainQueue
+from warmer.refresh import Refreshed, Refresher, Work, is_fresh
+from warmer.registry import Registry, check_importable
+from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
+from warmer.settings import Settings
+from warmer.store import Result, Store
+from warmer.switch import Switch
+from warmer.task import WarmingTask, make_ref
+
+logger = logging.getLogger("warmer")
+
+Answer = TypeVar("Answer")
+
+
+class Warmer:
+    """Registers tasks, reads values, and asks for values to be warmed.
+
+    Args:
+        settings: What is configured; from ``WARMER_*`` variables when not given.
+
+    Raises:
+        SettingsError: at first use of Redis, if none is configured.
+
+    Example:
+        >>> warmer = Warmer(Settings.load(embedded=True))
+        >>> warmer.register(WarmingTask(task_id="answer", cache_key="answer", compute_fn=lambda: 42))
+        'registered'
+        >>> warmer.close()
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Prepare; nothing is sent and no thread runs yet."""
+        self.settings = settings or Settings.load()
+        self.registry = Registry()
+        self.clock = Clock()
+        self.counter = ReadCounter()
+
+    # --- parts, made at first use ----------------------------------------------------------------------------
+    @cached_property
+    def embedded(self) -> Embedded:
+        """The scheduler, the worker and, where no Redis is configured, the private server of this process."""
+        return Embedded(self)
+
+    @cached_property
+    def store(self) -> Store:
+        """The keys in Redis."""
+        if self.settings.redis_url is None and self.settings.embedded:
+            url = self.embedded.start_server()
+            self.settings = self.settings.model_copy(update={"redis_url": url})
+        return Store(self.settings, self.clock)
+
+    @cached_property
+    def queue(self) -> DrainQueue:
+        """The RQ queue."""
+        return DrainQueue(self.store.control, self.settings)
+
+    @cached_property
+    def refresher(self) -> Refresher:
+        """The refresh routine."""
+        return Refresher(self.store, self.registry, self.settings, self.clock)
+
+    @cached_property
+    def cache(self) -> Cache:
+        """The read path."""
+        self.pulse.start()
+        return Cache(
+            self.store,
+            self.registry,
+            self.refresher,
+            self.counter,
+            self.settings,
+            self.clock,
+            self.pulse.unsettled,
+        )
+
+    @cached_property
+    def pulse(self) -> Pulse:
+        """The background thread."""
+        return Pulse(self.store, self.counter, self._settle_miss, self._emptied, self.settings.flush_s)
+
+    # --- tasks -----------------------------------------------------------------------------------------------
+    def register(self, task: WarmingTask, *, replace: bool = False) -> str:
+        """Register a task, here and for the whole fleet; registering the same again changes nothing.
+
+        Args:
+            task: The task.
+            replace: Whether to unregister another enabled task that owns the same cache key.
+
+        Returns:
+            "registered", "changed" or "unchanged".
+
+        Raises:
+            InvalidTaskError: this is no task.
+            NotImportableError: workers could not import its function, and this process does not warm itself.
+            TaskConflictError: another enabled task owns the cache key; then nothing was registered.
+            StoreUnavailableError: Redis did not answer.
+        """
+        if not isinstance(task, WarmingTask):
+            raise InvalidTaskError(f"expected a WarmingTask, got {type(task).__name__}: {str(task)[:80]}")
+        if not self.settings.embedded:
+            check_importable(task)
+        status = self._write_definition(task, replace)
+        self.pulse.start()
+        if status != "unchanged" and task.enabled:
+            self._hint()
+        return status
+
+    def register_critical(self, task: WarmingTask, *, replace: bool = False) -> str:
+        """Register a task as critical: kept warm whatever its reads. As `register` otherwise."""
+        if isinstance(task, WarmingTask):
+            task = task.model_copy(update={"critical": True})
+        return self.register(task, replace=replace)
+
+    def unregister(self, task_id: str) -> bool:
+        """Forget a task, here and for the whole fleet; its cached values stay until they expire.
+
+        Returns:
+            False when it was not registered.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        known = self._reach(lambda: self.store.unregister(task_id))
+        self.registry.remove(task_id)
+        return known
+
+    def _write_definition(self, task: WarmingTask, replace: bool) -> str:
+        status, other = self._reach(lambda: self.store.register(task, replace))
+        if status == "conflict":
+            raise TaskConflictError(
+                f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "
+                f"call unregister_warming_task({other!r}) first, or register with replace=True"
+            )
+        self.registry.add(task)
+        return status
+
+    # --- the switch ------------------------------------------------------------------------------------------
+    def start(self, interval_minutes: float = 60, *, pattern: bool = True, critical: bool = True) -> None:
+        """Switch warming on for the whole fleet; from any process, any number of times.
+
+        Args:
+            interval_minutes: Critical targets are refreshed at least this often.
+            pattern: Whether other targets are refreshed as their reads merit.
+            critical: Whether critical targets are kept warm whatever their reads.
+
+        Raises:
+            InvalidTaskError: the interval is not a number above 0.
+            StoreUnavailableError: Redis did not answer.
+        """
+        if isinstance(interval_minutes, bool) or not isinstance(interval_minutes, int | float):
+            raise InvalidTaskError(f"interval_minutes must be a number above 0, got {interval_minutes!r}")
+        if not 0 < interval_minutes <= 525_600:
+            raise InvalidTaskError(f"interval_minutes must be above 0 and at most a year, got {interval_minutes!r}")
+        switch = Switch(on=True, interval_s=60.0 * interval_minutes, pattern=pattern, critical=critical)
+        self._reach(lambda: self._switch_on(switch))
+        if self.settings.embedded:
+            self.embedded.start()
+
+    def become_embedded(self, embedded: bool) -> None:
+        """Say whether this process warms by itself, from now on."""
+        self.settings = self.settings.model_copy(update={"embedded": embedded})
+
+    def _switch_on(self, switch: Switch) -> None:
+        self.store.epoch()  # the clock follows the server's from here on
+        self.store.set_switch(switch)
+        self.pulse.saw(switch)
+        self.pulse.start()
+        if switch.critical:
+            latest_ms = self.clock.now_ms() + round(1000 * switch.interval_s)
+            for task_id in self.store.critical_ids():
+                self.store.reschedule(task_id, latest_ms, forward_only=True)
+        self.store.tick()
+        self._hint()
+
+    def stop(self) -> None:
+        """Switch warming off for the whole fleet; computations that have begun are finished.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+
+        def switch_off() -> None:
+            before = self.store.switch()
+            after = Switch(on=False, interval_s=before.interval_s, pattern=before.pattern, critical=before.critical)
+            self.store.set_switch(after)
+            self.pulse.saw(after)
+
+        self._reach(switch_off)
+        if self.settings.embedded:
+            self.embedded.stop()
+
+    # --- warming by hand -------------------------------------------------------------------------------------
+    def warm(self, task_id: str, arguments: Mapping[str, str | int] | None = None, *, force: bool = False) -> None:
+        """Ask the workers to warm one target now; does not wait.
+
+        Args:
+            task_id: Its task.
+            arguments: A value for each field of the key template.
+            force: Whether to compute even if the present value is fresh.
+
+        Raises:
+            UnknownTaskError: no such task is registered, or it is disabled.
+            InvalidTaskError: the arguments do not fit the template.
+            StoreUnavailableError: Redis did not answer.
+        """
+        arguments = arguments or {}
+        (definition,) = self._reach(lambda: self.store.definitions_of([task_id]))
+        if definition is None or not definition["enabled"]:
+            state = "not registered" if definition is None else "disabled"
+            raise UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
+        task = WarmingTask.from_definition(definition, definition["compute"])
+        ref = task.target(**arguments).ref
+        self._reach(lambda: self.store.request([ref], force=force))
+        self._hint()
+
+    def warm_cache(
+        self,
+        cache_key: str,
+        function: Callable[[], Any],
+        ttl: float = 3600,
+        tags: Iterable[str] | None = None,
+        *,
+        force: bool = False,
+    ) -> bool:
+        """Compute a value here and now, under the lease, and cache it.
+
+        Args:
+            cache_key: Where to cache it.
+            function: Computes it; sync or async.
+            ttl: Seconds for which it is fresh.
+            tags: Words for the log.
+            force: Whether to compute even if the present value is fresh.
+
+        Returns:
+            True if a fresh value is cached now; False if the computation failed, which is logged and counted, and the
+            old value is kept.
+
+        Raises:
+            InvalidTaskError: the key, the ttl, the function or the tags cannot be used.
+            StoreUnavailableError: Redis did not answer.
+        """
+        if not callable(function):
+            raise InvalidTaskError(f"compute_fn must be a function, got {type(function).__name__}")
+        words = _checked_tags(tags)
+        task = self.registry.owner(check_key(cache_key))
+        ref = task.task_id if task else ""
+        work = Work(ref, cache_key, check_ttl(ttl), Origin.WARM, lambda: call(function, {}), token_hex(16))
+        refreshed = self._reach(lambda: self._refresh_alone(work, force))
+        if refreshed.result is not Result.BUSY:
+            self._reach(lambda: self.refresher.settle(task, ref, Origin.WARM, refreshed))
+        succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
+        if not succeeded:
+            tagged = f" (tags: {', '.join(words)})" if words else ""
+            logger.warning(
+                "warming %r%s did not succeed: %s",
+                cache_key,
+                tagged,
+                refreshed.error or refreshed.result.value,
+            )
+        return succeeded
+
+    def _refresh_alone(self, work: Work, force: bool) -> Refreshed:
+        """Refresh, waiting for its turn while another holds the lease."""
+        deadline_s = self.clock.monotonic_s() + self.settings.lease_wait_s
+        while True:
+            refreshed = self.refresher.refresh(work, lambda present, now_ms: not force and is_fresh(present, now_ms))
+            if refreshed.result is not Result.BUSY or self.clock.monotonic_s() >= deadline_s:
+                return refreshed
+            time.sleep(0.02)
+
+    def warm_critical_data(self, *, timeout_s: float = 60.0, force: bool = False) -> CriticalWarming:
+        """Warm all critical targets, highest priority first, and wait.
+
+        The workers do it; this process does, when no worker is alive.
+
+        Args:
+            timeout_s: How long to wait at most.
+            force: Whether to compute even what is fresh.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        run = CriticalRun(self.store, self.registry, self.refresher, self.queue, self.clock)
+        return self._reach(lambda: run.warm(timeout_s, force))
+
+    def warm_user_data(self, user_id: str, *, force: bool = False, preload_forms: bool = True) -> UserWarming:
+        """Ask for a user's values to be warmed: those of all tasks whose key has the one field ``{user_id}``.
+
+        Does not wait; a login is not held up.
+
+        Args:
+            user_id: The user.
+            force: Whether to compute even what is fresh.
+            preload_forms: Whether tasks tagged "forms" are warmed as well.
+
+        Raises:
+            InvalidTaskError: the user id is empty or not a str or an int.
+            StoreUnavailableError: Redis did not answer.
+        """
+        if user_id == "" or isinstance(user_id, bool) or not isinstance(user_id, str | int):
+            raise InvalidTaskError(f"user_id must be a non-empty str or an int, got {user_id!r}")
+
+        def ask() -> UserWarming:
+            task_ids = self.store.scoped_ids(["user_id"])
+            definitions = self.store.definitions_of(task_ids)
+            forms = {
+                task_id
+                for task_id, record in zip(task_ids, definitions, strict=True)
+                if record is not None and "forms" in record["tags"]
+            }
+            wanted = [task_id for task_id in task_ids if preload_forms or task_id not in forms]
+            refs = [make_ref(task_id, {"user_id": user_id}) for task_id in wanted]
+            if self.store.request(refs, force=force):
+                self.store.count("users_preloaded")
+                self._hint()
+            skipped = [task_id for task_id in task_ids if task_id not in wanted]
+            return UserWarming(user_id=str(user_id), requested=wanted, skipped=skipped)
+
+        return self._reach(ask)
+
+    # --- reading ---------------------------------------------------------------------------------------------
+    def get(self, cache_key: str, default: Any = None) -> Any:
+        """Return the cached value, or the default on a miss; a cached None is a value. Never raises for Redis.
+
+        Raises:
+            InvalidTaskError: the key cannot be used.
+            SettingsError: no Redis is configured.
+        """
+        return self.cache.get(check_key(cache_key), default)
+
+    def get_or_compute(self, cache_key: str, function: Callable[[], Any], ttl: float = 3600) -> Any:
+        """Return the cached value, or compute and cache it: once, however many ask at the same time.
+
+        Args:
+            cache_key: Where it is cached.
+            function: Computes it; sync or async.
+            ttl: Seconds for which it is fresh.
+
+        Raises:
+            InvalidTaskError: the key or the ttl cannot be used.
+            Exception: what the function raises, if this caller ran it.
+        """
+        return self.cache.get_or_compute(check_key(cache_key), function, check_ttl(ttl))
+
+    def invalidate(self, cache_key: str) -> None:
+        """Delete a value; a computation that has begun before this is not published.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        self._reach(lambda: self.store.invalidate(check_key(cache_key)))
+
+    # --- statistics ------------------------------------------------------------------------------------------
+    def stats(self) -> WarmingStats:
+        """Return the state of the whole fleet; this process's own reads are sent first.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        self.pulse.beat()
+        return self._reach(lambda: ledger.stats(self.store))
+
+    def performance(self) -> WarmingPerformance:
+        """Return how warming does over the whole fleet; this process's own reads are sent first.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        self.pulse.beat()
+        return self._reach(lambda: ledger.performance(self.store))
+
+    def optimize(self) -> Optimization:
+        """Apply what reads have taught, now, and say what changed.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        self.pulse.beat()
+        optimization = self._reach(lambda: optimize.optimize(self.store, self.settings))
+        if optimization.tasks_optimized:
+            self._reach(self.store.tick)
+            self._hint()
+        return optimization
+
+    def close(self) -> None:
+        """Send what is unsent, stop the threads of this object and close its connections."""
+        parts = vars(self)
+        if "embedded" in parts:
+            self.embedded.stop()
+        if "pulse" in parts:
+            self.pulse.stop()
+        if "store" in parts:
+            self.store.close()
+        if "embedded" in parts:
+            self.embedded.stop_server()
+
+    # --- within ----------------------------------------------------------------------------------------------
+    def _reach(self, action: Callable[[], Answer]) -> Answer:
+        try:
+            return action()
+        except RedisError as error:
+            raise StoreUnavailableError(
+                f"Redis did not do what was asked ({described(error)}); check that the server at WARMER_REDIS_URL "
+                "is up and accepts writes, then try again"
+            ) from error
+
+    def _hint(self) -> None:
+        """Ask for a drain now; if that fails, the next tick asks for it."""
+        try:
+            self.queue.hint()
+        except RedisError as error:
+            logger.warning("could not ask for a drain, the next tick will: %s", described(error))
+
+    def _settle_miss(self, ref: str, refreshed: Refreshed) -> None:
+        self.refresher.settle(self.registry.get(ref), ref, Origin.MISS, refreshed)
+
+    def _emptied(self, switch: Switch | None) -> None:
+        """Bring back what this process knows, after Redis was emptied."""
+        if switch is not None:
+            self.store.restore_switch(switch)
+        for task in self.registry.tasks():
+            try:
+                self._write_definition(task, replace=False)
+            except WarmerError as error:
+                logger.warning("could not register %s again: %s", task.task_id, error)
+        self._hint()
+
+
+def _checked_tags(tags: Iterable[str] | None) -> list[str]:
+    if tags is None:
+        return []
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidTaskError(f"tags must be a set or list of words, got {tags!r}")
+    words = list(tags)
+    if not all(isinstance(word, str) for word in words):
+        raise InvalidTaskError(f"tags must be words, got {words!r}")
+    return sorted(words)

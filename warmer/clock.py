@@ -1,0 +1,40 @@
+"""The one seam for time: wall time as Redis tells it, and a monotonic time for measuring."""
+
+import time
+
+
+class Clock:
+    """Tells the time; its wall time follows the Redis server's, not this host's.
+
+    Freshness is decided by Redis itself. This clock only serves what a process
+    says about time locally, such as whether a hit came after the previous value
+    would have expired.
+
+    Example:
+        >>> clock = Clock()
+        >>> clock.follow(server_ms=1_000, asked_at_s=0.9, answered_at_s=1.1)
+        >>> clock.offset_s
+        0.0
+    """
+
+    def __init__(self) -> None:
+        """Start with this host's own clock, until Redis has been heard."""
+        self.offset_s = 0.0
+
+    def now_ms(self) -> int:
+        """Return the wall time in milliseconds since the epoch, on the server's clock."""
+        return int((time.time() + self.offset_s) * 1000)
+
+    def monotonic_s(self) -> float:
+        """Return seconds on a clock that never steps, for measuring durations."""
+        return time.monotonic()
+
+    def follow(self, server_ms: int, asked_at_s: float, answered_at_s: float) -> None:
+        """Take over the server's time, read between two readings of this host's clock.
+
+        Args:
+            server_ms: What Redis TIME said, in milliseconds since the epoch.
+            asked_at_s: This host's wall time before asking, in seconds.
+            answered_at_s: This host's wall time after the answer, in seconds.
+        """
+        self.offset_s = server_ms / 1000 - (asked_at_s + answered_at_s) / 2

@@ -1,0 +1,89 @@
+"""Every error that warmer raises, under one root.
+
+Each message says what was expected, what came, and what to do about it.
+"""
+
+import re
+
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*(?=@)")
+
+
+class WarmerError(Exception):
+    """The root of all errors raised by warmer.
+
+    Example:
+        >>> issubclass(InvalidTaskError, WarmerError)
+        True
+    """
+
+
+class SettingsError(WarmerError):
+    """A setting is missing or cannot be used."""
+
+
+class InvalidTaskError(WarmerError):
+    """A task's definition was refused; nothing of it was registered."""
+
+
+class NotImportableError(InvalidTaskError):
+    """A compute function that worker processes could never import."""
+
+
+class TaskConflictError(InvalidTaskError):
+    """Another enabled task already owns this cache key."""
+
+
+class UnknownTaskError(WarmerError):
+    """A task id that is not registered."""
+
+
+class CodecError(WarmerError):
+    """A value that cannot be stored without changing it."""
+
+
+class ComputeTimeoutError(WarmerError):
+    """A computation took longer than its task allows."""
+
+
+class OutlivedTtlError(WarmerError):
+    """A value was older than its ttl by the time it had been computed."""
+
+
+class StoreUnavailableError(WarmerError):
+    """Redis did not answer, or refused."""
+
+
+class ServerNotFoundError(WarmerError):
+    """No Redis-compatible server was found to start."""
+
+
+def redacted(text: str) -> str:
+    """Return text with the credentials of every URL in it masked.
+
+    Args:
+        text: Any text, such as an exception's message.
+
+    Returns:
+        The same text, with ``user:password`` before an ``@`` replaced by ``***``.
+
+    Example:
+        >>> redacted("cannot reach redis://:s3cret@db:6379/0")
+        'cannot reach redis://***@db:6379/0'
+    """
+    return _CREDENTIALS.sub("***", text)
+
+
+def described(error: BaseException) -> str:
+    """Return one short, redacted line that names an exception and says what it said.
+
+    Args:
+        error: The exception.
+
+    Returns:
+        At most 500 characters.
+
+    Example:
+        >>> described(ValueError("no such carrier"))
+        'ValueError: no such carrier'
+    """
+    return redacted(f"{type(error).__name__}: {error}")[:500]

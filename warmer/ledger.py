@@ -1,0 +1,112 @@
+"""Does warming pay? Statistics of the fleet, read from Redis."""
+
+import statistics
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from warmer.results import TaskDetail, WarmingPerformance, WarmingStats
+from warmer.store import Store
+
+
+def performance(store: Store) -> WarmingPerformance:
+    """Return how warming does over the whole fleet.
+
+    Raises:
+        redis.RedisError: Redis did not answer.
+    """
+    return performance_of(store.totals(), store.recent_durations_ms())
+
+
+def performance_of(totals: Mapping[str, float], recent_ms: list[float]) -> WarmingPerformance:
+    """Return the performance that these counters describe.
+
+    Args:
+        totals: The fleet's counters by name.
+        recent_ms: The latest durations of warming.
+
+    Example:
+        >>> performance_of({"useful": 3, "wasted": 1}, []).efficiency_score
+        75.0
+    """
+    warmings, useful = int(totals.get("warmings", 0)), int(totals.get("useful", 0))
+    judged = useful + int(totals.get("wasted", 0))
+    hits = totals.get("hits", 0.0)
+    reads = hits + totals.get("misses", 0.0)
+    p50_ms, p95_ms, p99_ms = percentiles(recent_ms)
+    return WarmingPerformance(
+        total_warmings=warmings,
+        failed=int(totals.get("failed", 0)),
+        avg_duration_ms=totals.get("total_ms", 0.0) / warmings if warmings else 0.0,
+        fastest_ms=totals.get("fastest_ms", 0.0),
+        slowest_ms=totals.get("slowest_ms", 0.0),
+        p50_ms=p50_ms,
+        p95_ms=p95_ms,
+        p99_ms=p99_ms,
+        efficiency_score=100.0 * useful / judged if judged else 0.0,
+        judged=judged,
+        useful=useful,
+        hit_ratio=hits / reads if reads else 0.0,
+    )
+
+
+def percentiles(values: list[float]) -> tuple[float, float, float]:
+    """Return the 50th, 95th and 99th percentile; zeros when there are no values.
+
+    Example:
+        >>> percentiles([7.0])
+        (7.0, 7.0, 7.0)
+    """
+    if len(values) < 2:
+        only = values[0] if values else 0.0
+        return only, only, only
+    cuts = statistics.quantiles(values, n=100, method="inclusive")
+    return cuts[49], cuts[94], cuts[98]
+
+
+def stats(store: Store) -> WarmingStats:
+    """Return the state of the whole fleet.
+
+    Raises:
+        redis.RedisError: Redis did not answer.
+    """
+    definitions = sorted(store.definitions().values(), key=lambda record: (-record["priority"], record["task_id"]))
+    counters = store.task_stats([record["task_id"] for record in definitions])
+    alive = store.has_leader()
+    return WarmingStats(
+        tasks=len(definitions),
+        critical_keys=sum(record["critical"] and record["enabled"] for record in definitions),
+        running=store.switch().on and alive,
+        users_preloaded=int(store.totals().get("users_preloaded", 0)),
+        performance=performance(store),
+        task_details=[
+            _detail(record, counted, due_ms) for record, (counted, due_ms) in zip(definitions, counters, strict=True)
+        ],
+        workers=len(store.live_workers()),
+        scheduler_alive=alive,
+        backlog=store.backlog(),
+    )
+
+
+def _detail(record: Mapping[str, Any], counted: Mapping[str, str], due_ms: int | None) -> TaskDetail:
+    runs = int(counted.get("warmings", 0))
+    last_run_ms = counted.get("last_run_ms")
+    return TaskDetail(
+        task_id=record["task_id"],
+        name=record["name"],
+        enabled=record["enabled"],
+        priority=record["priority"],
+        is_critical=record["critical"],
+        run_count=runs,
+        fail_count=int(counted.get("failed", 0)),
+        avg_duration_ms=float(counted.get("total_ms", 0.0)) / runs if runs else 0.0,
+        last_run=_moment(int(last_run_ms)) if last_run_ms else None,
+        next_run=_moment(due_ms) if due_ms is not None else None,
+        last_error=counted.get("last_error"),
+        hits=int(counted.get("hits", 0)),
+        misses=int(counted.get("misses", 0)),
+    )
+
+
+def _moment(at_ms: int) -> datetime:
+    return datetime.fromtimestamp(at_ms / 1000, UTC)

@@ -1,0 +1,147 @@
+"""When a target is refreshed next, and whether that is worth it: pure functions of what is known now.
+
+All times are seconds since the epoch, all durations seconds, all rates reads per second.
+"""
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim
+
+from warmer.switch import Switch
+from warmer.task import WarmingTask
+
+FIRST_RETRY_S = 1.0
+LONGEST_RETRY_S = 300.0
+LONGEST_LEAD = 0.5
+"""A lead never takes more than this part of the ttl, so that slow tasks do not refresh without end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What is known about a target when its next refresh is decided.
+
+    Args:
+        reads_per_s: Its decayed read rate.
+        lead_s: How long before the end of freshness a refresh has to begin.
+        threshold: The chance of a read within one ttl that makes a refresh worth it, from 0 to 1.
+    """
+
+    reads_per_s: float
+    lead_s: float
+    threshold: float
+
+
+def lead_s(compute_p95_s: float, queue_wait_s: float, tick_s: float, ttl_s: float) -> float:
+    """Return how long before the end of freshness a refresh has to begin, to end in time.
+
+    Args:
+        compute_p95_s: What 95 of 100 computations of this task stay under.
+        queue_wait_s: How long its targets wait between due and claimed.
+        tick_s: How often the scheduler looks.
+        ttl_s: The task's ttl; the lead takes at most half of it.
+
+    Example:
+        >>> lead_s(compute_p95_s=0.5, queue_wait_s=0.25, tick_s=1.0, ttl_s=60)
+        1.75
+    """
+    return min(compute_p95_s + queue_wait_s + tick_s, LONGEST_LEAD * ttl_s)
+
+
+def chance_of_read(reads_per_s: float, horizon_s: float) -> float:
+    """Return the chance of at least one read within the horizon, for reads that come at random (Poisson).
+
+    Example:
+        >>> round(chance_of_read(reads_per_s=1 / 60, horizon_s=60), 3)
+        0.632
+    """
+    return -math.expm1(-reads_per_s * horizon_s)
+
+
+def is_wanted(task: WarmingTask, switch: Switch, demand: Demand) -> bool:
+    """Say whether a target is to be refreshed when its time comes, rather than left to lapse.
+
+    Args:
+        task: The target's task.
+        switch: What warming covers.
+        demand: What is known of the target's reads.
+
+    Returns:
+        True for critical tasks, and for others whose chance of a read within one ttl reaches the threshold.
+    """
+    if not task.enabled:
+        return False
+    if task.is_critical and switch.critical:
+        return True
+    likely = chance_of_read(demand.reads_per_s, task.ttl) >= demand.threshold
+    return switch.pattern and demand.reads_per_s > 0 and likely
+
+
+def next_due_s(
+    task: WarmingTask, switch: Switch, demand: Demand, computed_at_s: float, fresh_until_s: float
+) -> float | None:
+    """Return when a target that has just been refreshed is due again.
+
+    Due is `fresh_until - lead`; an interval (for critical tasks) or a cron line can only bring it forward.
+
+    Args:
+        task: The target's task.
+        switch: What warming covers, and the interval.
+        demand: What is known of the target's reads, and the lead.
+        computed_at_s: When the present value's computation began.
+        fresh_until_s: Until when the present value is fresh.
+
+    Returns:
+        Seconds since the epoch; None to let the target lapse.
+    """
+    if not is_wanted(task, switch, demand):
+        return None
+    moments = [fresh_until_s - demand.lead_s]
+    if task.is_critical and switch.critical:
+        moments.append(computed_at_s + switch.interval_s)
+    if task.schedule is not None:
+        moments.append(next_cron_s(task.schedule, task.timezone, computed_at_s))
+    return min(moments)
+
+
+def next_cron_s(schedule: str, timezone: str, after_s: float) -> float:
+    """Return the first moment after this one that a cron line names, in its time zone.
+
+    Example:
+        >>> next_cron_s("0 6 * * *", "UTC", after_s=0.0)
+        21600.0
+    """
+    after = datetime.fromtimestamp(after_s, UTC).astimezone(ZoneInfo(timezone))
+    return next(CronSim(schedule, after)).timestamp()
+
+
+def retry_delay_s(failures: int, luck: float) -> float:
+    """Return how long to wait after the nth failure in a row: doubling, capped, and spread by luck.
+
+    Args:
+        failures: Failures in a row, 1 for the first.
+        luck: A random number from 0 to 1, so that targets which failed together do not retry together.
+
+    Returns:
+        Between half and all of `min(2^(failures - 1), 300)` seconds.
+
+    Example:
+        >>> retry_delay_s(failures=3, luck=1.0)
+        4.0
+    """
+    longest = min(FIRST_RETRY_S * 2.0 ** min(failures - 1, 30), LONGEST_RETRY_S)
+    return longest * (0.5 + 0.5 * luck)
+
+
+def heat_reads_per_s(heat: float, half_life_s: float) -> float:
+    """Return the read rate that a decayed count of reads stands for.
+
+    A steady rate r builds up the count r * half_life / ln 2.
+
+    Example:
+        >>> round(heat_reads_per_s(heat=1298.4, half_life_s=900.0), 2)
+        1.0
+    """
+    return heat * math.log(2) / half_life_s

@@ -1,0 +1,163 @@
+"""The one background thread of a process: flushes reads, notices an emptied Redis, shows life."""
+
+import atexit
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from secrets import token_hex
+
+from redis.exceptions import RedisError
+
+from warmer import forking
+from warmer.access import ReadCounter
+from warmer.errors import described
+from warmer.refresh import Refreshed
+from warmer.store import Store
+from warmer.switch import Switch
+
+logger = logging.getLogger("warmer.pulse")
+
+MOST_UNSETTLED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    number: int
+    reads: list[tuple[str, str, int, int, list[int]]]
+
+
+class Pulse:
+    """Does at a steady pace what a process owes to the fleet; no failure ends it.
+
+    Args:
+        store: Where to.
+        counter: The reads to flush.
+        settle: Records a miss that a reader computed.
+        emptied: Called when Redis turns out to have been emptied, with the switch as last seen.
+        interval_s: Seconds between two beats.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        counter: ReadCounter,
+        settle: Callable[[str, Refreshed], None],
+        emptied: Callable[[Switch | None], None],
+        interval_s: float,
+    ) -> None:
+        """Prepare; `start` starts the thread."""
+        self._store = store
+        self._counter = counter
+        self._settle = settle
+        self._emptied = emptied
+        self._interval_s = interval_s
+        self._start_afresh()
+        self._fork_hook = forking.in_child(self._start_afresh)
+        atexit.register(self.stop)
+
+    def _start_afresh(self) -> None:
+        self._reader = token_hex(8)
+        self._number = 0
+        self._unsent: _Batch | None = None
+        self._unsettled: deque[tuple[str, Refreshed]] = deque(maxlen=MOST_UNSETTLED)
+        self._epoch: str | None = None
+        self._switch: Switch | None = None
+        self._worker: str | None = None
+        self._healthy = True
+        self._lock = threading.Lock()
+        self._beating = threading.Lock()
+        self._stopped = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self, worker: str | None = None) -> None:
+        """Start the thread, if it does not run yet.
+
+        Args:
+            worker: Name of the worker whose life it shows, if this process is one.
+        """
+        with self._lock:
+            self._worker = worker or self._worker
+            if self._thread is None or not self._thread.is_alive():
+                self._stopped.clear()
+                self._thread = threading.Thread(target=self._run, name="warmer-pulse", daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        """Stop the thread, after a last beat for what is still unsent."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        self._stopped.set()
+        thread.join(timeout=2 * self._interval_s + 1)
+        worker, self._worker = self._worker, None
+        self.beat()
+        if worker is not None:
+            self._attempt(lambda: self._store.worker_gone(worker))
+
+    def unsettled(self, ref: str, refreshed: Refreshed) -> None:
+        """Remember a miss that a reader computed, to be recorded at the next beat: readers do not wait for that."""
+        self._unsettled.append((ref, refreshed))
+
+    def saw(self, switch: Switch) -> None:
+        """Remember the switch that this process has just set."""
+        self._switch = switch
+
+    def beat(self) -> bool:
+        """Do all that is owed, once; False when Redis did not take it."""
+        with self._beating:
+            return self._attempt(self._beat)
+
+    def _beat(self) -> None:
+        if self._worker is not None:
+            self._store.worker_beat(self._worker)
+        self._look_after_epoch()
+        self._flush()
+        while self._unsettled:
+            self._settle(*self._unsettled[0])
+            self._unsettled.popleft()
+
+    def _look_after_epoch(self) -> None:
+        epoch, switch = self._store.epoch()
+        if self._epoch is not None and epoch != self._epoch:
+            logger.warning("Redis was emptied: registering again what this process knows")
+            self._emptied(self._switch)
+            epoch, switch = self._store.epoch()
+        self._epoch, self._switch = epoch, switch or self._switch
+
+    def _flush(self) -> None:
+        if self._unsent is None:
+            reads, dropped = self._counter.take()
+            if dropped:
+                logger.warning("%d reads were not counted: too many distinct keys in one interval", dropped)
+                self._store.count("dropped_reads", dropped)
+            if not reads:
+                return
+            self._number += 1
+            self._unsent = _Batch(self._number, reads)
+        self._store.flush(self._reader, self._unsent.number, self._unsent.reads)
+        self._unsent = None
+
+    def _run(self) -> None:
+        stopped = self._stopped
+        while not stopped.wait(self._interval_s):
+            self.beat()
+
+    def _attempt(self, action: Callable[[], object]) -> bool:
+        """Try, and log only the first failure of an outage: a process must outlive Redis quietly."""
+        try:
+            action()
+        except RedisError as error:
+            if self._healthy:
+                logger.warning("Redis is away (%s); trying again every %g s", described(error), self._interval_s)
+            self._healthy = False
+            return False
+        except Exception:
+            logger.exception("a beat failed")
+            return False
+        if not self._healthy:
+            logger.warning("Redis is back")
+        self._healthy = True
+        return True

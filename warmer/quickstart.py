@@ -1,0 +1,298 @@
+"""The module-level functions, over one default `Warmer`."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from warmer.client import Warmer
+from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
+from warmer.settings import Settings
+from warmer.task import WarmingTask
+
+_lock = threading.Lock()
+_default: Warmer | None = None
+
+
+def default_warmer() -> Warmer:
+    """Return the default `Warmer`, made at first use from ``WARMER_*`` variables.
+
+    Raises:
+        SettingsError: a variable cannot be used.
+    """
+    global _default
+    with _lock:
+        if _default is None:
+            _default = Warmer()
+        return _default
+
+
+def configure(settings: Settings | None = None, **values: Any) -> Warmer:
+    """Configure the default `Warmer`, before or instead of ``WARMER_*`` variables.
+
+    Args:
+        settings: All settings at once.
+        **values: Or some of them by name; the rest comes from the environment.
+
+    Returns:
+        The new default; the one before it is closed.
+
+    Raises:
+        SettingsError: a value cannot be used.
+
+    Example:
+        >>> configure(embedded=True).settings.embedded
+        True
+    """
+    global _default
+    fresh = Warmer(settings or Settings.load(**values))
+    with _lock:
+        before, _default = _default, fresh
+    if before is not None:
+        before.close()
+    return fresh
+
+
+def register_warming_task(task: WarmingTask, *, replace: bool = False) -> None:
+    """Register a task for the whole fleet; registering the same again changes nothing.
+
+    Args:
+        task: The task.
+        replace: Whether to unregister another enabled task that owns the same cache key.
+
+    Raises:
+        InvalidTaskError: the task, its function or its cache key cannot be used; nothing was registered.
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> register_warming_task(WarmingTask(task_id="answer", cache_key="answer", compute_fn=lambda: 42))
+    """
+    default_warmer().register(task, replace=replace)
+
+
+def register_critical_task(task: WarmingTask, *, replace: bool = False) -> None:
+    """Register a task as critical: kept warm whatever its reads. As `register_warming_task` otherwise.
+
+    Example:
+        >>> register_critical_task(WarmingTask(task_id="prices", cache_key="prices", compute_fn=lambda: {"tea": 3}))
+    """
+    default_warmer().register_critical(task, replace=replace)
+
+
+def unregister_warming_task(task_id: str) -> bool:
+    """Forget a task for the whole fleet; its cached values stay until they expire.
+
+    Args:
+        task_id: Its id.
+
+    Returns:
+        False when it was not registered.
+
+    Raises:
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> unregister_warming_task("never registered")
+        False
+    """
+    return default_warmer().unregister(task_id)
+
+
+def start_cache_warming(
+    interval_minutes: float = 60,
+    enable_pattern_warming: bool = True,
+    enable_critical_warming: bool = True,
+    embedded: bool | None = None,
+) -> None:
+    """Switch warming on for the whole fleet, from any process, any number of times.
+
+    Args:
+        interval_minutes: Critical targets are refreshed at least this often.
+        enable_pattern_warming: Whether other targets are refreshed as their reads merit.
+        enable_critical_warming: Whether critical targets are kept warm whatever their reads.
+        embedded: Whether a scheduler and a worker thread in this process do it; by default as configured.
+
+    Raises:
+        InvalidTaskError: the interval is not a number above 0.
+        SettingsError: no Redis is configured, and not embedded.
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> start_cache_warming(interval_minutes=60)
+    """
+    warmer = default_warmer()
+    if embedded is not None and embedded != warmer.settings.embedded:
+        warmer.become_embedded(embedded)
+    warmer.start(interval_minutes, pattern=enable_pattern_warming, critical=enable_critical_warming)
+
+
+def stop_cache_warming() -> None:
+    """Switch warming off for the whole fleet; computations that have begun are finished.
+
+    Raises:
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> stop_cache_warming()
+    """
+    default_warmer().stop()
+
+
+def warm_cache(
+    key: str,
+    compute_fn: Callable[[], Any],
+    ttl: float = 3600,
+    tags: Iterable[str] | None = None,
+    force: bool = False,
+) -> bool:
+    """Compute a value here and now, under the lease, and cache it.
+
+    Args:
+        key: Where to cache it.
+        compute_fn: Computes it; sync or async.
+        ttl: Seconds for which it is fresh.
+        tags: Words for the log.
+        force: Whether to compute even if the present value is fresh.
+
+    Returns:
+        True if a fresh value is cached now; False if the computation failed: logged, counted, the old value kept.
+
+    Raises:
+        InvalidTaskError: an argument cannot be used.
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> warm_cache("answer", lambda: 42, ttl=60, tags={"critical"})
+        True
+    """
+    return default_warmer().warm_cache(key, compute_fn, ttl, tags, force=force)
+
+
+def warm_critical_data(timeout_s: float = 60.0, force: bool = False) -> CriticalWarming:
+    """Warm all critical targets, highest priority first, and wait.
+
+    Args:
+        timeout_s: How long to wait at most.
+        force: Whether to compute even what is fresh.
+
+    Returns:
+        How each of them fared.
+
+    Raises:
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> warm_critical_data()["failed"]
+        0
+    """
+    return default_warmer().warm_critical_data(timeout_s=timeout_s, force=force)
+
+
+def warm_user_data_optimized(user_id: str, force: bool = False, preload_forms: bool = True) -> UserWarming:
+    """Ask for a user's values to be warmed: those of all tasks whose key has the one field ``{user_id}``.
+
+    Does not wait, so that a login is not held up.
+
+    Args:
+        user_id: The user.
+        force: Whether to compute even what is fresh.
+        preload_forms: Whether tasks tagged "forms" are warmed as well.
+
+    Returns:
+        What was asked for.
+
+    Raises:
+        InvalidTaskError: the user id cannot be used.
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> warm_user_data_optimized("42").user_id
+        '42'
+    """
+    return default_warmer().warm_user_data(user_id, force=force, preload_forms=preload_forms)
+
+
+def get_warming_stats() -> WarmingStats:
+    """Return the state of the whole fleet.
+
+    Raises:
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> get_warming_stats()["running"]
+        False
+    """
+    return default_warmer().stats()
+
+
+def get_warming_performance() -> WarmingPerformance:
+    """Return how warming does over the whole fleet.
+
+    Raises:
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> 0.0 <= get_warming_performance()["efficiency_score"] <= 100.0
+        True
+    """
+    return default_warmer().performance()
+
+
+def optimize_warming_schedules() -> Optimization:
+    """Apply what reads have taught, now, and say what changed.
+
+    Raises:
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> optimize_warming_schedules()["tasks_optimized"]
+        0
+    """
+    return default_warmer().optimize()
+
+
+def get(key: str, default: Any = None) -> Any:
+    """Return the cached value, or the default on a miss; a cached None is a value.
+
+    Redis being away is a miss, never an error.
+
+    Raises:
+        InvalidTaskError: the key cannot be used.
+        SettingsError: no Redis is configured.
+
+    Example:
+        >>> get("nobody cached this", default="nothing")
+        'nothing'
+    """
+    return default_warmer().get(key, default)
+
+
+def get_or_compute(key: str, compute_fn: Callable[[], Any], ttl: float = 3600) -> Any:
+    """Return the cached value, or compute and cache it: once, however many ask at the same time.
+
+    Args:
+        key: Where it is cached.
+        compute_fn: Computes it; sync or async.
+        ttl: Seconds for which it is fresh.
+
+    Raises:
+        InvalidTaskError: the key or the ttl cannot be used.
+        Exception: what the function raises, if this caller ran it.
+
+    Example:
+        >>> get_or_compute("seven", lambda: 3 + 4, ttl=60)
+        7
+    """
+    return default_warmer().get_or_compute(key, compute_fn, ttl)
+
+
+def invalidate(key: str) -> None:
+    """Delete a value; a computation that has begun before this is not published.
+
+    Raises:
+        InvalidTaskError: the key cannot be used.
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> invalidate("seven")
+    """
+    default_warmer().invalidate(key)

@@ -1,0 +1,157 @@
+"""The tasks that this process knows: its own functions, by task id."""
+
+import importlib
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import orjson
+
+from warmer.errors import NotImportableError
+from warmer.task import WarmingTask
+
+
+class Registry:
+    """The tasks that this process registered itself; the only source of code that it runs.
+
+    Example:
+        >>> registry = Registry()
+        >>> registry.add(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="shop:load"))
+        >>> [task.task_id for task in registry.tasks()]
+        ['catalog']
+    """
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self._lock = threading.Lock()
+        self._tasks: dict[str, WarmingTask] = {}
+        self._id_by_key: dict[str, str] = {}
+
+    def add(self, task: WarmingTask) -> None:
+        """Know a task, in the place of one with the same id."""
+        with self._lock:
+            self._forget(task.task_id)
+            self._tasks[task.task_id] = task
+            if task.enabled and not task.fields:
+                self._id_by_key[task.target().cache_key] = task.task_id
+
+    def remove(self, task_id: str) -> None:
+        """Forget a task."""
+        with self._lock:
+            self._forget(task_id)
+
+    def tasks(self) -> list[WarmingTask]:
+        """Return all tasks, in the order in which they were added."""
+        with self._lock:
+            return list(self._tasks.values())
+
+    def get(self, task_id: str) -> WarmingTask | None:
+        """Return the task with this id, if this process knows it."""
+        return self._tasks.get(task_id)
+
+    def owner(self, cache_key: str) -> WarmingTask | None:
+        """Return the enabled task with this plain cache key, if this process knows it."""
+        task_id = self._id_by_key.get(cache_key)
+        return None if task_id is None else self._tasks.get(task_id)
+
+    def resolve(self, definition: bytes) -> WarmingTask | None:
+        """Return the task that a definition from Redis describes, with this process's own function.
+
+        Everything but the function is taken from the definition, so that a changed ttl takes effect at once. The
+        function is only ever one that this process registered, under the same id and the same name.
+
+        Args:
+            definition: The definition, as JSON.
+
+        Returns:
+            The task; None if this process does not know it.
+        """
+        record = _parsed(definition)
+        known = self._tasks.get(record["task_id"])
+        if known is None or known.compute_path != record["compute"]:
+            return None
+        return _described(definition, known.compute_fn)
+
+    def _forget(self, task_id: str) -> None:
+        self._tasks.pop(task_id, None)
+        for key in [key for key, owner in self._id_by_key.items() if owner == task_id]:
+            del self._id_by_key[key]
+
+
+@lru_cache(maxsize=10_000)
+def _parsed(definition: bytes) -> dict[str, Any]:
+    record: dict[str, Any] = orjson.loads(definition)
+    return record
+
+
+@lru_cache(maxsize=10_000)
+def _described(definition: bytes, function: Callable[..., Any] | str) -> WarmingTask:
+    return WarmingTask.from_definition(_parsed(definition), function)
+
+
+def load(path: str) -> Callable[..., Any]:
+    """Import a function by its path.
+
+    Args:
+        path: ``"module:function"``; the function may be an attribute of a class.
+
+    Raises:
+        NotImportableError: there is no such module or function, or it cannot be called.
+
+    Example:
+        >>> load("math:sqrt")(9)
+        3.0
+    """
+    module_name, _, attributes = path.partition(":")
+    try:
+        found: Any = importlib.import_module(module_name)
+        for attribute in attributes.split("."):
+            found = getattr(found, attribute)
+    except (ImportError, AttributeError) as error:
+        raise NotImportableError(
+            f"compute_fn {path!r} cannot be imported ({error}); expected 'module:function' that exists on sys.path"
+        ) from error
+    if not callable(found):
+        raise NotImportableError(f"compute_fn {path!r} is a {type(found).__name__}, expected a function")
+    return found  # type: ignore[no-any-return]
+
+
+def function_of(task: WarmingTask) -> Callable[..., Any]:
+    """Return the function that computes a task's value, imported if it is given by its path.
+
+    Raises:
+        NotImportableError: the path leads nowhere.
+    """
+    return load(task.compute_fn) if isinstance(task.compute_fn, str) else task.compute_fn
+
+
+def check_importable(task: WarmingTask) -> None:
+    """Refuse a task whose function worker processes could not import.
+
+    Raises:
+        NotImportableError: the function is a lambda, local, in ``__main__``, or not what its path leads to.
+    """
+    path = task.compute_path
+    module_name, _, name = path.partition(":")
+    way_out = "move it to the top level of a module that workers import, or warm in this process (WARMER_EMBEDDED=1)"
+    if "<lambda>" in name or "<locals>" in name:
+        kind = "a lambda" if "<lambda>" in name else "a local function"
+        raise NotImportableError(
+            f"task {task.task_id!r}: compute_fn is {kind} ({path}), which workers cannot import; {way_out}"
+        )
+    if module_name == "__main__":
+        raise NotImportableError(
+            f"task {task.task_id!r}: compute_fn {name!r} lives in the script that was started (__main__), which "
+            f"workers cannot import; {way_out}"
+        )
+    found = load(path)
+    if callable(task.compute_fn) and not _is_same(found, task.compute_fn):
+        raise NotImportableError(
+            f"task {task.task_id!r}: {path} leads to another object than the compute_fn given (a partial, an "
+            f"instance or a decorated function?), so workers would run something else; {way_out}"
+        )
+
+
+def _is_same(found: Any, given: Any) -> bool:
+    return found is given or found == given

@@ -1,0 +1,229 @@
+"""What the functions return: typed models that also read like the dicts they are documented as."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class DictLike(BaseModel):
+    """A model whose fields can also be read as items.
+
+    Example:
+        >>> UserWarming(user_id="42", requested=["profile"], skipped=[])["user_id"]
+        '42'
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a field by name.
+
+        Raises:
+            KeyError: there is no such field.
+        """
+        if name not in type(self).model_fields:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether there is a field of this name."""
+        return name in type(self).model_fields
+
+    def __len__(self) -> int:
+        """Return the number of fields."""
+        return len(type(self).model_fields)
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # as a dict iterates, over the names
+        """Iterate over the names of the fields."""
+        return iter(type(self).model_fields)
+
+    def keys(self) -> list[str]:
+        """Return the names of the fields."""
+        return list(type(self).model_fields)
+
+    def values(self) -> list[Any]:
+        """Return the values of the fields."""
+        return [getattr(self, name) for name in type(self).model_fields]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Return the fields as pairs of name and value."""
+        return list(zip(self.keys(), self.values(), strict=True))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field by name, or the default when there is none."""
+        return getattr(self, name) if name in type(self).model_fields else default
+
+
+class WarmingPerformance(DictLike):
+    """How warming does, over the whole fleet.
+
+    Durations are of computations that ended in a published value; percentiles are over the latest 1,000 of them.
+
+    Args:
+        total_warmings: Values that warming has published.
+        failed: Computations that failed.
+        avg_duration_ms: Mean duration; 0.0 before the first.
+        fastest_ms: Shortest duration.
+        slowest_ms: Longest duration.
+        p50_ms: Median of the latest.
+        p95_ms: What 95 of 100 of the latest stayed under.
+        p99_ms: What 99 of 100 of the latest stayed under.
+        efficiency_score: 100 * useful / judged, from 0.0 to 100.0; 0.0 while nothing was judged. A refresh is useful
+            if a user read its value after the moment the previous one would have expired, else wasted.
+        judged: Refreshes judged so far.
+        useful: Those among them that were useful.
+        hit_ratio: Reads that were hits, from 0.0 to 1.0; 0.0 before the first read.
+    """
+
+    total_warmings: int
+    failed: int
+    avg_duration_ms: float
+    fastest_ms: float
+    slowest_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    efficiency_score: float
+    judged: int
+    useful: int
+    hit_ratio: float
+
+
+class TaskDetail(DictLike):
+    """One task, as the statistics show it.
+
+    Args:
+        task_id: Its id.
+        name: What people call it.
+        enabled: Whether it is warmed at all.
+        priority: Higher first.
+        is_critical: Whether it is kept warm whatever its reads.
+        run_count: Values that warming has published for it.
+        fail_count: Computations that failed.
+        avg_duration_ms: Mean duration; 0.0 before the first.
+        last_run: When it was last computed by warming.
+        next_run: When it is due next; None if it is left to lapse.
+        last_error: What its last computation failed with; None if it succeeded.
+        hits: Reads that found it.
+        misses: Reads that did not.
+    """
+
+    task_id: str
+    name: str
+    enabled: bool
+    priority: int
+    is_critical: bool
+    run_count: int
+    fail_count: int
+    avg_duration_ms: float
+    last_run: datetime | None
+    next_run: datetime | None
+    last_error: str | None
+    hits: int
+    misses: int
+
+
+class WarmingStats(DictLike):
+    """The state of the whole fleet.
+
+    Args:
+        tasks: Registered tasks.
+        critical_keys: Enabled critical tasks.
+        running: Whether warming is on and a scheduler is alive.
+        users_preloaded: Calls of `warm_user_data_optimized` that asked for anything.
+        performance: How warming does.
+        task_details: Each task, highest priority first.
+        workers: Workers alive.
+        scheduler_alive: Whether a scheduler is alive.
+        backlog: Targets that wait for a worker.
+    """
+
+    tasks: int
+    critical_keys: int
+    running: bool
+    users_preloaded: int
+    performance: WarmingPerformance
+    task_details: list[TaskDetail]
+    workers: int
+    scheduler_alive: bool
+    backlog: int
+
+
+class CriticalTask(DictLike):
+    """How one critical task fared.
+
+    Args:
+        task_id: Its id.
+        name: What people call it.
+        success: Whether a fresh value is cached now.
+        duration_ms: How long the computation took; 0.0 if none was needed.
+        error: What went wrong, if it failed.
+    """
+
+    task_id: str
+    name: str
+    success: bool
+    duration_ms: float
+    error: str | None
+
+
+class CriticalWarming(DictLike):
+    """How `warm_critical_data` went.
+
+    Args:
+        total: Enabled critical tasks.
+        succeeded: Those computed and published.
+        failed: Those that failed, or were not finished in time.
+        skipped: Those whose value was fresh already.
+        tasks: Each of them, highest priority first.
+        total_duration_ms: How long the call took.
+    """
+
+    total: int
+    succeeded: int
+    failed: int
+    skipped: int
+    tasks: list[CriticalTask]
+    total_duration_ms: float
+
+
+class UserWarming(DictLike):
+    """What `warm_user_data_optimized` asked for.
+
+    Args:
+        user_id: The user.
+        requested: Ids of the tasks whose values are being warmed.
+        skipped: Ids of user-scoped tasks that were left out.
+    """
+
+    user_id: str
+    requested: list[str]
+    skipped: list[str]
+
+
+class ScheduleAdjustment(DictLike):
+    """One schedule that was changed.
+
+    Args:
+        task_id: Its task.
+        frequency: Reads per minute.
+        interval_minutes: How often it is refreshed from now on; None if it is left to lapse.
+    """
+
+    task_id: str
+    frequency: float
+    interval_minutes: float | None
+
+
+class Optimization(DictLike):
+    """What `optimize_warming_schedules` changed.
+
+    Args:
+        tasks_optimized: How many schedules.
+        schedules_adjusted: Each of them, the most read first.
+    """
+
+    tasks_optimized: int
+    schedules_adjusted: list[ScheduleAdjustment]

@@ -1,0 +1,32 @@
+"""The protocol in Redis, in prose; each operation is one Lua script, whose header is its contract.
+
+A target is always in at most one of three places::
+
+    due     sorted by time       waits for its moment
+    ready   sorted by priority   waits for a worker
+    claims  sorted by deadline   a worker is on it
+
+and moves between them only inside a script, so a crash between two commands cannot lose it:
+
+    register, reschedule        -> due (or ready, while warming is on)
+    tick            due         -> ready     its moment has come
+    claim           ready       -> claims    with an owner token
+    complete        claims      -> due       at the time that the policy gives; or nowhere: it lapses
+    give_back       claims      -> ready     the worker does not know the task, or stops
+    tick            claims      -> ready     the deadline passed: its worker died
+
+**A claim** is the right to refresh a target; **a lease** the right to write its entry. Both carry the worker's token,
+and both are renewed while the computation lives. A worker that was paused past either may finish computing; its token no
+longer matches, so it writes nothing. An invalidation deletes the entry and its lease together, so that a value computed
+from older data is not published.
+
+**Time** is the server's: scripts ask Redis TIME, and no host's clock decides anything.
+
+**Repeats**: a command whose reply was lost may be sent again. Writes are idempotent by token (claim, lease,
+leadership), by number (flush), or by nature (register, request, tick).
+"""
+
+from warmer.store.keys import Keys
+from warmer.store.store import Batch, Claim, Hot, Lease, Outcome, Result, Store, TickReport
+
+__all__ = ["Batch", "Claim", "Hot", "Keys", "Lease", "Outcome", "Result", "Store", "TickReport"]

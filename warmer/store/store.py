@@ -1,0 +1,592 @@
+"""All that touches warmer's keys in Redis: one method per operation."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from secrets import token_hex
+from typing import Any, Literal, NamedTuple
+
+import orjson
+
+from warmer.clock import Clock
+from warmer.entry import HEADER_BYTES, Header, unpack
+from warmer.policy import heat_reads_per_s
+from warmer.settings import Settings
+from warmer.store.connect import connect
+from warmer.store.keys import Keys
+from warmer.store.scripts import Scripts
+from warmer.switch import Switch
+from warmer.task import MAX_REF_BYTES, WarmingTask
+
+
+class Result(StrEnum):
+    """How a refresh ended."""
+
+    PUBLISHED = "published"
+    FRESH = "fresh"  # somebody else's value will do
+    FAILED = "failed"
+    BUSY = "busy"  # somebody else is computing it
+    LOST = "lost"  # the lease lapsed or was voided: nothing was written
+
+
+class Lease(NamedTuple):
+    """An attempt at the right to write an entry.
+
+    Args:
+        taken: Whether this token has it.
+        now_ms: The server's time of the attempt.
+        present: Header of the present entry, if there is one.
+    """
+
+    taken: bool
+    now_ms: int
+    present: Header | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One target that a worker may refresh now.
+
+    Args:
+        ref: Canonical text of the target.
+        due_ms: Since when it is due.
+        ensure: Whether a fresh value will do, whoever computed it.
+        failures: Failures in a row before this.
+        reads_per_s: Its decayed read rate.
+        compute_p95_s: What 95 of 100 computations of the task stayed under; 0 when unknown.
+        definition: The task's definition, as JSON.
+    """
+
+    ref: str
+    due_ms: int
+    ensure: bool
+    failures: int
+    reads_per_s: float
+    compute_p95_s: float
+    definition: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one call of `Store.claim` got.
+
+    Args:
+        token: Owner token of all its claims and leases.
+        now_ms: The server's time.
+        switch: The fleet's switch.
+        queue_wait_s: How long targets wait between due and claimed, on the average.
+        claims: The targets, best first.
+    """
+
+    token: str
+    now_ms: int
+    switch: Switch
+    queue_wait_s: float
+    claims: tuple[Claim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the refresh of one target ended, as `Store.complete` records it.
+
+    Args:
+        ref: Canonical text of the target.
+        result: How it ended.
+        origin: "warm" for warming, "miss" for a reader that had missed.
+        duration_ms: How long the computation took.
+        error: What went wrong, if it failed.
+        verdict_ms: When the value was computed, if its use is to be judged; else None.
+        wasted_at_ms: From when on it counts as wasted.
+    """
+
+    ref: str
+    result: Result
+    origin: Literal["warm", "miss"]
+    duration_ms: float
+    error: str = ""
+    verdict_ms: int | None = None
+    wasted_at_ms: int = 0
+
+
+class Hot(NamedTuple):
+    """A target that is read often.
+
+    Args:
+        ref: Canonical text of the target.
+        reads_per_s: Its decayed read rate.
+        standing: When it is due, in ms; "busy" if ready or claimed; None if it lapsed.
+    """
+
+    ref: str
+    reads_per_s: float
+    standing: int | Literal["busy"] | None
+
+
+class TickReport(NamedTuple):
+    """What one tick did: targets moved to ready, lapsed claims, wasted refreshes; what stands ready; is there more."""
+
+    moved: int
+    lapsed: int
+    wasted: int
+    ready: int
+    more: bool
+
+
+class Store:
+    """Warmer's keys in Redis: one method per operation, each atomic.
+
+    Args:
+        settings: Where Redis is, and the time-outs.
+        clock: Follows the server's time.
+
+    Raises:
+        SettingsError: no address of Redis is configured, or it cannot be used.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        """Prepare clients; nothing is sent yet."""
+        self.settings = settings
+        self.keys = Keys(settings.namespace)
+        self.clock = clock
+        control_url = settings.required_redis_url()
+        cache_url = settings.cache_url or control_url
+        self.control = connect(control_url, settings.redis_timeout_s)
+        self._cache = connect(cache_url, settings.redis_timeout_s)
+        self._reads = connect(cache_url, settings.read_timeout_s)
+        self._on_control = Scripts(self.control)
+        self._on_cache = Scripts(self._cache)
+
+    def close(self) -> None:
+        """Close all connections."""
+        for client in (self.control, self._cache, self._reads):
+            client.close()
+
+    def ping(self) -> None:
+        """Ask both servers for a sign of life.
+
+        Raises:
+            redis.RedisError: one does not answer.
+        """
+        self.control.ping()
+        self._cache.ping()
+
+    # --- registry --------------------------------------------------------------------------------------------
+    def register(self, task: WarmingTask, replace: bool) -> tuple[str, str]:
+        """Write a task's definition; returns "registered", "changed", "unchanged", or "conflict" and the other id."""
+        keys = self.keys
+        status, other = self._on_control.run(
+            "register",
+            [keys.tasks, keys.definitions, keys.owners, keys.critical, keys.due, keys.ready, keys.claims]
+            + [keys.ensure, keys.again, keys.epoch, keys.switch],
+            task.task_id,
+            task.definition(),
+            int(replace),
+            token_hex(8),
+            keys.scoped(""),
+            keys.stats,
+            keys.task_durations,
+        )
+        return status.decode(), other.decode()
+
+    def unregister(self, task_id: str) -> bool:
+        """Forget a task; False when it was not registered."""
+        keys = self.keys
+        return bool(
+            self._on_control.run(
+                "unregister",
+                [keys.tasks, keys.definitions, keys.owners, keys.critical, keys.due, keys.ready, keys.claims]
+                + [keys.tokens, keys.ensure, keys.again, keys.requested, keys.failures, keys.heat],
+                task_id,
+                keys.scoped(""),
+                keys.stats,
+                keys.task_durations,
+            )
+        )
+
+    def definitions(self) -> dict[str, dict[str, Any]]:
+        """Return every registered task's definition by id."""
+        found = self.control.hgetall(self.keys.definitions)
+        return {task_id.decode(): orjson.loads(text) for task_id, text in found.items()}
+
+    def critical_ids(self) -> list[str]:
+        """Return the ids of enabled critical tasks with a plain key, highest priority first."""
+        critical = self.control.smembers(self.keys.critical)
+        ordered = self.control.zrevrange(self.keys.tasks, 0, -1)
+        return [task_id.decode() for task_id in ordered if task_id in critical]
+
+    def scoped_ids(self, fields: Iterable[str]) -> list[str]:
+        """Return the ids of enabled tasks whose key template has just these fields."""
+        return sorted(task_id.decode() for task_id in self.control.smembers(self.keys.scoped(",".join(sorted(fields)))))
+
+    def definitions_of(self, task_ids: Sequence[str]) -> list[dict[str, Any] | None]:
+        """Return these tasks' definitions, None for those not registered."""
+        if not task_ids:
+            return []
+        found = self.control.hmget(self.keys.definitions, list(task_ids))
+        return [orjson.loads(text) if text else None for text in found]
+
+    # --- switch and epoch ------------------------------------------------------------------------------------
+    def switch(self) -> Switch:
+        """Return the fleet's switch."""
+        return Switch.from_json(self.control.get(self.keys.switch))
+
+    def set_switch(self, switch: Switch) -> bool:
+        """Set the fleet's switch; False when it stood so already."""
+        keys = self.keys
+        return bool(
+            self._on_control.run("set_switch", [keys.switch, keys.ready, keys.due, keys.requested], switch.to_json())
+        )
+
+    def restore_switch(self, switch: Switch) -> None:
+        """Set the fleet's switch only if Redis has none."""
+        self.control.set(self.keys.switch, switch.to_json(), nx=True)
+
+    def epoch(self) -> tuple[str | None, Switch | None]:
+        """Return the random text that changes when Redis is emptied, and the switch, if there are any.
+
+        The clock follows the server's time on the way.
+        """
+        asked_at_s = time.time()
+        pipeline = self.control.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.mget(self.keys.epoch, self.keys.switch)
+        (seconds, micros), (epoch, switch) = pipeline.execute()
+        self.clock.follow(seconds * 1000 + micros // 1000, asked_at_s, time.time())
+        return epoch.decode() if epoch else None, Switch.from_json(switch) if switch else None
+
+    # --- the flow of a refresh -------------------------------------------------------------------------------
+    def tick(self, limit: int = 1000) -> TickReport:
+        """Move what is due to ready, and lapsed claims too; judge refreshes that nobody used."""
+        keys = self.keys
+        moved, lapsed, wasted, ready, more = self._on_control.run(
+            "tick",
+            [keys.due, keys.ready, keys.claims, keys.tokens, keys.tasks, keys.switch, keys.verdicts]
+            + [keys.totals, keys.requested],
+            limit,
+            keys.stats,
+        )
+        return TickReport(moved, lapsed, wasted, ready, bool(more))
+
+    def reconcile(self) -> int:
+        """Make critical targets that are nowhere due now; returns how many."""
+        keys = self.keys
+        repaired: int = self._on_control.run(
+            "reconcile", [keys.critical, keys.due, keys.ready, keys.claims, keys.ensure]
+        )
+        return repaired
+
+    def claim(self, count: int, unknown_ids: Iterable[str] = ()) -> Batch:
+        """Claim the best ready targets, leaving those of unknown tasks to others.
+
+        Args:
+            count: At most how many; up to 500 keep Redis responsive.
+            unknown_ids: Ids of tasks that the caller cannot compute.
+        """
+        keys, token = self.keys, token_hex(16)
+        now_ms, switch, wait_ms, claims = self._on_control.run(
+            "claim",
+            [keys.ready, keys.claims, keys.tokens, keys.tasks, keys.ensure, keys.requested, keys.failures]
+            + [keys.heat, keys.landmark, keys.switch, keys.totals, keys.definitions],
+            count,
+            _ms(self.settings.claim_timeout_s),
+            token,
+            keys.stats,
+            _ms(self.settings.heat_half_life_s),
+            *unknown_ids,
+        )
+        return Batch(
+            token,
+            now_ms,
+            Switch.from_json(switch),
+            float(wait_ms) / 1000,
+            tuple(self._claim_of(*claim) for claim in claims),
+        )
+
+    def _claim_of(
+        self,
+        ref: bytes,
+        due_ms: int,
+        ensure: int,
+        failures: int,
+        heat: bytes,
+        p95_ms: bytes,
+        definition: bytes,
+    ) -> Claim:
+        reads_per_s = heat_reads_per_s(float(heat), self.settings.heat_half_life_s)
+        return Claim(ref.decode(), due_ms, bool(ensure), failures, reads_per_s, float(p95_ms or 0) / 1000, definition)
+
+    def renew_claims(self, token: str, refs: Sequence[str]) -> list[str]:
+        """Extend claims held with this token; returns the refs of those that are lost."""
+        lost = self._on_control.run(
+            "renew_claims",
+            [self.keys.claims, self.keys.tokens],
+            token,
+            _ms(self.settings.claim_timeout_s),
+            *refs,
+        )
+        return [ref.decode() for ref in lost]
+
+    def give_back(self, ref: str, token: str) -> bool:
+        """Put a claimed target back for others; False when the claim was no longer held."""
+        keys = self.keys
+        return bool(
+            self._on_control.run("give_back", [keys.claims, keys.tokens, keys.ready, keys.due, keys.tasks], ref, token)
+        )
+
+    def complete(self, outcome: Outcome, token: str, due: tuple[Literal["at", "in", "never"], int]) -> bool:
+        """End a refresh: drop its claim, count it, plan the next one, tell those who wait.
+
+        Args:
+            outcome: How it ended.
+            token: The claim's token; "" for a reader that computed a miss without a claim.
+            due: When the target is due next: "at" ms since the epoch, "in" ms from now, or "never".
+
+        Returns:
+            False when another holds the claim by now; then nothing was changed.
+        """
+        keys = self.keys
+        verdict = "" if outcome.verdict_ms is None else f"{outcome.verdict_ms}:{outcome.ref}"
+        report = {
+            "ref": outcome.ref,
+            "result": outcome.result.value,
+            "duration_ms": outcome.duration_ms,
+            "error": outcome.error,
+        }
+        return bool(
+            self._on_control.run(
+                "complete",
+                [keys.claims, keys.tokens, keys.due, keys.ready, keys.ensure, keys.again, keys.requested]
+                + [keys.failures, keys.tasks, keys.totals, keys.durations, keys.verdicts],
+                outcome.ref,
+                token,
+                outcome.result.value,
+                outcome.origin,
+                due[0],
+                due[1],
+                f"{outcome.duration_ms:.3f}",
+                outcome.error,
+                verdict,
+                outcome.wasted_at_ms,
+                keys.stats,
+                keys.task_durations,
+                keys.watchers,
+                keys.outcomes,
+                orjson.dumps(report),
+            )
+        )
+
+    def request(self, refs: Sequence[str], *, force: bool, watcher: str = "") -> list[str]:
+        """Ask for targets to be warmed now; returns for each "asked", "disabled" or "unknown".
+
+        Args:
+            refs: Canonical texts of the targets.
+            force: Whether to compute even if the present value is fresh.
+            watcher: Id under which `next_outcome` will be asked for the outcomes; "" if nobody waits.
+        """
+        if not refs:
+            return []
+        keys = self.keys
+        answers = self._on_control.run(
+            "request",
+            [keys.ready, keys.due, keys.claims, keys.ensure, keys.again, keys.requested, keys.definitions]
+            + [keys.tasks],
+            "force" if force else "ensure",
+            watcher,
+            keys.watchers,
+            *refs,
+        )
+        return [answer.decode() for answer in answers]
+
+    def next_outcome(self, watcher: str, timeout_s: float) -> dict[str, Any] | None:
+        """Wait for the next outcome of what this watcher asked for; None when the time is up."""
+        wait_s = max(0.01, min(timeout_s, self.settings.redis_timeout_s / 2))
+        found = self.control.blpop([self.keys.outcomes + watcher], timeout=wait_s)
+        return orjson.loads(found[1]) if found else None
+
+    def reschedule(self, ref: str, due_ms: int | None, *, forward_only: bool = False) -> bool:
+        """Move an idle target's due time, or let it lapse; False when that changed nothing."""
+        keys = self.keys
+        return bool(
+            self._on_control.run(
+                "reschedule",
+                [keys.due, keys.ready, keys.claims],
+                ref,
+                "" if due_ms is None else due_ms,
+                int(forward_only),
+            )
+        )
+
+    # --- reads -----------------------------------------------------------------------------------------------
+    def flush(self, reader: str, number: int, reads: Sequence[tuple[str, str, int, int, list[int]]]) -> bool:
+        """Take in a batch of counted reads; one that is sent twice counts once.
+
+        Args:
+            reader: Id of the sending process.
+            number: Number of this batch, counting up.
+            reads: For each target its ref ("" where only the key is known), cache key, hits, misses, and the
+                `computed_at` of warm values whose read was useful.
+        """
+        keys = self.keys
+        return bool(
+            self._on_control.run(
+                "flush",
+                [keys.totals, keys.owners, keys.tasks, keys.heat, keys.landmark, keys.verdicts]
+                + [keys.flushes + reader],
+                number,
+                _ms(self.settings.heat_half_life_s),
+                self.settings.heat_capacity,
+                keys.stats,
+                orjson.dumps(reads),
+            )
+        )
+
+    def hottest(self, count: int) -> tuple[int, list[Hot]]:
+        """Return the server's time in ms, and the targets that are read most."""
+        keys = self.keys
+        now_ms, found = self._on_control.run(
+            "hottest",
+            [keys.heat, keys.landmark, keys.due, keys.ready, keys.claims],
+            count,
+            _ms(self.settings.heat_half_life_s),
+        )
+        return now_ms, [self._hot_of(*target) for target in found]
+
+    def _hot_of(self, ref: bytes, heat: bytes, standing: bytes) -> Hot:
+        reads_per_s = heat_reads_per_s(float(heat), self.settings.heat_half_life_s)
+        if standing == b"busy":
+            return Hot(ref.decode(), reads_per_s, "busy")
+        return Hot(ref.decode(), reads_per_s, int(float(standing)) if standing else None)
+
+    def demand(self, ref: str, task_id: str) -> tuple[float, float, float, Switch]:
+        """Return a target's reads per second, its task's compute p95 and the queue wait in seconds, and the switch."""
+        keys = self.keys
+        heat, p95_ms, wait_ms, switch = self._on_control.run(
+            "demand",
+            [keys.heat, keys.landmark, keys.totals, keys.switch],
+            ref,
+            keys.stats + task_id,
+            _ms(self.settings.heat_half_life_s),
+        )
+        reads_per_s = heat_reads_per_s(float(heat), self.settings.heat_half_life_s)
+        return reads_per_s, float(p95_ms or 0) / 1000, float(wait_ms) / 1000, Switch.from_json(switch)
+
+    # --- statistics ------------------------------------------------------------------------------------------
+    def totals(self) -> dict[str, float]:
+        """Return the counters of the whole fleet."""
+        return {name.decode(): float(value) for name, value in self.control.hgetall(self.keys.totals).items()}
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to one of the fleet's counters."""
+        self.control.hincrby(self.keys.totals, name, by)
+
+    def recent_durations_ms(self) -> list[float]:
+        """Return the latest compute times of warming, newest first."""
+        return [float(value) for value in self.control.lrange(self.keys.durations, 0, -1)]
+
+    def task_stats(self, task_ids: Sequence[str]) -> list[tuple[dict[str, str], int | None]]:
+        """Return each task's counters, and when its plain target is due in ms (now, if it is ready or claimed)."""
+        pipeline = self.control.pipeline(transaction=False)
+        for task_id in task_ids:
+            pipeline.hgetall(self.keys.stats + task_id)
+            pipeline.zscore(self.keys.due, task_id)
+            pipeline.zscore(self.keys.ready, task_id)
+        answers = pipeline.execute()
+        now_ms = self.clock.now_ms()
+        return [
+            (
+                {name.decode(): value.decode() for name, value in counters.items()},
+                now_ms if ready is not None else int(due) if due is not None else None,
+            )
+            for counters, due, ready in zip(answers[0::3], answers[1::3], answers[2::3], strict=True)
+        ]
+
+    def backlog(self) -> int:
+        """Return how many targets wait for a worker."""
+        return self.control.zcard(self.keys.ready)
+
+    # --- processes -------------------------------------------------------------------------------------------
+    def worker_beat(self, name: str) -> None:
+        """Say that a worker lives."""
+        seconds, micros = self.control.time()
+        self.control.zadd(self.keys.workers, {name: seconds * 1000 + micros // 1000})
+
+    def worker_gone(self, name: str) -> None:
+        """Say that a worker has stopped."""
+        self.control.zrem(self.keys.workers, name)
+
+    def live_workers(self) -> list[str]:
+        """Return the names of workers heard of lately; forgets those that were not."""
+        seconds, _ = self.control.time()
+        oldest_ms = int((seconds - max(10.0, 5 * self.settings.flush_s)) * 1000)
+        self.control.zremrangebyscore(self.keys.workers, "-inf", oldest_ms)
+        return [name.decode() for name in self.control.zrange(self.keys.workers, 0, -1)]
+
+    def unknown_ids(self, worker: str) -> set[str]:
+        """Return the ids of tasks that this worker has met and does not know."""
+        return {task_id.decode() for task_id in self.control.smembers(self.keys.unknown(worker))}
+
+    def note_unknown(self, worker: str, task_id: str) -> bool:
+        """Remember that this worker does not know a task; True the first time."""
+        key = self.keys.unknown(worker)
+        first = bool(self.control.sadd(key, task_id))
+        self.control.expire(key, 3600)
+        return first
+
+    def lead(self, token: str, timeout_s: float) -> bool:
+        """Take or renew the leadership among schedulers; False while another leads."""
+        return bool(self._on_control.run("lead", [self.keys.leader], token, _ms(timeout_s)))
+
+    def resign(self, token: str) -> bool:
+        """Give the leadership up; False when it was not held with this token."""
+        return bool(self._on_control.run("release", [self.keys.leader], token))
+
+    def has_leader(self) -> bool:
+        """Say whether a scheduler is alive."""
+        return bool(self.control.exists(self.keys.leader))
+
+    # --- cache -----------------------------------------------------------------------------------------------
+    def read(self, cache_key: str) -> bytes | None:
+        """Return the bytes of an entry, within the time that a read may take; None if there is none."""
+        return self._reads.get(self.keys.entry(cache_key))
+
+    def take_lease(self, cache_key: str, token: str) -> Lease:
+        """Take the right to write an entry, if nobody has it."""
+        taken, now_ms, beginning = self._on_cache.run(
+            "take_lease",
+            [self.keys.lease(cache_key), self.keys.entry(cache_key)],
+            token,
+            _ms(self.settings.lease_timeout_s),
+            HEADER_BYTES + MAX_REF_BYTES,
+        )
+        present = unpack(beginning)
+        return Lease(bool(taken), now_ms, present[0] if present else None)
+
+    def renew_lease(self, cache_key: str, token: str) -> bool:
+        """Extend a lease held with this token; False when it is lost."""
+        return bool(
+            self._on_cache.run("renew_lease", [self.keys.lease(cache_key)], token, _ms(self.settings.lease_timeout_s))
+        )
+
+    def release_lease(self, cache_key: str, token: str) -> bool:
+        """Give a lease up without writing; False when it was not held with this token."""
+        return bool(self._on_cache.run("release", [self.keys.lease(cache_key)], token))
+
+    def publish(self, cache_key: str, token: str, expires_at_ms: int, entry: bytes) -> Result | None:
+        """Write an entry if the token still holds the lease, which is given up.
+
+        Returns:
+            PUBLISHED; LOST when the lease was lost; None when the entry has already expired.
+        """
+        written = self._on_cache.run(
+            "publish", [self.keys.lease(cache_key), self.keys.entry(cache_key)], token, expires_at_ms, entry
+        )
+        return {1: Result.PUBLISHED, 0: Result.LOST}.get(written)
+
+    def invalidate(self, cache_key: str) -> None:
+        """Delete an entry and void its lease, so that a value computed from older data is not published."""
+        self._cache.delete(self.keys.entry(cache_key), self.keys.lease(cache_key))
+
+
+def _ms(seconds: float) -> int:
+    return round(seconds * 1000)

@@ -1,0 +1,1 @@
+"""The worker processes: they run drains, which RQ hands them."""

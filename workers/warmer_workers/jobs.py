@@ -1,0 +1,49 @@
+"""What RQ calls. The paths of these functions are wire format: jobs in Redis name them."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from warmer.client import Warmer
+from warmer_workers.drain import Drain
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Who runs a job.
+
+    Args:
+        warmer: With the tasks that this process knows.
+        worker: The worker's name.
+        stop: Set when the worker is asked to stop.
+    """
+
+    warmer: Warmer
+    worker: str
+    stop: threading.Event
+
+
+_post: ContextVar[Post] = ContextVar("post")
+
+
+@contextmanager
+def serving(post: Post) -> Iterator[None]:
+    """Run the jobs in this block at this post."""
+    token = _post.set(post)
+    try:
+        yield
+    finally:
+        _post.reset(token)
+
+
+def drain() -> int:
+    """Refresh what is ready, best first, until nothing is or time is up; returns how many targets."""
+    post = _post.get()
+    return Drain(post.warmer, post.worker, post.stop).run()
+
+
+def optimize() -> int:
+    """Apply what reads have taught; returns how many schedules were changed."""
+    return _post.get().warmer.optimize().tasks_optimized

@@ -1,0 +1,118 @@
+"""Runs a worker process, and keeps it running while Redis comes and goes."""
+
+import importlib
+import logging
+import os
+import socket
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from secrets import token_hex
+
+from redis.exceptions import RedisError
+
+from warmer.client import Warmer
+from warmer.errors import SettingsError, described
+from warmer.registry import load
+from warmer.store.connect import connect
+from warmer_workers.worker import ThreadWorker, WarmWorker
+
+logger = logging.getLogger("warmer.worker")
+
+RETRY_S = 1.0
+
+
+def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False) -> None:
+    """Run a worker in this process until it is told to stop.
+
+    Args:
+        warmer: The default `Warmer`, on which the modules register their tasks.
+        modules: What registers the tasks: ``module``, or ``module:function`` to call.
+        burst: Whether to end when nothing is left to do.
+
+    Raises:
+        SettingsError: a module cannot be imported.
+    """
+    warmer.settings.required_redis_url()
+    wait_for_redis(warmer)
+    import_tasks(modules)
+    name = worker_name()
+    warmer.pulse.start(worker=name)
+    warmer.pulse.beat()
+    logger.info("worker %s knows %d tasks", name, len(warmer.registry.tasks()))
+    try:
+        while not _work(warmer, name, burst) and not burst:
+            logger.warning("worker %s starts again in %g s", name, RETRY_S)
+            time.sleep(RETRY_S)
+    finally:
+        warmer.pulse.stop()
+
+
+def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
+    """Run a worker in this thread until `stop` is set."""
+    name = worker_name()
+    warmer.pulse.start(worker=name)
+    warmer.pulse.beat()
+    while not stop.is_set():
+        try:
+            connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
+            ThreadWorker(warmer, connection, name, stop).work(logging_level="WARNING")
+        except RedisError as error:
+            logger.warning("the embedded worker lost Redis: %s", described(error))
+        stop.wait(0 if stop.is_set() else RETRY_S)
+
+
+def _work(warmer: Warmer, name: str, burst: bool) -> bool:
+    """Work until told to stop; True if that was so, False if Redis went away."""
+    try:
+        connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
+        # RQ refuses a name that a worker which died uncleanly still holds.
+        worker = WarmWorker(warmer, connection, f"{name}-{token_hex(2)}")
+        worker.work(burst=burst, logging_level="WARNING")
+        return worker.stopping
+    except RedisError as error:
+        logger.warning("Redis is away: %s", described(error))
+        return False
+
+
+def import_tasks(modules: Sequence[str]) -> None:
+    """Import what registers the tasks.
+
+    Args:
+        modules: ``module``, or ``module:function`` to call, looked for in the current folder too.
+
+    Raises:
+        SettingsError: a module cannot be imported.
+    """
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
+    for module in modules:
+        if ":" in module:
+            load(module)()
+            continue
+        try:
+            importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise SettingsError(
+                f"--import {module}: {error}; expected a module that can be imported from {here} or sys.path"
+            ) from error
+
+
+def wait_for_redis(warmer: Warmer) -> None:
+    """Wait until Redis answers; says so while it does not."""
+    while True:
+        try:
+            warmer.store.ping()
+        except RedisError as error:
+            logger.warning("waiting for Redis: %s", described(error))
+            time.sleep(RETRY_S)
+        else:
+            return
+
+
+def worker_name() -> str:
+    """Return a name that no other worker has, beginning with this host's."""
+    return f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"

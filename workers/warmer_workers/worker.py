@@ -1,0 +1,108 @@
+"""RQ's workers, fitted to drains: one queue, JSON, safe jobs, and a stop that reaches the drain."""
+
+import contextlib
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+from redis import Redis
+from rq import SimpleWorker, Worker
+from rq.exceptions import StopRequested
+from rq.serializers import JSONSerializer
+from rq.timeouts import TimerDeathPenalty
+
+from warmer.client import Warmer
+from warmer.queue import DrainQueue
+from warmer.safejob import SafeJob
+from warmer_workers.jobs import Post, serving
+
+
+def _options(warmer: Warmer, connection: "Redis", name: str) -> dict[str, Any]:
+    return {
+        # One queue: with two, RQ's dequeue can lose jobs.
+        "queues": [DrainQueue(connection, warmer.settings).rq],
+        "name": name,
+        "connection": connection,
+        "job_class": SafeJob,
+        "serializer": JSONSerializer,
+        "log_job_description": False,
+    }
+
+
+class WarmWorker(Worker):
+    """A worker process; each drain runs in a child of its own, so that no task can take the worker down.
+
+    Args:
+        warmer: With the tasks that this process knows.
+        connection: RQ's own client.
+        name: The worker's name.
+    """
+
+    log_result_lifespan = False
+
+    def __init__(self, warmer: Warmer, connection: "Redis", name: str) -> None:
+        """Prepare."""
+        super().__init__(**_options(warmer, connection, name), worker_ttl=60, job_monitoring_interval=5)
+        self._warmer = warmer
+        self._stop = threading.Event()
+        self.stopping = False
+
+    def request_stop(self, signum: int, frame: FrameType | None) -> None:
+        """Stop after the present drain, which is told to claim no more."""
+        self.stopping = True
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+
+    def handle_warm_shutdown_request(self) -> None:
+        """Tell the drain, too."""
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+        if self.horse_pid:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.horse_pid, signal.SIGTERM)
+
+    def setup_work_horse_signals(self) -> None:
+        """In the child: SIGTERM ends the drain in good order; Ctrl-C is the parent's business."""
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda signum, frame: self._stop.set())
+
+    def perform_job(self, *arguments: Any) -> bool:
+        """Run a job at this worker's post."""
+        with serving(Post(self._warmer, self.name, self._stop)):
+            return bool(super().perform_job(*arguments))
+
+
+class ThreadWorker(SimpleWorker):
+    """A worker that runs in a thread of the application; for single-process applications.
+
+    Args:
+        warmer: With the tasks that this process knows.
+        connection: RQ's own client.
+        name: The worker's name.
+        stop: Ends the worker when set.
+    """
+
+    log_result_lifespan = False
+    # Signals belong to the main thread.
+    death_penalty_class = TimerDeathPenalty
+
+    def __init__(self, warmer: Warmer, connection: "Redis", name: str, stop: threading.Event) -> None:
+        """Prepare."""
+        # RQ waits for jobs in turns of worker_ttl - 15 seconds, and looks for the stop between two turns.
+        super().__init__(**_options(warmer, connection, name), worker_ttl=16)
+        self._warmer = warmer
+        self._stop = stop
+
+    def _install_signal_handlers(self) -> None:
+        pass
+
+    def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
+        """Show life, or end if asked to."""
+        if self._stop.is_set() and pipeline is None:
+            raise StopRequested
+        super().heartbeat(timeout, pipeline)
+
+    def perform_job(self, *arguments: Any) -> bool:
+        """Run a job at this worker's post."""
+        with serving(Post(self._warmer, self.name, self._stop)):
+            return bool(super().perform_job(*arguments))
