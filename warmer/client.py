@@ -236,7 +236,7 @@ class Warmer:
         if definition is None or not definition["enabled"]:
             state = "not registered" if definition is None else "disabled"
             raise UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
-        task = WarmingTask.from_definition(definition, definition["compute"])
+        task = WarmingTask.from_definition(definition)
         ref = task.target(**arguments).ref
         self._reach(lambda: self.store.request([ref], force=force))
         self._hint()

@@ -14,8 +14,6 @@ from warmer.task import WarmingTask, parse_ref
 
 logger = logging.getLogger("warmer.optimize")
 
-UNUSED_COMPUTE = "warmer:unused"  # schedules need no function
-
 
 def follow_reads(store: Store, settings: Settings) -> list[ScheduleAdjustment]:
     """Bring back targets that lapsed and are read again, and let go those whose reads no longer merit it.
@@ -59,7 +57,7 @@ def optimize(store: Store, settings: Settings) -> Optimization:
 def _adjusted(
     store: Store, settings: Settings, switch: Switch, task: WarmingTask, hot: Hot, now_ms: int
 ) -> ScheduleAdjustment | None:
-    _, compute_p95_s, queue_wait_s, _ = store.demand(hot.ref, task.task_id)
+    _, compute_p95_s, queue_wait_s, _ = store.demand(hot.ref)
     lead_s = policy.lead_s(compute_p95_s, queue_wait_s, settings.tick_s, task.ttl)
     wanted = policy.is_wanted(task, switch, policy.Demand(hot.reads_per_s, lead_s, settings.refresh_threshold))
     if wanted == (hot.standing is not None):
@@ -80,7 +78,7 @@ def _task_of(definition: Mapping[str, Any] | None) -> WarmingTask | None:
     if definition is None:
         return None
     try:
-        return WarmingTask.from_definition(definition, UNUSED_COMPUTE)
+        return WarmingTask.from_definition(definition)
     except WarmerError as error:  # written by another version
         logger.warning("a definition cannot be read and is left alone: %s", error)
         return None

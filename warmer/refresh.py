@@ -243,7 +243,7 @@ class Refresher:
         """
         due: Due = ("never", 0)
         if task is not None:
-            reads_per_s, compute_p95_s, queue_wait_s, switch = self._store.demand(ref, task.task_id)
+            reads_per_s, compute_p95_s, queue_wait_s, switch = self._store.demand(ref)
             demand = self._demand(task, reads_per_s, compute_p95_s, queue_wait_s, refreshed)
             due = self._next_due(task, switch, demand, refreshed, failures=0)
         self._store.complete(self._outcome(ref, "warm" if origin is Origin.WARM else "miss", refreshed), "", due)

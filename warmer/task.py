@@ -30,6 +30,8 @@ MAX_PRIORITY = 4096
 
 MAX_REF_BYTES = 1024
 
+NO_FUNCTION = "warmer:no_function"
+
 Arguments = Mapping[str, str | int]
 
 
@@ -189,12 +191,15 @@ class WarmingTask(BaseModel):
         )
 
     @classmethod
-    def from_definition(cls, record: Mapping[str, Any], compute_fn: Callable[..., Any] | str) -> "WarmingTask":
+    def from_definition(
+        cls, record: Mapping[str, Any], compute_fn: Callable[..., Any] | str = NO_FUNCTION
+    ) -> "WarmingTask":
         """Return the task that Redis describes, with a function of this process.
 
         Args:
             record: The definition, parsed.
-            compute_fn: The function; what the definition names is never imported.
+            compute_fn: The function; what the definition names is never imported. Without one the task can be looked
+                at and its keys made, but not run.
         """
         described = {name: value for name, value in record.items() if name not in ("compute", "fields")}
         return cls(**described, compute_fn=compute_fn)

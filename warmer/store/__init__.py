@@ -16,9 +16,9 @@ and moves between them only inside a script, so a crash between two commands can
     tick            claims      -> ready     the deadline passed: its worker died
 
 **A claim** is the right to refresh a target; **a lease** the right to write its entry. Both carry the worker's token,
-and both are renewed while the computation lives. A worker that was paused past either may finish computing; its token no
-longer matches, so it writes nothing. An invalidation deletes the entry and its lease together, so that a value computed
-from older data is not published.
+and both are renewed while the computation lives. A worker that was paused past either may finish computing; its token
+no longer matches, so it writes nothing. An invalidation deletes the entry and its lease together, so that a value
+computed from older data is not published.
 
 **Time** is the server's: scripts ask Redis TIME, and no host's clock decides anything.
 
@@ -27,6 +27,7 @@ leadership), by number (flush), or by nature (register, request, tick).
 """
 
 from warmer.store.keys import Keys
-from warmer.store.store import Batch, Claim, Hot, Lease, Outcome, Result, Store, TickReport
+from warmer.store.records import Batch, Claim, Hot, Lease, Outcome, Result, TickReport
+from warmer.store.store import Store
 
 __all__ = ["Batch", "Claim", "Hot", "Keys", "Lease", "Outcome", "Result", "Store", "TickReport"]

@@ -52,9 +52,10 @@ class Keys:
         """SET: ids of enabled critical tasks with a plain key."""
         return f"{self.namespace}:critical"
 
-    def scoped(self, fields: str) -> str:
-        """SET: ids of enabled tasks whose template has just these fields, joined by commas."""
-        return f"{self.namespace}:scoped:{fields}"
+    @property
+    def scoped(self) -> str:
+        """Prefix of SETs, fields joined by commas -> ids of enabled tasks whose template has just these fields."""
+        return f"{self.namespace}:scoped:"
 
     # --- control: the flow of a refresh ---------------------------------------------------------------------
     @property

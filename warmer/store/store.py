@@ -2,135 +2,21 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from secrets import token_hex
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import orjson
 
 from warmer.clock import Clock
-from warmer.entry import HEADER_BYTES, Header, unpack
+from warmer.entry import HEADER_BYTES, unpack
 from warmer.policy import heat_reads_per_s
 from warmer.settings import Settings
 from warmer.store.connect import connect
 from warmer.store.keys import Keys
+from warmer.store.records import Batch, Claim, Hot, Lease, Outcome, Result, TickReport
 from warmer.store.scripts import Scripts
 from warmer.switch import Switch
 from warmer.task import MAX_REF_BYTES, WarmingTask
-
-
-class Result(StrEnum):
-    """How a refresh ended."""
-
-    PUBLISHED = "published"
-    FRESH = "fresh"  # somebody else's value will do
-    FAILED = "failed"
-    BUSY = "busy"  # somebody else is computing it
-    LOST = "lost"  # the lease lapsed or was voided: nothing was written
-
-
-class Lease(NamedTuple):
-    """An attempt at the right to write an entry.
-
-    Args:
-        taken: Whether this token has it.
-        now_ms: The server's time of the attempt.
-        present: Header of the present entry, if there is one.
-    """
-
-    taken: bool
-    now_ms: int
-    present: Header | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """One target that a worker may refresh now.
-
-    Args:
-        ref: Canonical text of the target.
-        due_ms: Since when it is due.
-        ensure: Whether a fresh value will do, whoever computed it.
-        failures: Failures in a row before this.
-        reads_per_s: Its decayed read rate.
-        compute_p95_s: What 95 of 100 computations of the task stayed under; 0 when unknown.
-        definition: The task's definition, as JSON.
-    """
-
-    ref: str
-    due_ms: int
-    ensure: bool
-    failures: int
-    reads_per_s: float
-    compute_p95_s: float
-    definition: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """What one call of `Store.claim` got.
-
-    Args:
-        token: Owner token of all its claims and leases.
-        now_ms: The server's time.
-        switch: The fleet's switch.
-        queue_wait_s: How long targets wait between due and claimed, on the average.
-        claims: The targets, best first.
-    """
-
-    token: str
-    now_ms: int
-    switch: Switch
-    queue_wait_s: float
-    claims: tuple[Claim, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the refresh of one target ended, as `Store.complete` records it.
-
-    Args:
-        ref: Canonical text of the target.
-        result: How it ended.
-        origin: "warm" for warming, "miss" for a reader that had missed.
-        duration_ms: How long the computation took.
-        error: What went wrong, if it failed.
-        verdict_ms: When the value was computed, if its use is to be judged; else None.
-        wasted_at_ms: From when on it counts as wasted.
-    """
-
-    ref: str
-    result: Result
-    origin: Literal["warm", "miss"]
-    duration_ms: float
-    error: str = ""
-    verdict_ms: int | None = None
-    wasted_at_ms: int = 0
-
-
-class Hot(NamedTuple):
-    """A target that is read often.
-
-    Args:
-        ref: Canonical text of the target.
-        reads_per_s: Its decayed read rate.
-        standing: When it is due, in ms; "busy" if ready or claimed; None if it lapsed.
-    """
-
-    ref: str
-    reads_per_s: float
-    standing: int | Literal["busy"] | None
-
-
-class TickReport(NamedTuple):
-    """What one tick did: targets moved to ready, lapsed claims, wasted refreshes; what stands ready; is there more."""
-
-    moved: int
-    lapsed: int
-    wasted: int
-    ready: int
-    more: bool
 
 
 class Store:
@@ -154,8 +40,8 @@ class Store:
         self.control = connect(control_url, settings.redis_timeout_s)
         self._cache = connect(cache_url, settings.redis_timeout_s)
         self._reads = connect(cache_url, settings.read_timeout_s)
-        self._on_control = Scripts(self.control)
-        self._on_cache = Scripts(self._cache)
+        self._on_control = Scripts(self.control, self.keys)
+        self._on_cache = Scripts(self._cache, self.keys)
 
     def close(self) -> None:
         """Close all connections."""
@@ -174,33 +60,21 @@ class Store:
     # --- registry --------------------------------------------------------------------------------------------
     def register(self, task: WarmingTask, replace: bool) -> tuple[str, str]:
         """Write a task's definition; returns "registered", "changed", "unchanged", or "conflict" and the other id."""
-        keys = self.keys
         status, other = self._on_control.run(
             "register",
-            [keys.tasks, keys.definitions, keys.owners, keys.critical, keys.due, keys.ready, keys.claims]
-            + [keys.ensure, keys.again, keys.epoch, keys.switch],
             task.task_id,
             task.definition(),
             int(replace),
             token_hex(8),
-            keys.scoped(""),
-            keys.stats,
-            keys.task_durations,
         )
         return status.decode(), other.decode()
 
     def unregister(self, task_id: str) -> bool:
         """Forget a task; False when it was not registered."""
-        keys = self.keys
         return bool(
             self._on_control.run(
                 "unregister",
-                [keys.tasks, keys.definitions, keys.owners, keys.critical, keys.due, keys.ready, keys.claims]
-                + [keys.tokens, keys.ensure, keys.again, keys.requested, keys.failures, keys.heat],
                 task_id,
-                keys.scoped(""),
-                keys.stats,
-                keys.task_durations,
             )
         )
 
@@ -217,7 +91,9 @@ class Store:
 
     def scoped_ids(self, fields: Iterable[str]) -> list[str]:
         """Return the ids of enabled tasks whose key template has just these fields."""
-        return sorted(task_id.decode() for task_id in self.control.smembers(self.keys.scoped(",".join(sorted(fields)))))
+        return sorted(
+            task_id.decode() for task_id in self.control.smembers(self.keys.scoped + ",".join(sorted(fields)))
+        )
 
     def definitions_of(self, task_ids: Sequence[str]) -> list[dict[str, Any] | None]:
         """Return these tasks' definitions, None for those not registered."""
@@ -233,10 +109,7 @@ class Store:
 
     def set_switch(self, switch: Switch) -> bool:
         """Set the fleet's switch; False when it stood so already."""
-        keys = self.keys
-        return bool(
-            self._on_control.run("set_switch", [keys.switch, keys.ready, keys.due, keys.requested], switch.to_json())
-        )
+        return bool(self._on_control.run("set_switch", switch.to_json()))
 
     def restore_switch(self, switch: Switch) -> None:
         """Set the fleet's switch only if Redis has none."""
@@ -258,22 +131,15 @@ class Store:
     # --- the flow of a refresh -------------------------------------------------------------------------------
     def tick(self, limit: int = 1000) -> TickReport:
         """Move what is due to ready, and lapsed claims too; judge refreshes that nobody used."""
-        keys = self.keys
         moved, lapsed, wasted, ready, more = self._on_control.run(
             "tick",
-            [keys.due, keys.ready, keys.claims, keys.tokens, keys.tasks, keys.switch, keys.verdicts]
-            + [keys.totals, keys.requested],
             limit,
-            keys.stats,
         )
         return TickReport(moved, lapsed, wasted, ready, bool(more))
 
     def reconcile(self) -> int:
         """Make critical targets that are nowhere due now; returns how many."""
-        keys = self.keys
-        repaired: int = self._on_control.run(
-            "reconcile", [keys.critical, keys.due, keys.ready, keys.claims, keys.ensure]
-        )
+        repaired: int = self._on_control.run("reconcile")
         return repaired
 
     def claim(self, count: int, unknown_ids: Iterable[str] = ()) -> Batch:
@@ -283,15 +149,12 @@ class Store:
             count: At most how many; up to 500 keep Redis responsive.
             unknown_ids: Ids of tasks that the caller cannot compute.
         """
-        keys, token = self.keys, token_hex(16)
+        token = token_hex(16)
         now_ms, switch, wait_ms, claims = self._on_control.run(
             "claim",
-            [keys.ready, keys.claims, keys.tokens, keys.tasks, keys.ensure, keys.requested, keys.failures]
-            + [keys.heat, keys.landmark, keys.switch, keys.totals, keys.definitions],
             count,
             _ms(self.settings.claim_timeout_s),
             token,
-            keys.stats,
             _ms(self.settings.heat_half_life_s),
             *unknown_ids,
         )
@@ -320,7 +183,6 @@ class Store:
         """Extend claims held with this token; returns the refs of those that are lost."""
         lost = self._on_control.run(
             "renew_claims",
-            [self.keys.claims, self.keys.tokens],
             token,
             _ms(self.settings.claim_timeout_s),
             *refs,
@@ -329,10 +191,7 @@ class Store:
 
     def give_back(self, ref: str, token: str) -> bool:
         """Put a claimed target back for others; False when the claim was no longer held."""
-        keys = self.keys
-        return bool(
-            self._on_control.run("give_back", [keys.claims, keys.tokens, keys.ready, keys.due, keys.tasks], ref, token)
-        )
+        return bool(self._on_control.run("give_back", ref, token))
 
     def complete(self, outcome: Outcome, token: str, due: tuple[Literal["at", "in", "never"], int]) -> bool:
         """End a refresh: drop its claim, count it, plan the next one, tell those who wait.
@@ -345,7 +204,6 @@ class Store:
         Returns:
             False when another holds the claim by now; then nothing was changed.
         """
-        keys = self.keys
         verdict = "" if outcome.verdict_ms is None else f"{outcome.verdict_ms}:{outcome.ref}"
         report = {
             "ref": outcome.ref,
@@ -356,8 +214,6 @@ class Store:
         return bool(
             self._on_control.run(
                 "complete",
-                [keys.claims, keys.tokens, keys.due, keys.ready, keys.ensure, keys.again, keys.requested]
-                + [keys.failures, keys.tasks, keys.totals, keys.durations, keys.verdicts],
                 outcome.ref,
                 token,
                 outcome.result.value,
@@ -368,10 +224,6 @@ class Store:
                 outcome.error,
                 verdict,
                 outcome.wasted_at_ms,
-                keys.stats,
-                keys.task_durations,
-                keys.watchers,
-                keys.outcomes,
                 orjson.dumps(report),
             )
         )
@@ -386,14 +238,10 @@ class Store:
         """
         if not refs:
             return []
-        keys = self.keys
         answers = self._on_control.run(
             "request",
-            [keys.ready, keys.due, keys.claims, keys.ensure, keys.again, keys.requested, keys.definitions]
-            + [keys.tasks],
             "force" if force else "ensure",
             watcher,
-            keys.watchers,
             *refs,
         )
         return [answer.decode() for answer in answers]
@@ -406,11 +254,9 @@ class Store:
 
     def reschedule(self, ref: str, due_ms: int | None, *, forward_only: bool = False) -> bool:
         """Move an idle target's due time, or let it lapse; False when that changed nothing."""
-        keys = self.keys
         return bool(
             self._on_control.run(
                 "reschedule",
-                [keys.due, keys.ready, keys.claims],
                 ref,
                 "" if due_ms is None else due_ms,
                 int(forward_only),
@@ -427,26 +273,21 @@ class Store:
             reads: For each target its ref ("" where only the key is known), cache key, hits, misses, and the
                 `computed_at` of warm values whose read was useful.
         """
-        keys = self.keys
         return bool(
             self._on_control.run(
                 "flush",
-                [keys.totals, keys.owners, keys.tasks, keys.heat, keys.landmark, keys.verdicts]
-                + [keys.flushes + reader],
                 number,
                 _ms(self.settings.heat_half_life_s),
                 self.settings.heat_capacity,
-                keys.stats,
                 orjson.dumps(reads),
+                last_flush=self.keys.flushes + reader,
             )
         )
 
     def hottest(self, count: int) -> tuple[int, list[Hot]]:
         """Return the server's time in ms, and the targets that are read most."""
-        keys = self.keys
         now_ms, found = self._on_control.run(
             "hottest",
-            [keys.heat, keys.landmark, keys.due, keys.ready, keys.claims],
             count,
             _ms(self.settings.heat_half_life_s),
         )
@@ -458,14 +299,11 @@ class Store:
             return Hot(ref.decode(), reads_per_s, "busy")
         return Hot(ref.decode(), reads_per_s, int(float(standing)) if standing else None)
 
-    def demand(self, ref: str, task_id: str) -> tuple[float, float, float, Switch]:
+    def demand(self, ref: str) -> tuple[float, float, float, Switch]:
         """Return a target's reads per second, its task's compute p95 and the queue wait in seconds, and the switch."""
-        keys = self.keys
         heat, p95_ms, wait_ms, switch = self._on_control.run(
             "demand",
-            [keys.heat, keys.landmark, keys.totals, keys.switch],
             ref,
-            keys.stats + task_id,
             _ms(self.settings.heat_half_life_s),
         )
         reads_per_s = heat_reads_per_s(float(heat), self.settings.heat_half_life_s)
@@ -503,7 +341,7 @@ class Store:
 
     def backlog(self) -> int:
         """Return how many targets wait for a worker."""
-        return self.control.zcard(self.keys.ready)
+        return int(self.control.zcard(self.keys.ready))
 
     # --- processes -------------------------------------------------------------------------------------------
     def worker_beat(self, name: str) -> None:
@@ -535,11 +373,11 @@ class Store:
 
     def lead(self, token: str, timeout_s: float) -> bool:
         """Take or renew the leadership among schedulers; False while another leads."""
-        return bool(self._on_control.run("lead", [self.keys.leader], token, _ms(timeout_s)))
+        return bool(self._on_control.run("lead", token, _ms(timeout_s)))
 
     def resign(self, token: str) -> bool:
         """Give the leadership up; False when it was not held with this token."""
-        return bool(self._on_control.run("release", [self.keys.leader], token))
+        return bool(self._on_control.run("release", token, held=self.keys.leader))
 
     def has_leader(self) -> bool:
         """Say whether a scheduler is alive."""
@@ -548,16 +386,17 @@ class Store:
     # --- cache -----------------------------------------------------------------------------------------------
     def read(self, cache_key: str) -> bytes | None:
         """Return the bytes of an entry, within the time that a read may take; None if there is none."""
-        return self._reads.get(self.keys.entry(cache_key))
+        found: bytes | None = self._reads.get(self.keys.entry(cache_key))
+        return found
 
     def take_lease(self, cache_key: str, token: str) -> Lease:
         """Take the right to write an entry, if nobody has it."""
         taken, now_ms, beginning = self._on_cache.run(
             "take_lease",
-            [self.keys.lease(cache_key), self.keys.entry(cache_key)],
             token,
             _ms(self.settings.lease_timeout_s),
             HEADER_BYTES + MAX_REF_BYTES,
+            **self._entry_keys(cache_key),
         )
         present = unpack(beginning)
         return Lease(bool(taken), now_ms, present[0] if present else None)
@@ -565,12 +404,14 @@ class Store:
     def renew_lease(self, cache_key: str, token: str) -> bool:
         """Extend a lease held with this token; False when it is lost."""
         return bool(
-            self._on_cache.run("renew_lease", [self.keys.lease(cache_key)], token, _ms(self.settings.lease_timeout_s))
+            self._on_cache.run(
+                "renew_lease", token, _ms(self.settings.lease_timeout_s), lease=self.keys.lease(cache_key)
+            )
         )
 
     def release_lease(self, cache_key: str, token: str) -> bool:
         """Give a lease up without writing; False when it was not held with this token."""
-        return bool(self._on_cache.run("release", [self.keys.lease(cache_key)], token))
+        return bool(self._on_cache.run("release", token, held=self.keys.lease(cache_key)))
 
     def publish(self, cache_key: str, token: str, expires_at_ms: int, entry: bytes) -> Result | None:
         """Write an entry if the token still holds the lease, which is given up.
@@ -578,14 +419,15 @@ class Store:
         Returns:
             PUBLISHED; LOST when the lease was lost; None when the entry has already expired.
         """
-        written = self._on_cache.run(
-            "publish", [self.keys.lease(cache_key), self.keys.entry(cache_key)], token, expires_at_ms, entry
-        )
+        written = self._on_cache.run("publish", token, expires_at_ms, entry, **self._entry_keys(cache_key))
         return {1: Result.PUBLISHED, 0: Result.LOST}.get(written)
 
     def invalidate(self, cache_key: str) -> None:
         """Delete an entry and void its lease, so that a value computed from older data is not published."""
-        self._cache.delete(self.keys.entry(cache_key), self.keys.lease(cache_key))
+        self._cache.delete(*self._entry_keys(cache_key).values())
+
+    def _entry_keys(self, cache_key: str) -> dict[str, str]:
+        return {"lease": self.keys.lease(cache_key), "entry": self.keys.entry(cache_key)}
 
 
 def _ms(seconds: float) -> int:

@@ -3,20 +3,19 @@
 -- A worker names its claim's token; if another holds the claim by now, nothing is changed. A reader that computed a
 -- miss has no claim (token ""): then a target that somebody has claimed keeps its place, and any other is planned.
 --
--- KEYS  1 claims  2 tokens  3 due  4 ready  5 ensure  6 again  7 requested  8 failures  9 tasks  10 totals
---       11 durations  12 verdicts
--- ARGV  1 ref  2 token or ""  3 "published", "fresh", "failed", "busy" or "lost"  4 "warm" or "miss"
---       5 "at", "in" or "never"  6 that many ms (since the epoch, or from now)  7 compute time in ms  8 error or ""
---       9 verdict "computed_at:ref" or ""  10 when it counts as wasted, in ms
---       11 prefix of stats  12 prefix of task durations  13 prefix of watchers  14 prefix of outcomes
---       15 outcome as JSON, for those who wait
+-- @keys claims tokens due ready ensure again requested failures tasks totals durations verdicts
+-- @prefixes stats task_durations watchers outcomes
+-- @args ref token result origin due_kind due_at:number duration_ms:number error verdict wasted_at_ms:number report
+-- token: of the claim, or ""
+-- result: "published", "fresh", "failed", "busy" or "lost"
+-- origin: "warm" or "miss"
+-- due_kind, due_at: "at" ms since the epoch, "in" ms from now, or "never"
+-- verdict: "computed_at:ref", wasted from wasted_at_ms on unless a useful read comes before; or ""
+-- report: the outcome as JSON, for those who wait
 -- Returns  1, or 0 if the claim was no longer held with this token.
 -- @include time
 -- @include ready
-local claims, tokens, due, ready, ensure = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local again, requested, failures, tasks, totals = KEYS[6], KEYS[7], KEYS[8], KEYS[9], KEYS[10]
-local ref, token, result, origin = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local duration_ms, task_id, now = tonumber(ARGV[7]), task_of(ARGV[1]), now_ms()
+local task_id, now = task_of(ref) or '', now_ms()
 local FLEET_WINDOW, TASK_WINDOW, OUTCOME_S = 1000, 32, 300
 
 if token ~= '' then
@@ -28,28 +27,28 @@ end
 local registered = redis.call('ZSCORE', tasks, task_id)
 
 -- statistics -------------------------------------------------------------------------------------------------
-local stats = ARGV[11] .. task_id
+local task_stats = stats .. task_id
 local function count(field)
   redis.call('HINCRBY', totals, field, 1)
-  if registered then redis.call('HINCRBY', stats, field, 1) end
+  if registered then redis.call('HINCRBY', task_stats, field, 1) end
 end
 
 local function remember_duration()
   if not registered then return end
-  local window = ARGV[12] .. task_id
-  redis.call('LPUSH', window, ARGV[7])
+  local window = task_durations .. task_id
+  redis.call('LPUSH', window, duration_ms)
   redis.call('LTRIM', window, 0, TASK_WINDOW - 1)
   local recent = redis.call('LRANGE', window, 0, -1)
   for i = 1, #recent do recent[i] = tonumber(recent[i]) end
   table.sort(recent)
-  redis.call('HSET', stats, 'p95_ms', tostring(recent[math.ceil(0.95 * #recent)]))
+  redis.call('HSET', task_stats, 'p95_ms', tostring(recent[math.ceil(0.95 * #recent)]))
 end
 
 local function measure(key)
-  redis.call('HINCRBYFLOAT', key, 'total_ms', ARGV[7])
+  redis.call('HINCRBYFLOAT', key, 'total_ms', duration_ms)
   local fastest, slowest = redis.call('HGET', key, 'fastest_ms'), redis.call('HGET', key, 'slowest_ms')
-  if not fastest or duration_ms < tonumber(fastest) then redis.call('HSET', key, 'fastest_ms', ARGV[7]) end
-  if not slowest or duration_ms > tonumber(slowest) then redis.call('HSET', key, 'slowest_ms', ARGV[7]) end
+  if not fastest or duration_ms < tonumber(fastest) then redis.call('HSET', key, 'fastest_ms', duration_ms) end
+  if not slowest or duration_ms > tonumber(slowest) then redis.call('HSET', key, 'slowest_ms', duration_ms) end
 end
 
 if result == 'published' then
@@ -58,24 +57,24 @@ if result == 'published' then
   if origin == 'warm' then
     count('warmings')
     measure(totals)
-    redis.call('LPUSH', KEYS[11], ARGV[7])
-    redis.call('LTRIM', KEYS[11], 0, FLEET_WINDOW - 1)
+    redis.call('LPUSH', durations, duration_ms)
+    redis.call('LTRIM', durations, 0, FLEET_WINDOW - 1)
     if registered then
-      measure(stats)
-      redis.call('HSET', stats, 'last_run_ms', now)
-      redis.call('HDEL', stats, 'last_error')
+      measure(task_stats)
+      redis.call('HSET', task_stats, 'last_run_ms', now)
+      redis.call('HDEL', task_stats, 'last_error')
     end
   else
     count('computed_misses')
   end
-  if ARGV[9] ~= '' then redis.call('ZADD', KEYS[12], ARGV[10], ARGV[9]) end
+  if verdict ~= '' then redis.call('ZADD', verdicts, wasted_at_ms, verdict) end
 elseif result == 'fresh' then
   redis.call('HDEL', failures, ref)
 elseif result == 'failed' then
   count('failed')
   if registered then
     redis.call('HINCRBY', failures, ref, 1)
-    redis.call('HSET', stats, 'last_error', ARGV[8], 'last_run_ms', now)
+    redis.call('HSET', task_stats, 'last_error', error, 'last_run_ms', now)
   end
 elseif result == 'lost' then
   count('lost_leases')
@@ -84,11 +83,11 @@ end
 -- those who wait ---------------------------------------------------------------------------------------------
 local final = result ~= 'busy' and result ~= 'lost'
 if final then
-  for _, watcher in ipairs(redis.call('SMEMBERS', ARGV[13] .. ref)) do
-    redis.call('RPUSH', ARGV[14] .. watcher, ARGV[15])
-    redis.call('EXPIRE', ARGV[14] .. watcher, OUTCOME_S)
+  for _, watcher in ipairs(redis.call('SMEMBERS', watchers .. ref)) do
+    redis.call('RPUSH', outcomes .. watcher, report)
+    redis.call('EXPIRE', outcomes .. watcher, OUTCOME_S)
   end
-  redis.call('DEL', ARGV[13] .. ref)
+  redis.call('DEL', watchers .. ref)
 end
 
 -- the next one -----------------------------------------------------------------------------------------------
@@ -113,11 +112,9 @@ elseif result ~= 'lost' then
   redis.call('SREM', ensure, ref)
   redis.call('SREM', requested, ref)
 end
-if ARGV[5] == 'never' then
+if due_kind == 'never' then
   redis.call('ZREM', due, ref)
 else
-  local at = tonumber(ARGV[6])
-  if ARGV[5] == 'in' then at = at + now end
-  redis.call('ZADD', due, at, ref)
+  redis.call('ZADD', due, due_kind == 'in' and now + due_at or due_at, ref)
 end
 return 1

@@ -1,10 +1,10 @@
 -- Takes or renews the leadership among schedulers.
 --
--- KEYS  1 leader
--- ARGV  1 own token  2 time-out in ms
+-- @keys leader
+-- @args token timeout_ms
 -- Returns  1 while this token leads, else 0.
-if redis.call('GET', KEYS[1]) == ARGV[1] then
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+if redis.call('GET', leader) == token then
+  redis.call('PEXPIRE', leader, timeout_ms)
   return 1
 end
-return redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) and 1 or 0
+return redis.call('SET', leader, token, 'NX', 'PX', timeout_ms) and 1 or 0

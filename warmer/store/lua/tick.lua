@@ -2,22 +2,24 @@
 -- Runs any number of times, from any process, with the same result. While warming is off, only what was asked for
 -- by hand is moved.
 --
--- KEYS  1 due  2 ready  3 claims  4 tokens  5 tasks  6 switch  7 verdicts  8 totals  9 requested
--- ARGV  1 most targets to move  2 prefix of stats
+-- @keys due ready claims tokens tasks switch verdicts totals requested
+-- @prefixes stats
+-- @args limit:number
+-- limit: most targets to move at once
 -- Returns  {moved, lapsed, wasted, ready now, due already but left for the next tick: 1 or 0}
 -- @include time
 -- @include ready
-local due, ready, claims, tokens, tasks = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local limit, now = tonumber(ARGV[1]), now_ms()
+local now, moved, found = now_ms(), 0, 0
 
-local moved, switch = 0, redis.call('GET', KEYS[6])
-if switch and cjson.decode(switch).on then
+local switch_json = redis.call('GET', switch)
+if switch_json and cjson.decode(switch_json).on then
   local refs = redis.call('ZRANGE', due, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+  found = #refs / 2
   for i = 1, #refs, 2 do
     if make_ready(ready, due, tasks, refs[i], tonumber(refs[i + 1])) then moved = moved + 1 end
   end
 else
-  for _, ref in ipairs(redis.call('SMEMBERS', KEYS[9])) do
+  for _, ref in ipairs(redis.call('SMEMBERS', requested)) do
     local since = tonumber(redis.call('ZSCORE', due, ref) or now + 1)
     if since <= now and make_ready(ready, due, tasks, ref, since) then moved = moved + 1 end
   end
@@ -30,15 +32,15 @@ for _, ref in ipairs(lapsed) do
   redis.call('HDEL', tokens, ref)
   make_ready(ready, due, tasks, ref, tonumber(since))
 end
-if #lapsed > 0 then redis.call('HINCRBY', KEYS[8], 'lapsed_claims', #lapsed) end
+if #lapsed > 0 then redis.call('HINCRBY', totals, 'lapsed_claims', #lapsed) end
 
-local wasted = redis.call('ZRANGE', KEYS[7], '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
+local wasted = redis.call('ZRANGE', verdicts, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
 for _, verdict in ipairs(wasted) do
-  redis.call('ZREM', KEYS[7], verdict)
+  redis.call('ZREM', verdicts, verdict)
   local task_id = task_of(string.match(verdict, ':(.*)$'))
-  if redis.call('ZSCORE', tasks, task_id) then redis.call('HINCRBY', ARGV[2] .. task_id, 'wasted', 1) end
+  if redis.call('ZSCORE', tasks, task_id) then redis.call('HINCRBY', stats .. task_id, 'wasted', 1) end
 end
-if #wasted > 0 then redis.call('HINCRBY', KEYS[8], 'wasted', #wasted) end
+if #wasted > 0 then redis.call('HINCRBY', totals, 'wasted', #wasted) end
 
-local more = #lapsed >= limit or moved >= limit
+local more = #lapsed >= limit or found >= limit
 return {moved, #lapsed, #wasted, redis.call('ZCARD', ready), more and 1 or 0}

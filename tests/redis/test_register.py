@@ -1,0 +1,168 @@
+"""Definitions in Redis: idempotent, changed as a whole, refused without a trace."""
+
+import threading
+
+import pytest
+
+from warmer import InvalidTaskError, NotImportableError, TaskConflictError, UnknownTaskError, WarmingTask
+from warmer.store import Keys
+
+
+def load() -> dict[str, int]:
+    return {"n": 1}
+
+
+def task(task_id: str = "catalog", **values: object) -> WarmingTask:
+    return WarmingTask(**{"task_id": task_id, "cache_key": f"{task_id}:key", "compute_fn": load, **values})
+
+
+def keys_of(warmer) -> list[bytes]:
+    return sorted(warmer.store.control.scan_iter(f"{warmer.settings.namespace}:*"))
+
+
+def test_definitions_live_in_a_sorted_set_by_priority_and_one_record_each(warmer):
+    warmer.register(task("low", priority=1))
+    warmer.register(task("high", priority=100))
+    keys = Keys(warmer.settings.namespace)
+    assert warmer.store.control.zrange(keys.tasks, 0, -1, withscores=True) == [(b"low", 1.0), (b"high", 100.0)]
+    assert set(warmer.store.definitions()) == {"low", "high"}
+    assert warmer.store.definitions()["high"]["compute"].endswith(":load")
+
+
+def test_registering_the_same_again_changes_nothing(warmer, make_warmer):
+    assert warmer.register(task(priority=3)) == "registered"
+    warmer.start()
+    due_before = warmer.store.control.zrange(warmer.store.keys.ready, 0, -1, withscores=True)
+    assert make_warmer().register(task(priority=3)) == "unchanged"
+    assert warmer.store.control.zrange(warmer.store.keys.ready, 0, -1, withscores=True) == due_before
+    assert warmer.store.control.zcard(warmer.store.keys.due) == 0
+
+
+def test_many_processes_registering_at_once_register_once(make_warmer):
+    warmers = [make_warmer() for _ in range(8)]
+    statuses: list[str] = []
+    threads = [threading.Thread(target=lambda w=w: statuses.append(w.register(task()))) for w in warmers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == ["registered"] + ["unchanged"] * 7
+    assert warmers[0].store.control.zcard(warmers[0].store.keys.due) == 1
+
+
+def test_a_changed_definition_takes_effect_and_is_due_at_once(warmer):
+    warmer.register(task(priority=3))
+    later_ms = 4_000_000_000_000
+    assert warmer.store.reschedule("catalog", later_ms)
+    assert warmer.register(task(priority=7, ttl=5)) == "changed"
+    assert warmer.store.definitions()["catalog"]["ttl"] == 5
+    assert warmer.store.control.zscore(warmer.store.keys.tasks, "catalog") == 7
+    assert warmer.store.control.zscore(warmer.store.keys.due, "catalog") < later_ms
+
+
+def test_a_changed_cache_key_frees_the_old_one(warmer):
+    warmer.register(task())
+    warmer.register(task(cache_key="moved"))
+    assert warmer.register(task("other", cache_key="catalog:key")) == "registered"
+
+
+def test_disabling_takes_a_task_out_of_the_flow(warmer):
+    warmer.start()
+    warmer.register_critical(task())
+    assert warmer.store.backlog() == 1
+    warmer.register_critical(task(enabled=False))
+    assert warmer.store.backlog() == 0
+    assert warmer.store.critical_ids() == []
+    assert warmer.stats()["task_details"][0]["enabled"] is False
+
+
+def test_two_enabled_tasks_cannot_own_one_cache_key(warmer):
+    warmer.register(task("first", cache_key="shared"))
+    before = keys_of(warmer)
+    with pytest.raises(TaskConflictError) as refused:
+        warmer.register(task("second", cache_key="shared"))
+    assert "unregister_warming_task('first')" in str(refused.value)
+    assert "replace=True" in str(refused.value)
+    assert keys_of(warmer) == before
+    assert warmer.registry.get("second") is None
+
+
+def test_replace_unregisters_the_other_owner(warmer):
+    warmer.register(task("first", cache_key="shared"))
+    assert warmer.register(task("second", cache_key="shared"), replace=True) == "registered"
+    assert set(warmer.store.definitions()) == {"second"}
+
+
+def test_a_disabled_task_does_not_own_its_cache_key(warmer):
+    warmer.register(task("first", cache_key="shared", enabled=False))
+    assert warmer.register(task("second", cache_key="shared")) == "registered"
+
+
+def test_unregistering_forgets_everything_but_the_value(warmer):
+    warmer.start()
+    warmer.register_critical(task())
+    assert warmer.warm_critical_data()["succeeded"] == 1
+    assert warmer.unregister("catalog") is True
+    assert warmer.unregister("catalog") is False
+    assert warmer.stats()["tasks"] == 0
+    assert warmer.store.control.zcard(warmer.store.keys.due) == 0
+    assert warmer.get("catalog:key") == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda: 1, "lambda"),
+        ("no_such_module:load", "no_such_module"),
+        ("json:no_such_function", "no_such_function"),
+        ("json:__version__", "expected a function"),
+    ],
+)
+def test_functions_that_workers_cannot_import_are_refused_and_leave_nothing(make_warmer, function, words):
+    warmer = make_warmer(embedded=False)
+    with pytest.raises(NotImportableError, match=words):
+        warmer.register(task(compute_fn=function))
+    assert keys_of(warmer) == []
+
+
+def test_local_functions_are_refused_unless_this_process_warms(make_warmer):
+    def local() -> int:
+        return 1
+
+    with pytest.raises(NotImportableError, match="a local function"):
+        make_warmer(embedded=False).register(task(compute_fn=local))
+    assert make_warmer(embedded=True).register(task(compute_fn=local)) == "registered"
+
+
+def test_functions_of_the_started_script_are_refused(fleet):
+    printed = fleet.python(
+        """
+        from warmer import NotImportableError, WarmingTask, register_warming_task
+        def load(): return 1
+        try:
+            register_warming_task(WarmingTask(task_id="t", cache_key="k", compute_fn=load))
+        except NotImportableError as error:
+            print(error)
+        """
+    )
+    assert "__main__" in printed
+    assert "WARMER_EMBEDDED=1" in printed
+
+
+def test_what_is_not_a_task_is_refused(warmer):
+    with pytest.raises(InvalidTaskError, match="expected a WarmingTask, got dict"):
+        warmer.register({"task_id": "catalog"})
+    with pytest.raises(InvalidTaskError, match="expected a WarmingTask"):
+        warmer.register_critical("catalog")
+    assert keys_of(warmer) == []
+
+
+def test_warming_by_hand_refuses_what_is_not_there(warmer):
+    with pytest.raises(UnknownTaskError, match="not registered"):
+        warmer.warm("nothing")
+    warmer.register(task(enabled=False))
+    with pytest.raises(UnknownTaskError, match="disabled"):
+        warmer.warm("catalog")
+    warmer.register(task("profile", cache_key="user:{user_id}"))
+    with pytest.raises(InvalidTaskError, match=r"takes the arguments \['user_id'\]"):
+        warmer.warm("profile")
