@@ -92,8 +92,12 @@ class Pulse:
             return
         self._stopped.set()
         thread.join(timeout=2 * self._interval_s + 1)
-        worker, self._worker = self._worker, None
+        self.retire()
         self.beat()
+
+    def retire(self) -> None:
+        """Show a worker's life no longer: it has stopped, though this process goes on."""
+        worker, self._worker = self._worker, None
         if worker is not None:
             self._attempt(lambda: self._store.worker_gone(worker))
 

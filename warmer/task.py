@@ -110,14 +110,14 @@ class WarmingTask(BaseModel):
         min_length=1, max_length=512
     )
     compute_fn: Callable[..., Any] | Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
-    ttl: float = Field(3600, gt=0, le=315_360_000, allow_inf_nan=False)
+    ttl: float = Field(3600.0, gt=0, le=315_360_000, allow_inf_nan=False)
     tags: frozenset[str] = frozenset()
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
     schedule: Annotated[str | None, AfterValidator(_usable_cron)] = None
     timezone: Annotated[str, AfterValidator(_usable_zone)] = "UTC"
     enabled: bool = True
     critical: bool = False
-    timeout_s: float = Field(60, gt=0, le=86_400, allow_inf_nan=False)
+    timeout_s: float = Field(60.0, gt=0, le=86_400, allow_inf_nan=False)
 
     @model_validator(mode="wrap")
     @classmethod

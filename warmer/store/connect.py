@@ -38,6 +38,6 @@ def connect(url: str, timeout_s: float, *, resend: bool = False) -> Any:
         )
     except (ValueError, RedisError) as error:
         raise SettingsError(
-            f"WARMER_REDIS_URL cannot be used ({redacted(str(error))}); got {redacted(url)!r}, "
-            "expected for example redis://localhost:6379/0"
+            f"WARMER_REDIS_URL cannot be used ({redacted(str(error))}); expected an address such as "
+            f"redis://localhost:6379/0, got one that begins with {url.partition(':')[0]!r}"
         ) from None

@@ -62,6 +62,7 @@ def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
         except RedisError as error:
             logger.warning("the embedded worker lost Redis: %s", described(error))
         stop.wait(0 if stop.is_set() else RETRY_S)
+    warmer.pulse.retire()
 
 
 def _work(warmer: Warmer, name: str, burst: bool) -> bool:

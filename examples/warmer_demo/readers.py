@@ -1,0 +1,131 @@
+"""The users: each opens one dashboard after another, once with warming and once without.
+
+Run as `python -m warmer_demo.readers`, a process of its own, so that the latencies it measures are not those of
+drawing a screen. It writes what it measured to standard output, as lines of JSON, until it is told to stop.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any, Protocol
+
+import orjson
+from redis import Redis
+
+from warmer import WarmingTask, default_warmer, get_or_compute
+
+from .measure import WAYS, Read, Way
+from .popularity import pick
+from .queries import QUERIES
+from .tasks import DASHBOARDS
+
+USERS = 8
+READS_PER_S = 100
+REPORT_EVERY_S = 0.25
+PLAIN_PREFIX = "without-warming"
+
+class GetOrCompute(Protocol):
+    """Both ways of reading look the same."""
+
+    def __call__(self, key: str, query: Callable[[], Any], ttl: float, /) -> Any: ...
+
+
+class PlainCache:
+    """The same reads without warming: ordinary cache-aside, on the same Redis, with the same ttl and format."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._redis: Any = Redis.from_url(url, protocol=2)
+        self._prefix = prefix
+
+    def get_or_compute(self, key: str, query: Callable[[], Any], ttl: float, /) -> Any:
+        cached = self._redis.get(self._prefix + key)
+        if cached is not None:
+            return orjson.loads(cached)
+        value = query()
+        self._redis.set(self._prefix + key, orjson.dumps(value), px=round(1000 * ttl))
+        return value
+
+
+class User:
+    """Reads at random moments, whatever is popular then.
+
+    The two ways are fair to each other: the same dashboard at the same moment, from the same process, and each way
+    comes first every other time. A user who has to wait opens nothing else meanwhile, so a stampede on an expired
+    value is never larger than the number of users. What cannot be had on one small machine is silence: computing,
+    for whichever way, takes a processor from the other, mostly from the users without warming to those with it.
+
+    Args:
+        ways: How each way reads.
+        report: Where reads go.
+        seed: Makes users differ.
+    """
+
+    def __init__(self, ways: dict[Way, GetOrCompute], report: SimpleQueue[Read], seed: int) -> None:
+        self._ways = ways
+        self._report = report
+        self._luck = random.Random(seed)
+
+    def read_until(self, stop: threading.Event) -> None:
+        names = [task.task_id for task in DASHBOARDS]
+        tasks = dict(zip(names, DASHBOARDS, strict=True))
+        began_s = time.monotonic()
+        order: Sequence[Way] = WAYS
+        while not stop.wait(self._luck.expovariate(READS_PER_S / USERS)):
+            task = tasks[pick(names, time.monotonic() - began_s, self._luck)]
+            for way in order:
+                self._report.put(self._read(way, task))
+            order = order[::-1]
+
+    def _read(self, way: Way, task: WarmingTask) -> Read:
+        computed = False
+
+        def query() -> Any:
+            nonlocal computed
+            computed = True
+            return QUERIES[task.task_id]()
+
+        began_s = time.perf_counter()
+        self._ways[way](task.cache_key, query, task.ttl)
+        return Read(way, 1000 * (time.perf_counter() - began_s), computed)
+
+
+def main() -> None:
+    """Read until told to stop; what was read last is reported, too."""
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda signum, frame: stop.set())
+    settings = default_warmer().settings
+    plain = PlainCache(settings.required_redis_url(), f"{settings.namespace}:{PLAIN_PREFIX}:")
+    ways: dict[Way, GetOrCompute] = {"with": get_or_compute, "without": plain.get_or_compute}
+    report: SimpleQueue[Read] = SimpleQueue()
+    users = [User(ways, report, seed) for seed in range(USERS)]
+    threads = [threading.Thread(target=user.read_until, args=(stop,), daemon=True) for user in users]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        time.sleep(REPORT_EVERY_S)
+        _write(_waiting(report))
+    default_warmer().close()  # sends the last counted reads
+
+
+def _waiting(report: SimpleQueue[Read]) -> list[Read]:
+    reads = []
+    while True:
+        try:
+            reads.append(report.get_nowait())
+        except Empty:
+            return reads
+
+
+def _write(reads: Sequence[Read]) -> None:
+    sys.stdout.buffer.write(orjson.dumps(reads) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main()

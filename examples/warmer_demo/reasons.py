@@ -1,0 +1,30 @@
+"""Why a dashboard is warmed, or is not: what the policy decides, in words."""
+
+from __future__ import annotations
+
+from warmer.policy import chance_of_read
+
+from .snapshot import Target
+
+
+def why(target: Target, threshold: float) -> str:
+    """Say why a dashboard is being kept warm, or let go.
+
+    Args:
+        target: The dashboard.
+        threshold: The chance of a read within one ttl that makes a refresh worth it.
+    """
+    if target.is_requested:
+        return "by request"
+    if target.is_critical:
+        return "critical"
+    if target.reads_per_s == 0:
+        return "not read so far"
+    chance = chance_of_read(target.reads_per_s, target.ttl_s)
+    return f"{_habit(target, chance >= threshold)} ({100 * chance:.0f} %)"
+
+
+def _habit(target: Target, is_worth_it: bool) -> str:
+    if target.standing == "lapsing":
+        return "read again: comes back" if is_worth_it else "hardly read: let go"
+    return "read often" if is_worth_it else "hardly read: goes soon"

@@ -1,0 +1,137 @@
+"""Draws what is going on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from .measure import Experience, Way
+from .reasons import why
+from .snapshot import Snapshot, Target
+
+BAR_WIDTH = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What there is to draw.
+
+    Args:
+        elapsed_s: Seconds since the first read.
+        snapshot: The state of the fleet.
+        users: What users have experienced, with warming and without.
+        threshold: The chance of a read within one ttl that makes a refresh worth it.
+    """
+
+    elapsed_s: float
+    snapshot: Snapshot
+    users: dict[Way, Experience]
+    threshold: float
+
+    def hit_ratio(self, way: Way) -> float:
+        """Tell which part of the reads found a value."""
+        if way == "with":
+            return self.snapshot.stats.performance.hit_ratio
+        users = self.users[way]
+        return 1 - users.computations / max(1, users.latencies.reads)
+
+    def computations(self, way: Way) -> int:
+        """Tell how many values were computed, by workers and by users."""
+        by_workers = self.snapshot.stats.performance.total_warmings if way == "with" else 0
+        return by_workers + self.users[way].computations
+
+
+def screen(picture: Picture, until: str) -> RenderableType:
+    """Draw everything, for a terminal."""
+    title = Text.assemble(("warmer demo", "bold"), f"  {picture.elapsed_s:.0f} s {until}")
+    return Group(title, comparison(picture), _fleet(picture.snapshot), _targets(picture))
+
+
+def line(picture: Picture) -> str:
+    """Say it in one line, where there is no terminal."""
+    computing = ", ".join(
+        f"{target.name} ({why(target, picture.threshold)})"
+        for target in picture.snapshot.targets
+        if target.standing == "computing"
+    )
+    ways = "; ".join(f"{way} warming {_in_short(picture, way)}" for way in picture.users)
+    backlog = picture.snapshot.stats.backlog
+    return f"{picture.elapsed_s:4.0f} s  {ways}; backlog {backlog}; warming now: {computing or 'nothing'}"
+
+
+def comparison(picture: Picture) -> Table:
+    """Draw both ways side by side."""
+    table = Table("", "hits", "p50 ms", "p99 ms", "slowest ms", "waited s", "reads", "computed", box=SIMPLE_HEAD)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for way, style in (("with", "bold green"), ("without", "")):
+        latencies = picture.users[way].latencies
+        table.add_row(
+            f"{way} warming",
+            f"{100 * picture.hit_ratio(way):.1f} %",
+            f"{latencies.percentile_ms(50):.1f}",
+            f"{latencies.percentile_ms(99):.1f}",
+            f"{latencies.slowest_ms:.0f}",
+            f"{latencies.waited_s:.1f}",
+            str(latencies.reads),
+            str(picture.computations(way)),
+            style=style,
+        )
+    return table
+
+
+def _in_short(picture: Picture, way: Way) -> str:
+    latencies = picture.users[way].latencies
+    return (
+        f"{100 * picture.hit_ratio(way):.1f} % hits, p50 {latencies.percentile_ms(50):.1f} ms, "
+        f"p99 {latencies.percentile_ms(99):.1f} ms"
+    )
+
+
+def _fleet(snapshot: Snapshot) -> Text:
+    stats = snapshot.stats
+    useful = f"{stats.performance.efficiency_score:.0f} % of refreshes were used" if stats.performance.judged else ""
+    return Text(f"workers {stats.workers}   backlog {stats.backlog}   {useful}", style="cyan")
+
+
+def _targets(picture: Picture) -> Table:
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("", width=1)
+    table.add_column("dashboard", no_wrap=True, overflow="ellipsis", max_width=28)
+    table.add_column("prio", justify="right")
+    table.add_column("reads/min", justify="right")
+    table.add_column("fresh for", no_wrap=True)
+    table.add_column("ms", justify="right")
+    table.add_column("why (chance of a read within the ttl)", no_wrap=True, min_width=22)
+    for target in picture.snapshot.targets:
+        table.add_row(*_cells(target, picture.threshold), style=_style(target))
+    return table
+
+
+def _cells(target: Target, threshold: float) -> list[str]:
+    return [
+        "▶" if target.standing == "computing" else "·" if target.standing == "waiting" else "",
+        target.name,
+        str(target.priority),
+        f"{60 * target.reads_per_s:.0f}",
+        _freshness(target),
+        "" if target.computed_in_ms is None else f"{target.computed_in_ms:.0f}",
+        why(target, threshold),
+    ]
+
+
+def _freshness(target: Target) -> str:
+    if target.fresh_for_s is None:
+        return "-" * BAR_WIDTH
+    filled = min(BAR_WIDTH, round(BAR_WIDTH * target.fresh_for_s / target.ttl_s))
+    return "█" * filled + "░" * (BAR_WIDTH - filled) + f" {target.fresh_for_s:4.1f} s"
+
+
+def _style(target: Target) -> str:
+    if target.standing == "computing":
+        return "bold yellow"
+    return "dim" if target.standing == "lapsing" else ""

@@ -1,0 +1,51 @@
+"""The application's part: which dashboards are kept warm, for how long each is valid, how much each matters.
+
+Importing this module registers them, which is how workers come to know them: `warmer worker --import
+warmer_demo.tasks`. The ttls are short, so that much happens within a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from warmer import WarmingTask, register_warming_task
+
+from . import queries
+
+
+def dashboard(query: Callable[[], queries.JSON], ttl: float, priority: int = 0) -> WarmingTask:
+    name = query.__name__
+    return WarmingTask(
+        task_id=name,
+        name=name.replace("_", " "),
+        cache_key=f"dashboard:{name}",
+        compute_fn=query,
+        ttl=ttl,
+        priority=priority,
+    )
+
+
+DASHBOARDS = (
+    # 100 and above: the front page. Kept warm whatever its reads, and before all others.
+    dashboard(queries.overview, ttl=5, priority=120),
+    dashboard(queries.airport_board, ttl=5, priority=110),
+    dashboard(queries.recent_departures, ttl=5, priority=100),
+    # 50 and above: important, so kept warm as well.
+    dashboard(queries.carrier_league, ttl=8, priority=60),
+    dashboard(queries.weather_impact, ttl=10, priority=50),
+    # All others are kept warm while they are read often enough for that to pay.
+    dashboard(queries.last_week_routes, ttl=5),
+    dashboard(queries.last_month_by_carrier, ttl=5),
+    dashboard(queries.delay_by_month, ttl=6),
+    dashboard(queries.daily_trend, ttl=6),
+    dashboard(queries.busiest_airports, ttl=8),
+    dashboard(queries.on_time_by_carrier_and_month, ttl=8),
+    dashboard(queries.top_destinations, ttl=10),
+    dashboard(queries.worst_routes, ttl=10),
+    dashboard(queries.plane_age, ttl=12),
+    dashboard(queries.knock_on_delays, ttl=15),
+    dashboard(queries.delay_percentiles, ttl=15),
+)
+
+for task in DASHBOARDS:
+    register_warming_task(task)

@@ -1,0 +1,121 @@
+"""When a target is due, and whether it is wanted: closed forms and properties."""
+
+import math
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warmer import WarmingTask
+from warmer.policy import (
+    Demand,
+    chance_of_read,
+    heat_reads_per_s,
+    is_wanted,
+    lead_s,
+    next_cron_s,
+    next_due_s,
+    retry_delay_s,
+)
+from warmer.switch import Switch
+
+ON = Switch(on=True)
+UNREAD = Demand(reads_per_s=0.0, lead_s=2.0, threshold=0.5)
+
+
+def task(**values: object) -> WarmingTask:
+    return WarmingTask(**{"task_id": "t", "cache_key": "k", "compute_fn": "m:f", "ttl": 100, **values})
+
+
+def test_critical_is_due_a_lead_before_it_expires():
+    assert next_due_s(task(critical=True), ON, UNREAD, computed_at_s=1000, fresh_until_s=1100) == 1098
+
+
+def test_an_interval_brings_critical_forward_but_never_back():
+    every_30_s = Switch(on=True, interval_s=30)
+    assert next_due_s(task(critical=True), every_30_s, UNREAD, 1000, 1100) == 1030
+    every_hour = Switch(on=True, interval_s=3600)
+    assert next_due_s(task(critical=True), every_hour, UNREAD, 1000, 1100) == 1098
+
+
+def test_a_cron_line_brings_forward_but_never_back():
+    at_noon = datetime(2026, 1, 1, 12, 0, tzinfo=UTC).timestamp()
+    long_lived = task(critical=True, ttl=86_400, schedule="0 12 * * *")
+    patient = Switch(on=True, interval_s=1e6)
+    assert next_due_s(long_lived, patient, UNREAD, at_noon - 60, at_noon + 80_000) == at_noon
+    short_lived = task(critical=True, schedule="0 12 * * *")
+    assert next_due_s(short_lived, patient, UNREAD, at_noon - 600, at_noon - 500) == at_noon - 502
+
+
+def test_others_are_refreshed_as_their_reads_merit():
+    hot = Demand(reads_per_s=0.1, lead_s=2.0, threshold=0.5)  # 10 reads in a ttl
+    cold = Demand(reads_per_s=0.001, lead_s=2.0, threshold=0.5)  # 0.1 reads in a ttl
+    assert next_due_s(task(), ON, hot, 1000, 1100) == 1098
+    assert next_due_s(task(), ON, cold, 1000, 1100) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "switch", "wanted"),
+    [
+        ({"critical": True}, ON, True),
+        ({"priority": 50}, ON, True),
+        ({"priority": 49}, ON, False),
+        ({"critical": True, "enabled": False}, ON, False),
+        ({"critical": True}, Switch(on=True, critical=False), False),
+    ],
+)
+def test_what_is_critical_needs_no_reads(values, switch, wanted):
+    assert is_wanted(task(**values), switch, UNREAD) is wanted
+
+
+def test_pattern_warming_can_be_switched_off():
+    hot = Demand(reads_per_s=1.0, lead_s=2.0, threshold=0.5)
+    assert is_wanted(task(), ON, hot)
+    assert not is_wanted(task(), Switch(on=True, pattern=False), hot)
+
+
+def test_a_target_without_reads_is_let_go_even_at_threshold_zero():
+    assert not is_wanted(task(), ON, Demand(reads_per_s=0.0, lead_s=0.0, threshold=0.0))
+
+
+@given(st.floats(0, 100), st.floats(0, 1e5), st.floats(0, 1e5))
+def test_the_chance_of_a_read_is_a_probability_that_grows(rate, horizon, more):
+    chance = chance_of_read(rate, horizon)
+    assert 0 <= chance <= 1
+    assert chance_of_read(rate, horizon + more) >= chance
+
+
+def test_the_chance_of_a_read_in_closed_form():
+    assert chance_of_read(math.log(2), 1) == pytest.approx(0.5)
+    assert chance_of_read(0, 1000) == 0
+
+
+@given(st.floats(0, 1e4), st.floats(0, 1e4), st.floats(0.01, 60), st.floats(0.1, 1e6))
+def test_a_lead_never_takes_more_than_half_the_ttl(compute, wait, tick, ttl):
+    assert 0 < lead_s(compute, wait, tick, ttl) <= ttl / 2
+
+
+@given(st.integers(1, 1000), st.floats(0, 1))
+def test_retries_back_off_within_their_bounds(failures, luck):
+    longest = min(2.0 ** min(failures - 1, 30), 300.0)
+    assert longest / 2 <= retry_delay_s(failures, luck) <= longest
+
+
+@given(st.integers(0, 4_000_000_000), st.sampled_from(["* * * * *", "*/7 3 * * MON", "0 0 29 2 *", "30 2 * * *"]))
+def test_the_next_cron_moment_lies_ahead(after, line):
+    assert next_cron_s(line, "Europe/Berlin", after) > after
+
+
+def test_cron_lines_are_read_in_their_own_zone():
+    winter = datetime(2026, 1, 15, 0, 0, tzinfo=UTC).timestamp()
+    summer = datetime(2026, 7, 15, 0, 0, tzinfo=UTC).timestamp()
+    assert next_cron_s("0 6 * * *", "Europe/Berlin", winter) == winter + 5 * 3600
+    assert next_cron_s("0 6 * * *", "Europe/Berlin", summer) == summer + 4 * 3600
+
+
+@given(st.floats(0.001, 100), st.floats(10, 1e5))
+def test_heat_of_a_steady_rate_is_that_rate(rate, half_life):
+    step = half_life / 1000
+    heat = sum(rate * step * 2 ** (-n * step / half_life) for n in range(20_000))
+    assert heat_reads_per_s(heat, half_life) == pytest.approx(rate, rel=0.01)
