@@ -288,10 +288,11 @@ def demo(seconds: int, keep: bool, workers: int) -> None:
 
 
 def _log(verbose: bool) -> None:
+    for_people = Console(stderr=True)
     logging.basicConfig(
-        level=logging.INFO if verbose else logging.WARNING,
-        format="%(name)s: %(message)s",
-        handlers=[RichHandler(console=Console(stderr=True), show_path=False, markup=False)],
+        level=logging.WARNING,
+        format="%(name)s: %(message)s" if for_people.is_terminal else "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        handlers=[RichHandler(console=for_people, show_path=False)] if for_people.is_terminal else None,
     )
     logging.getLogger("warmer").setLevel(logging.INFO if verbose else logging.WARNING)
     for name in ("warmer.scheduler", "warmer.worker"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,10 @@ class Child:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+
+    def output(self) -> Iterator[bytes]:
+        """Yield the lines of its standard output, if that is a pipe, until it ends."""
+        return iter(self.process.stdout or ())
 
 
 class Children:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
-from warmer import Warmer, configure
+from redis import Redis
+from rq import Queue
+
+from warmer import Settings, Warmer, configure
 from warmer.errors import redacted
 from warmer.server import PrivateServer
 
@@ -19,37 +22,36 @@ COMPUTATIONS_PER_WORKER = 1
 
 @contextmanager
 def redis_place(say: Callable[[str], None]) -> Iterator[Warmer]:
-    """Yield a `Warmer` with the demo's settings, which child processes inherit."""
-    url = os.environ.get("WARMER_REDIS_URL")
-    if url is None:
-        with PrivateServer.start() as server:
-            say(f"private {server.binary.name} at {server.url}; its data is gone when this ends")
-            yield from _configured(server.url)
-    else:
-        say(f"Redis at {redacted(url)}")
-        for warmer in _configured(url):
-            yield warmer
-            _leave_nothing(warmer)
+    """Yield a `Warmer` with the demo's settings, which child processes inherit, and leave nothing behind.
 
-
-def _configured(url: str) -> Iterator[Warmer]:
-    """Yield the default `Warmer`; a namespace of its own keeps it apart from whatever else is in that Redis."""
-    os.environ |= {
-        "WARMER_REDIS_URL": url,
-        "WARMER_NAMESPACE": f"warmer-demo-{os.getpid()}",
-        "WARMER_EMBEDDED": "0",
-        "WARMER_CONCURRENCY": str(COMPUTATIONS_PER_WORKER),
-        "WARMER_HEAT_HALF_LIFE_S": str(HEAT_HALF_LIFE_S),
-    }
-    warmer = configure()
-    try:
+    Args:
+        say: Tells people where Redis is.
+    """
+    with ExitStack() as stack:
+        url = os.environ.get("WARMER_REDIS_URL")
+        if url is None:
+            server = stack.enter_context(PrivateServer.start())
+            url = server.url
+            say(f"private {server.binary.name} at {url}; its data is gone when this ends")
+        else:
+            stack.callback(_leave_nothing)
+            say(f"Redis at {redacted(url)}")
+        # A namespace of its own keeps the demo apart from whatever else is in that Redis.
+        os.environ |= {
+            "WARMER_REDIS_URL": url,
+            "WARMER_NAMESPACE": f"warmer-demo-{os.getpid()}",
+            "WARMER_EMBEDDED": "0",
+            "WARMER_CONCURRENCY": str(COMPUTATIONS_PER_WORKER),
+            "WARMER_HEAT_HALF_LIFE_S": str(HEAT_HALF_LIFE_S),
+        }
+        warmer = configure()
+        stack.callback(warmer.close)
         yield warmer
-    finally:
-        warmer.close()
 
 
-def _leave_nothing(warmer: Warmer) -> None:
-    redis, namespace = warmer.store.control, warmer.settings.namespace
-    warmer.queue.rq.delete(delete_jobs=True)
-    for key in redis.scan_iter(f"{namespace}:*"):
-        redis.delete(key)
+def _leave_nothing() -> None:
+    settings = Settings.load()
+    with Redis.from_url(settings.required_redis_url()) as redis:
+        Queue(settings.namespace, connection=redis).delete(delete_jobs=True)
+        for key in redis.scan_iter(f"{settings.namespace}:*"):
+            redis.delete(key)

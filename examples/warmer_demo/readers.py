@@ -25,10 +25,11 @@ from .popularity import pick
 from .queries import QUERIES
 from .tasks import DASHBOARDS
 
-USERS = 8
+USERS = 4
 READS_PER_S = 100
 REPORT_EVERY_S = 0.25
 PLAIN_PREFIX = "without-warming"
+
 
 class GetOrCompute(Protocol):
     """Both ways of reading look the same."""
@@ -100,7 +101,8 @@ def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda signum, frame: stop.set())
     settings = default_warmer().settings
-    plain = PlainCache(settings.required_redis_url(), f"{settings.namespace}:{PLAIN_PREFIX}:")
+    url = settings.cache_url or settings.required_redis_url()
+    plain = PlainCache(url, f"{settings.namespace}:{PLAIN_PREFIX}:")
     ways: dict[Way, GetOrCompute] = {"with": get_or_compute, "without": plain.get_or_compute}
     report: SimpleQueue[Read] = SimpleQueue()
     users = [User(ways, report, seed) for seed in range(USERS)]

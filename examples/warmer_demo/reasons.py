@@ -19,9 +19,9 @@ def why(target: Target, threshold: float) -> str:
     if target.is_critical:
         return "critical"
     if target.reads_per_s == 0:
-        return "not read so far"
+        return "not read: let go" if target.standing == "lapsing" else "new: warmed once"
     chance = chance_of_read(target.reads_per_s, target.ttl_s)
-    return f"{_habit(target, chance >= threshold)} ({100 * chance:.0f} %)"
+    return f"{_habit(target, chance >= threshold)}, {100 * chance:.0f} %"
 
 
 def _habit(target: Target, is_worth_it: bool) -> str:

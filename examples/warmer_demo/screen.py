@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from rich.box import SIMPLE_HEAD
@@ -9,7 +10,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .measure import Experience, Way
+from .measure import WAYS, Experience, Way
 from .reasons import why
 from .snapshot import Snapshot, Target
 
@@ -39,16 +40,15 @@ class Picture:
         users = self.users[way]
         return 1 - users.computations / max(1, users.latencies.reads)
 
-    def computations(self, way: Way) -> int:
-        """Tell how many values were computed, by workers and by users."""
-        by_workers = self.snapshot.stats.performance.total_warmings if way == "with" else 0
-        return by_workers + self.users[way].computations
+    def computed_by_workers(self, way: Way) -> int:
+        """Tell how many values were computed ahead of the users."""
+        return self.snapshot.stats.performance.total_warmings if way == "with" else 0
 
 
 def screen(picture: Picture, until: str) -> RenderableType:
     """Draw everything, for a terminal."""
     title = Text.assemble(("warmer demo", "bold"), f"  {picture.elapsed_s:.0f} s {until}")
-    return Group(title, comparison(picture), _fleet(picture.snapshot), _targets(picture))
+    return Group(title, _headline(picture), _fleet(picture.snapshot), _targets(picture))
 
 
 def line(picture: Picture) -> str:
@@ -58,29 +58,38 @@ def line(picture: Picture) -> str:
         for target in picture.snapshot.targets
         if target.standing == "computing"
     )
-    ways = "; ".join(f"{way} warming {_in_short(picture, way)}" for way in picture.users)
+    ways = "; ".join(f"{way} warming {_in_short(picture, way)}" for way in WAYS)
     backlog = picture.snapshot.stats.backlog
     return f"{picture.elapsed_s:4.0f} s  {ways}; backlog {backlog}; warming now: {computing or 'nothing'}"
 
 
-def comparison(picture: Picture) -> Table:
-    """Draw both ways side by side."""
-    table = Table("", "hits", "p50 ms", "p99 ms", "slowest ms", "waited s", "reads", "computed", box=SIMPLE_HEAD)
+def summary(picture: Picture) -> Table:
+    """Draw what came of it, with and without warming."""
+    table = Table("", "with warming", "without", box=SIMPLE_HEAD)
+    table.columns[1].style = "bold green"
     for column in table.columns[1:]:
         column.justify = "right"
-    for way, style in (("with", "bold green"), ("without", "")):
-        latencies = picture.users[way].latencies
-        table.add_row(
-            f"{way} warming",
-            f"{100 * picture.hit_ratio(way):.1f} %",
-            f"{latencies.percentile_ms(50):.1f}",
-            f"{latencies.percentile_ms(99):.1f}",
-            f"{latencies.slowest_ms:.0f}",
-            f"{latencies.waited_s:.1f}",
-            str(latencies.reads),
-            str(picture.computations(way)),
-            style=style,
-        )
+    for label, cell in _MEASURES.items():
+        table.add_row(label, *(cell(picture, way) for way in WAYS))
+    return table
+
+
+_MEASURES: dict[str, Callable[[Picture, Way], str]] = {
+    "reads": lambda picture, way: str(picture.users[way].latencies.reads),
+    "found in the cache": lambda picture, way: f"{100 * picture.hit_ratio(way):.1f} %",
+    "half of the reads took at most": lambda picture, way: f"{picture.users[way].latencies.percentile_ms(50):.1f} ms",
+    "99 of 100 took at most": lambda picture, way: f"{picture.users[way].latencies.percentile_ms(99):.1f} ms",
+    "the slowest took": lambda picture, way: f"{picture.users[way].latencies.slowest_ms:.0f} ms",
+    "users waited in all": lambda picture, way: f"{picture.users[way].latencies.waited_s:.1f} s",
+    "computed by workers": lambda picture, way: str(picture.computed_by_workers(way)),
+    "computed by waiting users": lambda picture, way: str(picture.users[way].computations),
+}
+
+
+def _headline(picture: Picture) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for way, style in zip(WAYS, ("bold green", ""), strict=True):
+        table.add_row(f"{way} warming", _in_short(picture, way), style=style)
     return table
 
 
@@ -88,7 +97,7 @@ def _in_short(picture: Picture, way: Way) -> str:
     latencies = picture.users[way].latencies
     return (
         f"{100 * picture.hit_ratio(way):.1f} % hits, p50 {latencies.percentile_ms(50):.1f} ms, "
-        f"p99 {latencies.percentile_ms(99):.1f} ms"
+        f"p99 {latencies.percentile_ms(99):.1f} ms, slowest {latencies.slowest_ms:.0f} ms"
     )
 
 

@@ -63,7 +63,7 @@ class Batch:
         token: Owner token of all its claims and leases.
         now_ms: The server's time.
         switch: The fleet's switch.
-        queue_wait_s: How long targets wait between due and claimed, on the average.
+        queue_wait_s: How long targets are to be expected to wait between due and claimed.
         claims: The targets, best first.
     """
 

@@ -162,7 +162,7 @@ class Store:
             token,
             now_ms,
             Switch.from_json(switch),
-            float(wait_ms) / 1000,
+            wait_ms / 1000,
             tuple(self._claim_of(*claim) for claim in claims),
         )
 

@@ -8,7 +8,7 @@
 -- wanted: how many
 -- token: owner token of the claims
 -- unknown_ids: tasks that the caller does not know, left to others
--- Returns  {now in ms, switch or "", mean queue wait in ms, claims}, each claim
+-- Returns  {now in ms, switch or "", queue wait to expect in ms, claims}, each claim
 --          {ref, due in ms, 1 if a fresh value will do, failures in a row, heat, 95th percentile of compute ms or "",
 --           definition}
 -- @include time
@@ -22,7 +22,7 @@ local now = now_ms()
 local switch_json = redis.call('GET', switch) or ''
 local on = switch_json ~= '' and cjson.decode(switch_json).on
 local landmark_ms = tonumber(redis.call('GET', landmark) or now)
-local wait_ms = tonumber(redis.call('HGET', totals, 'wait_ms') or 0)
+local longest_ms = 0
 
 local function is_ours(ref)
   return not unknown[task_of(ref)] and (on or redis.call('SISMEMBER', requested, ref) == 1)
@@ -32,7 +32,7 @@ local function claim(ref, due_ms)
   redis.call('ZREM', ready, ref)
   redis.call('ZADD', claims, now + timeout_ms, ref)
   redis.call('HSET', tokens, ref, token .. '|' .. string.format('%.0f', due_ms))
-  wait_ms = 0.9 * wait_ms + 0.1 * math.max(0, math.min(now - due_ms, LONGEST_WAIT_MS))
+  longest_ms = math.max(longest_ms, math.min(now - due_ms, LONGEST_WAIT_MS))
   local reads = decayed(redis.call('ZSCORE', heat, ref) or 0, landmark_ms, now, half_life_ms)
   return {
     ref, due_ms, redis.call('SISMEMBER', ensure, ref), tonumber(redis.call('HGET', failures, ref) or 0),
@@ -57,5 +57,11 @@ while #claimed < wanted do
     end
   end
 end
-if #claimed > 0 then redis.call('HSET', totals, 'wait_ms', string.format('%.3f', wait_ms)) end
-return {now, switch_json, string.format('%.3f', wait_ms), claimed}
+
+-- The wait to expect: it follows a longer one at once, and a shorter one slowly, so that refreshes begin early enough.
+local wait_ms = tonumber(redis.call('HGET', totals, 'wait_ms') or 0)
+if #claimed > 0 then
+  wait_ms = math.floor(math.max(longest_ms, 0.9 * wait_ms))
+  redis.call('HSET', totals, 'wait_ms', wait_ms)
+end
+return {now, switch_json, wait_ms, claimed}

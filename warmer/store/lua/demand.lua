@@ -3,7 +3,7 @@
 -- @keys heat landmark totals switch
 -- @prefixes stats
 -- @args ref half_life_ms:number
--- Returns  {heat, 95th percentile of compute ms or "", mean queue wait in ms, switch or ""}
+-- Returns  {heat, 95th percentile of compute ms or "", queue wait to expect in ms, switch or ""}
 -- @include time
 -- @include ready
 -- @include heat

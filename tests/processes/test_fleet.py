@@ -1,0 +1,320 @@
+"""The whole service: scheduler and worker processes, killed and restarted."""
+
+import os
+import signal
+import time
+from itertools import pairwise
+
+import pytest
+
+TASKS = """
+    import os, time
+    from pathlib import Path
+    from warmer import WarmingTask, register_critical_task, register_warming_task
+
+    HERE = Path(__file__).parent
+
+    def mark(name, text):
+        with (HERE / name).open("a") as file:
+            file.write(f"{text}\\n")
+
+    def register(task_id, function, **values):
+        register_warming_task(WarmingTask(task_id=task_id, cache_key=f"{task_id}:key", compute_fn=function, **values))
+"""
+
+
+@pytest.fixture
+def app(fleet, make_warmer):
+    """A Warmer beside the fleet's processes, with the fleet's timings."""
+    return make_warmer(embedded=False, tick_s=0.2, flush_s=0.2, claim_timeout_s=1.5, lease_timeout_s=1.0)
+
+
+def marks(fleet, name: str) -> list[str]:
+    return fleet.lines(name)
+
+
+def test_registered_tasks_are_kept_warm(fleet, app, eventually):
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load():
+        mark("runs", time.time())
+        return {"pid": os.getpid()}
+
+    register("catalog", load, ttl=3, critical=True)
+    """,
+    )
+    fleet.scheduler()
+    fleet.worker()
+    app.start()
+    eventually(lambda: len(marks(fleet, "runs")) >= 3, 20)
+    times = [float(line) for line in marks(fleet, "runs")]
+    assert all(after - before < 3.0 for before, after in pairwise(times)), "refreshed before it expired"
+    assert app.get("catalog:key")["pid"] != os.getpid()
+    stats = app.stats()
+    assert stats["running"] is True
+    assert stats["workers"] == 1
+    assert stats["task_details"][0]["run_count"] >= 2
+    app.stop()
+    assert app.stats()["running"] is False
+
+
+def test_one_worker_goes_by_priority(fleet, app, eventually):
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def make(name):
+        def load():
+            mark("order", name)
+            return name
+        load.__qualname__ = load.__name__ = name
+        globals()[name] = load
+        return load
+
+    for number, priority in enumerate([5, 90, -3, 40, 4000, 0, 60]):
+        register(f"p{priority}".replace("-", "minus"), make(f"load_{number}_{priority}".replace("-", "minus")),
+                 priority=priority)
+    """,
+    )
+    app.start()
+    fleet.environment["WARMER_CONCURRENCY"] = "1"
+    fleet.run("worker", "--import", "fleet_tasks", "--burst", log="worker").wait(timeout=30)
+    order = [int(line.rpartition("_")[2].replace("minus", "-")) for line in marks(fleet, "order")]
+    assert order == [4000, 90, 60, 40, 5, 0, -3]
+
+
+def test_two_schedulers_and_many_workers_refresh_each_target_once(fleet, app, eventually):
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load_all(number):
+        def load():
+            mark("runs", number)
+            return number
+        load.__qualname__ = f"load_{number}"
+        globals()[f"load_{number}"] = load
+        return load
+
+    for number in range(40):
+        register(f"t{number}", load_all(number), ttl=600, critical=True)
+    """,
+    )
+    for _ in range(2):
+        fleet.scheduler()
+    for _ in range(3):
+        fleet.worker()
+    app.start()
+    eventually(lambda: len(set(marks(fleet, "runs"))) == 40, 30)
+    eventually(lambda: app.stats()["backlog"] == 0 and app.store.control.zcard(app.store.keys.claims) == 0)
+    first = [app.store.control.zscore(app.store.keys.due, f"t{number}") for number in range(40)]
+    assert all(first)
+    now_ms = app.store.hottest(0)[0]
+    for number in range(40):  # the next refresh of all of them comes now
+        app.store.control.zadd(app.store.keys.due, {f"t{number}": now_ms})
+    eventually(lambda: len(marks(fleet, "runs")) >= 80, 30)
+    eventually(lambda: app.store.control.zcard(app.store.keys.due) == 40)
+    assert sorted(marks(fleet, "runs"), key=int) == sorted([str(n) for n in range(40)] * 2, key=int)
+
+
+def test_a_worker_killed_in_the_middle_loses_nothing(fleet, app, eventually):
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load():
+        mark("runs", os.getpid())
+        while not (HERE / "go").exists():
+            time.sleep(0.02)
+        return "survived"
+
+    register("slow", load, ttl=600, critical=True)
+    """,
+    )
+    fleet.scheduler()
+    doomed = fleet.worker()
+    app.start()
+    (pid,) = eventually(lambda: marks(fleet, "runs"), 20)
+    os.kill(doomed.pid, signal.SIGKILL)
+    os.kill(int(pid), signal.SIGKILL)
+    (fleet.folder / "go").touch()
+    fleet.worker()
+    eventually(lambda: app.get("slow:key") == "survived", 20)
+    assert len(marks(fleet, "runs")) == 2
+    assert app.store.totals()["lapsed_claims"] == 1
+
+
+def test_a_scheduler_that_is_killed_is_replaced_by_its_standby(fleet, app, eventually):
+    first = fleet.scheduler()
+    eventually(app.store.has_leader, 20)
+    fleet.scheduler()
+    app.start()
+    leader = app.store.control.get(app.store.keys.leader)
+    os.kill(first.pid, signal.SIGKILL)
+    eventually(lambda: app.store.control.get(app.store.keys.leader) not in (None, leader), 20)
+    assert app.stats()["scheduler_alive"] is True
+
+
+def test_an_emptied_redis_is_filled_again_by_those_who_live(own_fleet, own_server, make_warmer, eventually):
+    fleet = own_fleet
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load():
+        mark("runs", time.time())
+        return "warm"
+
+    register("catalog", load, ttl=600, critical=True)
+    """,
+    )
+    app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
+    fleet.scheduler()
+    fleet.worker()
+    app.start()
+    eventually(lambda: app.get("catalog:key") == "warm", 20)
+    own_server.restart_empty()
+    eventually(lambda: app.get("catalog:key") == "warm", 20)
+    stats = eventually(lambda: (found := app.stats())["running"] and found["workers"] and found, 20)
+    assert stats["tasks"] == 1
+    assert len(marks(fleet, "runs")) == 2
+
+
+def test_a_failing_task_keeps_its_old_value_and_backs_off(fleet, app, eventually):
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load():
+        mark("runs", time.time())
+        if (HERE / "broken").exists():
+            raise RuntimeError("cannot reach postgresql://app:s3cret@db/shop")
+        return "good"
+
+    register("flaky", load, ttl=120, critical=True)
+    """,
+    )
+    fleet.scheduler()
+    fleet.worker()
+    app.start()
+    eventually(lambda: app.get("flaky:key") == "good", 20)
+    (fleet.folder / "broken").touch()
+    before = len(marks(fleet, "runs"))
+    app.warm("flaky", force=True)
+    eventually(lambda: len(marks(fleet, "runs")) >= before + 4, 30)
+    times = [float(line) for line in marks(fleet, "runs")][before:]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps[0] >= 0.5, "half of the first second, at least"
+    assert gaps[2] >= 2.0, "half of the third wait of four seconds, at least"
+    assert app.get("flaky:key") == "good"
+    detail = app.stats()["task_details"][0]
+    assert detail["fail_count"] >= 3
+    assert detail["last_error"] == "RuntimeError: cannot reach postgresql://***@db/shop"
+    assert "s3cret" not in "".join(marks(fleet, "worker.txt"))
+
+
+def test_a_worker_leaves_unknown_tasks_to_others_and_says_so_once(fleet, app, eventually):
+    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('ours', load, critical=True)\n")
+    fleet.write("their_tasks", TASKS + "    def load(): return 2\n    register('theirs', load, priority=99)\n")
+    fleet.scheduler()
+    fleet.worker()
+    app.start()
+    eventually(lambda: app.get("ours:key") == 1, 20)
+    fleet.python("import their_tasks")
+    eventually(lambda: any("does not know task 'theirs'" in line for line in marks(fleet, "worker.txt")), 20)
+    app.warm("ours", force=True)
+    eventually(lambda: app.stats()["performance"]["total_warmings"] >= 2, 20)
+    said = "\n".join(marks(fleet, "worker.txt")).count("does not know")
+    assert said == 1
+    fleet.worker(module="their_tasks")
+    eventually(lambda: app.get("theirs:key") == 2, 20)
+
+
+def test_a_computation_past_its_time_out_is_given_up_and_cannot_write(fleet, app, eventually):
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load():
+        mark("runs", time.time())
+        if len((HERE / "runs").read_text().splitlines()) == 1:
+            time.sleep(3)
+            return "too late"
+        return "in time"
+
+    register("slow", load, ttl=600, critical=True, timeout_s=0.5)
+    """,
+    )
+    fleet.scheduler()
+    fleet.worker()
+    app.start()
+    eventually(lambda: app.get("slow:key") == "in time", 20)
+    assert app.stats()["task_details"][0]["fail_count"] == 1
+    started = float(marks(fleet, "runs")[0])
+    eventually(lambda: time.time() > started + 3.5, 10)  # by now the first one has come back
+    assert app.get("slow:key") == "in time"
+
+
+def test_sigterm_finishes_what_runs_and_leaves(fleet, app, eventually):
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load():
+        mark("runs", "started")
+        time.sleep(1)
+        return "finished"
+
+    register("slow", load, ttl=600, critical=True)
+    """,
+    )
+    worker = fleet.worker()
+    app.start()
+    eventually(lambda: marks(fleet, "runs"), 20)
+    worker.terminate()
+    assert worker.wait(timeout=10) == 0
+    assert app.get("slow:key") == "finished"
+    assert app.store.live_workers() == []
+
+
+def test_redis_going_away_and_coming_back_stops_nobody(own_fleet, own_server, make_warmer, eventually):
+    fleet = own_fleet
+    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('t', load, ttl=600, critical=True)\n")
+    app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
+    processes = [fleet.scheduler(), fleet.worker()]
+    app.start()
+    eventually(lambda: app.get("t:key") == 1, 20)
+    for _ in range(2):
+        own_server.restart_empty()
+        eventually(lambda: app.get("t:key") == 1, 30)
+    assert [process.poll() for process in processes] == [None, None]
+
+
+@pytest.mark.parametrize("command", [["worker", "--import", "json"], ["scheduler"], ["start"], ["stop"], ["check"]])
+def test_production_commands_refuse_to_guess_a_server(fleet, command):
+    del fleet.environment["WARMER_REDIS_URL"]
+    assert fleet.run(*command).wait(timeout=30) == 2
+    assert "WARMER_REDIS_URL" in "".join(marks(fleet, "log.txt"))
+
+
+def test_a_worker_without_tasks_or_with_a_wrong_module_says_so(fleet):
+    assert fleet.run("worker", log="none").wait(timeout=30) == 2
+    assert "--import MODULE" in "".join(marks(fleet, "none.txt"))
+    assert fleet.run("worker", "--import", "no_such_module", log="wrong").wait(timeout=30) == 2
+    assert "no_such_module" in "".join(marks(fleet, "wrong.txt"))
+
+
+def test_check_tells_healthy_from_unhealthy(fleet, app, eventually):
+    fleet.write("fleet_tasks", TASKS)
+    assert fleet.run("check", "redis").wait(timeout=30) == 0
+    assert fleet.run("check", log="before").wait(timeout=30) == 1
+    assert "no scheduler leads" in "".join(marks(fleet, "before.txt"))
+    fleet.scheduler()
+    fleet.worker()
+    eventually(lambda: app.stats()["scheduler_alive"] and app.stats()["workers"], 20)
+    assert fleet.run("check").wait(timeout=30) == 0
+    fleet.environment["WARMER_REDIS_URL"] = "redis://:s3cret@127.0.0.1:1/0"
+    assert fleet.run("check", log="away").wait(timeout=30) == 1
+    assert "s3cret" not in "".join(marks(fleet, "away.txt"))

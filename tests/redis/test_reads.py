@@ -1,0 +1,260 @@
+"""Reads: found, counted, flushed once; heat and the judgement of refreshes."""
+
+import math
+import threading
+
+import pytest
+
+from warmer import InvalidTaskError, WarmingTask
+from warmer.entry import Header, Origin, pack
+from warmer.refresh import JUDGEMENT_GRACE_S
+
+
+def register(warmer, task_id: str = "t", **values: object) -> None:
+    defaults = {"task_id": task_id, "cache_key": f"{task_id}:key", "compute_fn": lambda: {"of": task_id}}
+    warmer.register(WarmingTask(**{**defaults, **values}))
+
+
+def test_a_cached_none_is_a_value(warmer):
+    assert warmer.get("k", "default") == "default"
+    assert warmer.warm_cache("k", lambda: None, ttl=60)
+    assert warmer.get("k", "default") is None
+
+
+def test_get_or_compute_computes_once(warmer):
+    calls: list[int] = []
+    for _ in range(3):
+        assert warmer.get_or_compute("k", lambda: calls.append(1) or 42, ttl=60) == 42
+    assert len(calls) == 1
+
+
+def test_async_functions_are_awaited(warmer):
+    async def compute() -> str:
+        return "awaited"
+
+    assert warmer.get_or_compute("k", compute, ttl=60) == "awaited"
+    assert warmer.warm_cache("k2", compute, ttl=60)
+    assert warmer.get("k2") == "awaited"
+
+
+def test_a_reader_gets_what_its_own_computation_raised(warmer):
+    def fail() -> None:
+        raise LookupError("no such product")
+
+    with pytest.raises(LookupError, match="no such product"):
+        warmer.get_or_compute("k", fail, ttl=60)
+    assert warmer.get_or_compute("k", lambda: 1, ttl=60) == 1, "the lease was given up"
+    assert warmer.performance()["failed"] == 1
+
+
+def test_what_is_no_entry_is_a_miss_and_is_replaced(warmer):
+    warmer.store.control.set(warmer.store.keys.entry("k"), b"somebody else's bytes")
+    assert warmer.get("k", "miss") == "miss"
+    broken = Header(1, 2**50, 2**50, 0, 0, Origin.WARM, 1, b"")
+    warmer.store.control.set(warmer.store.keys.entry("k"), pack(broken, b"{not json"))
+    assert warmer.get("k", "miss") == "miss"
+    assert warmer.warm_cache("k", lambda: "good", force=True)
+    assert warmer.get("k") == "good"
+
+
+def test_a_value_of_another_target_is_not_taken_for_ours(warmer):
+    register(warmer)
+    foreign = Header(1, 2**50, 2**50, 0, 0, Origin.WARM, 1, b"another-task")
+    warmer.store.control.set(warmer.store.keys.entry("t:key"), pack(foreign, b'"foreign"'))
+    assert warmer.warm_critical_data()["total"] == 0
+    warmer.warm("t")
+    batch = warmer.store.claim(1)
+    warmer.refresher.carry_out(batch.claims[0], batch, warmer.refresher.target_of(batch.claims[0]))
+    assert warmer.get("t:key") == {"of": "t"}
+
+
+@pytest.mark.parametrize("key", ["", "x" * 513, None, 7])
+def test_unusable_keys_are_refused(warmer, key):
+    for read in (warmer.get, lambda key: warmer.get_or_compute(key, lambda: 1), warmer.invalidate):
+        with pytest.raises(InvalidTaskError, match="cache key"):
+            read(key)
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan"), True, "60", None])
+def test_unusable_ttls_are_refused_before_computing(warmer, ttl):
+    with pytest.raises(InvalidTaskError, match="ttl"):
+        warmer.get_or_compute("k", lambda: pytest.fail("computed"), ttl=ttl)
+    with pytest.raises(InvalidTaskError, match="ttl"):
+        warmer.warm_cache("k", lambda: pytest.fail("computed"), ttl=ttl)
+
+
+def test_reads_are_counted_by_task_and_in_all(warmer):
+    register(warmer)
+    warmer.get("t:key")
+    warmer.warm_cache("t:key", lambda: 1)
+    for _ in range(3):
+        warmer.get("t:key")
+    warmer.get("nobody's key")
+    stats = warmer.stats()
+    assert (stats["task_details"][0]["hits"], stats["task_details"][0]["misses"]) == (3, 1)
+    assert stats["performance"]["hit_ratio"] == pytest.approx(3 / 5)
+
+
+def test_hits_are_counted_in_a_process_that_never_registered_the_task(warmer, make_warmer):
+    register(warmer, "profile", cache_key="user:{user_id}", compute_fn=lambda user_id: {"of": "profile"})
+    warmer.warm("profile", {"user_id": 42})
+    batch = warmer.store.claim(1)
+    warmer.refresher.carry_out(batch.claims[0], batch, warmer.refresher.target_of(batch.claims[0]))
+    reader = make_warmer()
+    assert reader.registry.tasks() == []
+    assert reader.get("user:42") == {"of": "profile"}
+    reader.pulse.beat()
+    _, hottest = warmer.store.hottest(5)
+    assert [hot.ref for hot in hottest] == ['profile{"user_id":42}']
+
+
+def test_a_flush_that_is_sent_twice_counts_once(warmer):
+    reads = [("", "k", 2, 1, [])]
+    assert warmer.store.flush("reader", 1, reads) is True
+    assert warmer.store.flush("reader", 1, reads) is False
+    assert warmer.store.flush("reader", 2, reads) is True
+    assert warmer.store.flush("other", 1, reads) is True
+    assert warmer.store.totals()["hits"] == 6
+
+
+def test_reads_of_an_outage_arrive_once_it_is_over(warmer, monkeypatch):
+    from redis.exceptions import ConnectionError as RedisConnectionError
+
+    warmer.get("k")
+    flush = warmer.store.flush
+
+    def reply_lost(*arguments):
+        flush(*arguments)
+        raise RedisConnectionError("the reply was lost")
+
+    monkeypatch.setattr(warmer.store, "flush", reply_lost)
+    assert warmer.pulse.beat() is False
+    monkeypatch.setattr(warmer.store, "flush", flush)
+    warmer.get("k")
+    assert warmer.pulse.beat() is True
+    assert warmer.pulse.beat() is True
+    assert warmer.store.totals()["misses"] == 2
+
+
+def test_heat_halves_in_a_half_life(make_warmer):
+    warmer = make_warmer(heat_half_life_s=100.0)
+    register(warmer)
+    warmer.store.flush("reader", 1, [("t", "t:key", 1000, 0, [])])
+    _, [hot] = warmer.store.hottest(1)
+    assert hot.reads_per_s == pytest.approx(1000 * math.log(2) / 100, rel=0.01)
+    now_ms = warmer.store.hottest(0)[0]
+    warmer.store.control.set(warmer.store.keys.landmark, now_ms - 100_000)  # as if 100 s had passed
+    _, [hot] = warmer.store.hottest(1)
+    assert hot.reads_per_s == pytest.approx(500 * math.log(2) / 100, rel=0.01)
+
+
+def test_heat_survives_a_move_of_its_landmark(make_warmer):
+    warmer = make_warmer(heat_half_life_s=1.0)
+    register(warmer, "old")
+    register(warmer, "new")
+    warmer.store.flush("reader", 1, [("old", "", 8, 0, [])])
+    now_ms = warmer.store.hottest(0)[0]
+    warmer.store.control.set(warmer.store.keys.landmark, now_ms - 600_000)  # 600 half-lives
+    warmer.store.flush("reader", 2, [("new", "", 3, 0, [])])
+    moved_to_ms = int(warmer.store.control.get(warmer.store.keys.landmark))
+    assert moved_to_ms >= now_ms
+    _, hottest = warmer.store.hottest(2)
+    assert [hot.ref for hot in hottest] == ["new", "old"]
+    assert all(math.isfinite(hot.reads_per_s) for hot in hottest)
+
+
+def test_heat_keeps_the_hottest_in_bounded_memory(make_warmer):
+    warmer = make_warmer(heat_capacity=10)
+    register(warmer, "t", cache_key="{user_id}")
+    reads = [(f't{{"user_id":{n}}}', "", n, 0, []) for n in range(1, 31)]
+    warmer.store.flush("reader", 1, reads)
+    assert warmer.store.control.zcard(warmer.store.keys.heat) == 10
+    assert [hot.ref for hot in warmer.store.hottest(3)[1]] == [f't{{"user_id":{n}}}' for n in (30, 29, 28)]
+
+
+def test_distinct_keys_beyond_the_bound_are_dropped_and_counted(warmer, monkeypatch):
+    monkeypatch.setattr("warmer.access.MOST_KEYS", 3)
+    for n in range(5):
+        warmer.counter.miss(f"k{n}")
+    warmer.pulse.beat()
+    assert warmer.store.totals()["misses"] == 3
+    assert warmer.store.totals()["dropped_reads"] == 2
+
+
+def test_counting_from_many_threads_loses_nothing(warmer):
+    def read() -> None:
+        for _ in range(200):
+            warmer.get("k")
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    warmer.pulse.beat()
+    assert warmer.store.totals()["misses"] == 1600
+
+
+def refresh_claimed(warmer) -> None:
+    batch = warmer.store.claim(1)
+    (claim,) = batch.claims
+    warmer.refresher.carry_out(claim, batch, warmer.refresher.target_of(claim))
+
+
+def pass_judgement(warmer) -> None:
+    """As if the time had come at which unread refreshes count as wasted."""
+    for verdict in warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1):
+        warmer.store.control.zadd(warmer.store.keys.verdicts, {verdict: 1})
+    warmer.store.tick()
+
+
+def test_a_refresh_that_is_read_after_its_predecessor_would_have_expired_is_useful(warmer):
+    register(warmer, critical=True)
+    warmer.warm("t", force=True)
+    refresh_claimed(warmer)
+    assert warmer.performance()["efficiency_score"] == 0.0
+    warmer.get("t:key")
+    performance = warmer.performance()
+    assert (performance["judged"], performance["efficiency_score"]) == (1, 100.0)
+
+
+def test_a_read_that_the_previous_value_would_have_served_credits_nobody(warmer):
+    register(warmer, critical=True, ttl=600)
+    warmer.warm("t", force=True)
+    refresh_claimed(warmer)
+    warmer.get("t:key")
+    assert warmer.performance()["useful"] == 1
+    warmer.warm("t", force=True)
+    refresh_claimed(warmer)  # far too early: the previous value lives for ten minutes
+    warmer.get("t:key")
+    assert warmer.performance()["judged"] == 1
+    pass_judgement(warmer)
+    performance = warmer.performance()
+    assert (performance["judged"], performance["useful"], performance["efficiency_score"]) == (2, 1, 50.0)
+
+
+def test_a_refresh_that_nobody_reads_is_wasted(warmer):
+    register(warmer, critical=True)
+    warmer.warm("t", force=True)
+    refresh_claimed(warmer)
+    deadline_ms = warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1, withscores=True)[0][1]
+    assert deadline_ms >= warmer.store.hottest(0)[0] + 3_599_000 + 1000 * JUDGEMENT_GRACE_S
+    pass_judgement(warmer)
+    performance = warmer.performance()
+    assert (performance["judged"], performance["efficiency_score"]) == (1, 0.0)
+
+
+def test_a_miss_s_value_is_never_credited_to_warming(warmer):
+    register(warmer)
+    warmer.get_or_compute("t:key", lambda: 1, ttl=60)
+    warmer.get("t:key")
+    assert warmer.performance()["judged"] == 0
+    assert warmer.performance()["total_warmings"] == 0
+
+
+def test_warming_does_not_count_as_reading(warmer):
+    register(warmer, critical=True)
+    warmer.warm_critical_data(force=True)
+    warmer.pulse.beat()
+    assert warmer.performance()["hit_ratio"] == 0.0
+    assert warmer.store.hottest(5)[1] == []
