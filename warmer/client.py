@@ -153,13 +153,14 @@ class Warmer:
         return known
 
     def _write_definition(self, task: WarmingTask, replace: bool) -> str:
-        status, other = self._reach(lambda: self.store.register(task, replace))
+        status, other, epoch = self._reach(lambda: self.store.register(task, replace))
         if status == "conflict":
             raise TaskConflictError(
                 f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "
                 f"call unregister_warming_task({other!r}) first, or register with replace=True"
             )
         self.registry.add(task)
+        self.pulse.registered_in(epoch)
         return status
 
     # --- the switch ------------------------------------------------------------------------------------------

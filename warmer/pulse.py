@@ -109,6 +109,10 @@ class Pulse:
         """Remember the switch that this process has just set."""
         self._switch = switch
 
+    def registered_in(self, epoch: str) -> None:
+        """Remember in which epoch of Redis this process first registered anything: a later one knows nothing of it."""
+        self._epoch = self._epoch or epoch
+
     def beat(self) -> bool:
         """Do all that is owed, once; False when Redis did not take it."""
         with self._beating:

@@ -13,7 +13,7 @@ from warmer import Settings, Warmer, configure
 from warmer.errors import redacted
 from warmer.server import PrivateServer
 
-HEAT_HALF_LIFE_S = 4
+HEAT_HALF_LIFE_S = 3
 """Reads count half after so long: the demo's days are seconds, so it has to forget as fast."""
 
 COMPUTATIONS_PER_WORKER = 1
@@ -32,7 +32,7 @@ def redis_place(say: Callable[[str], None]) -> Iterator[Warmer]:
         if url is None:
             server = stack.enter_context(PrivateServer.start())
             url = server.url
-            say(f"private {server.binary.name} at {url}; its data is gone when this ends")
+            say(f"private {server.binary.name} at {url}, gone when this ends")
         else:
             stack.callback(_leave_nothing)
             say(f"Redis at {redacted(url)}")

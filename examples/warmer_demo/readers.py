@@ -23,12 +23,17 @@ from warmer import WarmingTask, default_warmer, get_or_compute
 from .measure import WAYS, Read, Way
 from .popularity import pick
 from .queries import QUERIES
-from .tasks import DASHBOARDS
+from .tasks import FRONT_PAGE, REPORTS
 
 USERS = 4
 READS_PER_S = 100
 REPORT_EVERY_S = 0.25
 PLAIN_PREFIX = "without-warming"
+
+
+FRONT_PAGE_IDS = [task.task_id for task in FRONT_PAGE]
+REPORT_IDS = [task.task_id for task in REPORTS]
+TASKS = {task.task_id: task for task in FRONT_PAGE + REPORTS}
 
 
 class GetOrCompute(Protocol):
@@ -73,12 +78,10 @@ class User:
         self._luck = random.Random(seed)
 
     def read_until(self, stop: threading.Event) -> None:
-        names = [task.task_id for task in DASHBOARDS]
-        tasks = dict(zip(names, DASHBOARDS, strict=True))
         began_s = time.monotonic()
         order: Sequence[Way] = WAYS
         while not stop.wait(self._luck.expovariate(READS_PER_S / USERS)):
-            task = tasks[pick(names, time.monotonic() - began_s, self._luck)]
+            task = TASKS[pick(FRONT_PAGE_IDS, REPORT_IDS, time.monotonic() - began_s, self._luck)]
             for way in order:
                 self._report.put(self._read(way, task))
             order = order[::-1]

@@ -7,6 +7,11 @@ from warmer.policy import chance_of_read
 from .snapshot import Target
 
 
+def chance(target: Target) -> float:
+    """Tell how likely it is that somebody reads the dashboard within one ttl, from 0 to 1."""
+    return chance_of_read(target.reads_per_s, target.ttl_s)
+
+
 def why(target: Target, threshold: float) -> str:
     """Say why a dashboard is being kept warm, or let go.
 
@@ -20,11 +25,7 @@ def why(target: Target, threshold: float) -> str:
         return "critical"
     if target.reads_per_s == 0:
         return "not read: let go" if target.standing == "lapsing" else "new: warmed once"
-    chance = chance_of_read(target.reads_per_s, target.ttl_s)
-    return f"{_habit(target, chance >= threshold)}, {100 * chance:.0f} %"
-
-
-def _habit(target: Target, is_worth_it: bool) -> str:
+    is_worth_it = chance(target) >= threshold
     if target.standing == "lapsing":
         return "read again: comes back" if is_worth_it else "hardly read: let go"
     return "read often" if is_worth_it else "hardly read: goes soon"

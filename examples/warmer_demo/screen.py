@@ -11,10 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from .measure import WAYS, Experience, Way
-from .reasons import why
-from .snapshot import Snapshot, Target
+from .reasons import chance, why
+from .snapshot import Snapshot, Standing, Target
 
-BAR_WIDTH = 6
+BAR_WIDTH = 5
+MARKS: dict[Standing, str] = {"computing": "▶", "waiting": "·", "planned": "", "lapsing": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +49,14 @@ class Picture:
 def screen(picture: Picture, until: str) -> RenderableType:
     """Draw everything, for a terminal."""
     title = Text.assemble(("warmer demo", "bold"), f"  {picture.elapsed_s:.0f} s {until}")
-    return Group(title, _headline(picture), _fleet(picture.snapshot), _targets(picture))
+    return Group(title, _headline(picture), _fleet(picture), _targets(picture))
 
 
 def line(picture: Picture) -> str:
     """Say it in one line, where there is no terminal."""
-    computing = ", ".join(
-        f"{target.name} ({why(target, picture.threshold)})"
-        for target in picture.snapshot.targets
-        if target.standing == "computing"
-    )
     ways = "; ".join(f"{way} warming {_in_short(picture, way)}" for way in WAYS)
     backlog = picture.snapshot.stats.backlog
-    return f"{picture.elapsed_s:4.0f} s  {ways}; backlog {backlog}; warming now: {computing or 'nothing'}"
+    return f"{picture.elapsed_s:4.0f} s  {ways}; backlog {backlog}; computing {_computing(picture)}"
 
 
 def summary(picture: Picture) -> Table:
@@ -101,21 +97,30 @@ def _in_short(picture: Picture, way: Way) -> str:
     )
 
 
-def _fleet(snapshot: Snapshot) -> Text:
-    stats = snapshot.stats
-    useful = f"{stats.performance.efficiency_score:.0f} % of refreshes were used" if stats.performance.judged else ""
-    return Text(f"workers {stats.workers}   backlog {stats.backlog}   {useful}", style="cyan")
+def _fleet(picture: Picture) -> Text:
+    stats = picture.snapshot.stats
+    parts = [f"workers {stats.workers}", f"backlog {stats.backlog}"]
+    if stats.performance.judged:
+        parts.append(f"{stats.performance.efficiency_score:.0f} % of refreshes used")
+    parts.append(f"computing {_computing(picture)}")
+    return Text("   ".join(parts), style="cyan", no_wrap=True, overflow="ellipsis")
+
+
+def _computing(picture: Picture) -> str:
+    computing = [target for target in picture.snapshot.targets if target.standing == "computing"]
+    return ", ".join(f"{target.name} ({why(target, picture.threshold)})" for target in computing) or "nothing"
 
 
 def _targets(picture: Picture) -> Table:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("", width=1)
-    table.add_column("dashboard", no_wrap=True, overflow="ellipsis", max_width=28)
-    table.add_column("prio", justify="right")
-    table.add_column("reads/min", justify="right")
-    table.add_column("fresh for", no_wrap=True)
-    table.add_column("ms", justify="right")
-    table.add_column("why (chance of a read within the ttl)", no_wrap=True, min_width=22)
+    table.add_column("dashboard", no_wrap=True, max_width=22)
+    table.add_column("prio", justify="right", min_width=4)
+    table.add_column("/min", justify="right", min_width=4)
+    table.add_column("chance", justify="right", min_width=6)
+    table.add_column("fresh for", no_wrap=True, min_width=10)
+    table.add_column("ms", justify="right", min_width=4)
+    table.add_column("why", no_wrap=True, min_width=22)
     for target in picture.snapshot.targets:
         table.add_row(*_cells(target, picture.threshold), style=_style(target))
     return table
@@ -123,10 +128,11 @@ def _targets(picture: Picture) -> Table:
 
 def _cells(target: Target, threshold: float) -> list[str]:
     return [
-        "▶" if target.standing == "computing" else "·" if target.standing == "waiting" else "",
+        MARKS[target.standing],
         target.name,
         str(target.priority),
         f"{60 * target.reads_per_s:.0f}",
+        f"{100 * chance(target):.0f} %",
         _freshness(target),
         "" if target.computed_in_ms is None else f"{target.computed_in_ms:.0f}",
         why(target, threshold),
@@ -137,7 +143,7 @@ def _freshness(target: Target) -> str:
     if target.fresh_for_s is None:
         return "-" * BAR_WIDTH
     filled = min(BAR_WIDTH, round(BAR_WIDTH * target.fresh_for_s / target.ttl_s))
-    return "█" * filled + "░" * (BAR_WIDTH - filled) + f" {target.fresh_for_s:4.1f} s"
+    return "█" * filled + "░" * (BAR_WIDTH - filled) + f" {target.fresh_for_s:4.1f}"
 
 
 def _style(target: Target) -> str:

@@ -99,7 +99,8 @@ class Show:
         warmed = self._warmer.warm_critical_data(timeout_s=START_LIMIT_S)
         self._console.print(
             f"{workers} workers are up; {warmed.total} critical dashboards were warm within "
-            f"{warmed.total_duration_ms / 1000:.1f} s, before the first user"
+            f"{warmed.total_duration_ms / 1000:.1f} s, before the first user",
+            soft_wrap=True,
         )
         return not self._stop.is_set()
 

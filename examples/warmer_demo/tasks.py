@@ -25,11 +25,14 @@ def dashboard(query: Callable[[], queries.JSON], ttl: float, priority: int = 0) 
     )
 
 
-DASHBOARDS = (
-    # 100 and above: the front page. Kept warm whatever its reads, and before all others.
+FRONT_PAGE = (
+    # 100 and above: critical. Kept warm whatever its reads, and before all others.
     dashboard(queries.overview, ttl=5, priority=120),
     dashboard(queries.airport_board, ttl=5, priority=110),
     dashboard(queries.recent_departures, ttl=5, priority=100),
+)
+
+REPORTS = (
     # 50 and above: important, so kept warm as well.
     dashboard(queries.carrier_league, ttl=8, priority=60),
     dashboard(queries.weather_impact, ttl=10, priority=50),
@@ -47,5 +50,5 @@ DASHBOARDS = (
     dashboard(queries.delay_percentiles, ttl=15),
 )
 
-for task in DASHBOARDS:
+for task in FRONT_PAGE + REPORTS:
     register_warming_task(task)

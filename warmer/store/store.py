@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import orjson
 
+from warmer import forking
 from warmer.clock import Clock
 from warmer.entry import HEADER_BYTES, unpack
 from warmer.policy import heat_reads_per_s
@@ -40,8 +41,19 @@ class Store:
         self.control = connect(control_url, settings.redis_timeout_s)
         self._cache = connect(cache_url, settings.redis_timeout_s)
         self._reads = connect(cache_url, settings.read_timeout_s)
+        self._servers = [
+            (self.control, control_url, settings.redis_timeout_s),
+            (self._cache, cache_url, settings.redis_timeout_s),
+            (self._reads, cache_url, settings.read_timeout_s),
+        ]
         self._on_control = Scripts(self.control, self.keys)
         self._on_cache = Scripts(self._cache, self.keys)
+        self._fork_hook = forking.in_child(self._reconnect)
+
+    def _reconnect(self) -> None:
+        """Open new pools in a forked child: the parent's sockets are not ours, and its pools' locks may be held."""
+        for client, url, timeout_s in self._servers:
+            client.connection_pool = connect(url, timeout_s).connection_pool
 
     def close(self) -> None:
         """Close all connections."""
@@ -58,16 +70,20 @@ class Store:
         self._cache.ping()
 
     # --- registry --------------------------------------------------------------------------------------------
-    def register(self, task: WarmingTask, replace: bool) -> tuple[str, str]:
-        """Write a task's definition; returns "registered", "changed", "unchanged", or "conflict" and the other id."""
-        status, other = self._on_control.run(
+    def register(self, task: WarmingTask, replace: bool) -> tuple[str, str, str]:
+        """Write a task's definition.
+
+        Returns:
+            "registered", "changed", "unchanged" or "conflict"; the id of the task it conflicts with, or ""; the epoch.
+        """
+        status, other, epoch = self._on_control.run(
             "register",
             task.task_id,
             task.definition(),
             int(replace),
             token_hex(8),
         )
-        return status.decode(), other.decode()
+        return status.decode(), other.decode(), epoch.decode()
 
     def unregister(self, task_id: str) -> bool:
         """Forget a task; False when it was not registered."""

@@ -6,7 +6,8 @@
 -- definition: JSON with cache_key, fields, enabled, critical, priority
 -- replace: "1" to unregister another enabled task that owns the cache key, else "0"
 -- random_epoch: used if there is none
--- Returns  {status, other}: "registered", "changed" or "unchanged" with "", or "conflict" with the id that owns the key.
+-- Returns  {status, other, epoch}: "registered", "changed" or "unchanged" and "", or "conflict" and the id that owns
+--          the key; and the epoch
 -- @include time
 -- @include ready
 local new = cjson.decode(definition)
@@ -26,12 +27,13 @@ local function unschedule(id)
 end
 
 redis.call('SET', epoch, random_epoch, 'NX')
+local present_epoch = redis.call('GET', epoch)
 local stored = redis.call('HGET', definitions, task_id)
-if stored == definition then return {'unchanged', ''} end
+if stored == definition then return {'unchanged', '', present_epoch} end
 
 local owner = redis.call('HGET', owners, new.cache_key)
 if new.enabled and owner and owner ~= task_id then
-  if replace ~= '1' then return {'conflict', owner} end
+  if replace ~= '1' then return {'conflict', owner, present_epoch} end
   leave_indexes(owner, cjson.decode(redis.call('HGET', definitions, owner)))
   unschedule(owner)
   redis.call('ZREM', tasks, owner)
@@ -45,14 +47,14 @@ redis.call('HSET', definitions, task_id, definition)
 if not new.enabled then
   unschedule(task_id)
   redis.call('ZREM', tasks, task_id)
-  return {stored and 'changed' or 'registered', ''}
+  return {stored and 'changed' or 'registered', '', present_epoch}
 end
 
 redis.call('ZADD', tasks, new.priority, task_id)
 redis.call('HSET', owners, new.cache_key, task_id)
 if new.fields ~= '' then
   redis.call('SADD', scoped .. new.fields, task_id)
-  return {stored and 'changed' or 'registered', ''}
+  return {stored and 'changed' or 'registered', '', present_epoch}
 end
 
 if new.critical then redis.call('SADD', critical, task_id) end
@@ -69,4 +71,4 @@ else
     redis.call('ZADD', due, now_ms(), task_id)
   end
 end
-return {stored and 'changed' or 'registered', ''}
+return {stored and 'changed' or 'registered', '', present_epoch}
