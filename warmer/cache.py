@@ -91,13 +91,20 @@ class Cache:
         """Return an entry's header and value; what cannot be read, for whatever reason, is a miss."""
         try:
             entry = unpack(self._store.read(cache_key))
-            return None if entry is None else (entry[0], decode(entry[0].codec, entry[1]))
+            if entry is None or self._is_foreign(cache_key, entry[0]):
+                return None
+            return entry[0], decode(entry[0].codec, entry[1])
         except CodecError as error:
             logger.warning("entry of %r is unreadable, taken as a miss: %s", cache_key, error)
         except RedisError as error:
             self.read_errors += 1
             logger.warning("cannot read %r, taken as a miss: %s", cache_key, described(error))
         return None
+
+    def _is_foreign(self, cache_key: str, header: Header) -> bool:
+        """Say whether the entry is another target's than the one that this process knows under the key."""
+        owner = self._registry.owner(cache_key)
+        return owner is not None and header.ref != b"" and header.ref != owner.task_id.encode()
 
     def _computed(self, cache_key: str, function: Callable[[], Any], ttl_s: float) -> Any:
         task = self._registry.owner(cache_key)

@@ -104,7 +104,9 @@ class Warmer:
     @cached_property
     def pulse(self) -> Pulse:
         """The background thread."""
-        return Pulse(self.store, self.counter, self._settle_miss, self._emptied, self.settings.flush_s)
+        return Pulse(
+            self.store, self.counter, self._settle_miss, self._emptied, min(self.settings.flush_s, self.settings.tick_s)
+        )
 
     # --- tasks -----------------------------------------------------------------------------------------------
     def register(self, task: WarmingTask, *, replace: bool = False) -> str:

@@ -18,7 +18,7 @@ logger = logging.getLogger("warmer.optimize")
 def follow_reads(store: Store, settings: Settings) -> list[ScheduleAdjustment]:
     """Bring back targets that lapsed and are read again, and let go those whose reads no longer merit it.
 
-    Critical targets are left alone: they are kept warm whatever their reads.
+    Critical targets are left alone: they are kept warm whatever their reads, unless that is switched off.
 
     Args:
         store: Where reads and schedules are.
@@ -36,7 +36,7 @@ def follow_reads(store: Store, settings: Settings) -> list[ScheduleAdjustment]:
     adjusted = []
     for hot, definition in zip(hottest, store.definitions_of(task_ids), strict=True):
         task = _task_of(definition)
-        if task is None or task.is_critical or hot.standing == "busy":
+        if task is None or (task.is_always_warm and switch.critical) or hot.standing == "busy":
             continue
         adjustment = _adjusted(store, settings, switch, task, hot, now_ms)
         if adjustment is not None:

@@ -73,7 +73,7 @@ def is_wanted(task: WarmingTask, switch: Switch, demand: Demand) -> bool:
     """
     if not task.enabled:
         return False
-    if task.is_critical and switch.critical:
+    if task.is_always_warm and switch.critical:
         return True
     likely = chance_of_read(demand.reads_per_s, task.ttl) >= demand.threshold
     return switch.pattern and demand.reads_per_s > 0 and likely
@@ -99,7 +99,7 @@ def next_due_s(
     if not is_wanted(task, switch, demand):
         return None
     moments = [fresh_until_s - demand.lead_s]
-    if task.is_critical and switch.critical:
+    if task.is_always_warm and switch.critical:
         moments.append(computed_at_s + switch.interval_s)
     if task.schedule is not None:
         moments.append(next_cron_s(task.schedule, task.timezone, computed_at_s))

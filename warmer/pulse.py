@@ -55,7 +55,6 @@ class Pulse:
         self._interval_s = interval_s
         self._start_afresh()
         self._fork_hook = forking.in_child(self._start_afresh)
-        atexit.register(self.stop)
 
     def _start_afresh(self) -> None:
         self._reader = token_hex(8)
@@ -81,6 +80,7 @@ class Pulse:
             self._worker = worker or self._worker
             if self._thread is None or not self._thread.is_alive():
                 self._stopped.clear()
+                atexit.register(self.stop)
                 self._thread = threading.Thread(target=self._run, name="warmer-pulse", daemon=True)
                 self._thread.start()
 
@@ -90,6 +90,7 @@ class Pulse:
             thread, self._thread = self._thread, None
         if thread is None:
             return
+        atexit.unregister(self.stop)
         self._stopped.set()
         thread.join(timeout=2 * self._interval_s + 1)
         self.retire()

@@ -89,7 +89,7 @@ class WarmingTask(BaseModel):
         schedule: A cron line at which to refresh as well; it can only bring a refresh forward.
         timezone: The zone in which the cron line is read.
         enabled: Whether the task is warmed at all.
-        critical: Whether it is kept warm whatever its reads.
+        critical: Whether it is kept warm whatever its reads; with a key template, it only goes first.
         timeout_s: Seconds after which a computation by a worker counts as failed.
 
     Raises:
@@ -131,6 +131,15 @@ class WarmingTask(BaseModel):
     def is_critical(self) -> bool:
         """Whether the task is kept warm whatever its reads."""
         return self.critical or self.priority >= CRITICAL_PRIORITY
+
+    @property
+    def is_always_warm(self) -> bool:
+        """Whether it is refreshed whatever its reads: critical, with a plain key.
+
+        Nobody knows how many targets a key template will have; even those of a critical task are kept only while they
+        are read, so that yesterday's users do not fill the schedule for ever.
+        """
+        return self.is_critical and not self.fields
 
     @property
     def label(self) -> str:

@@ -61,6 +61,18 @@ def test_reads_are_warm_again_once_redis_is_back(app, own_server, eventually):
     assert app.get("k") == "value"
 
 
+def test_one_beat_and_one_tick_after_it_was_emptied_everything_is_ready_again(app, own_server, make_warmer):
+    app.start()
+    app.embedded.stop()
+    own_server.restart_empty()
+    app.pulse.stop()
+    assert app.pulse.beat()
+    assert app.store.switch().on, "the switch is as it was"
+    app.store.tick()
+    assert [claim.ref for claim in app.store.claim(5).claims] == ["t"]
+    assert min(app.settings.flush_s, app.settings.tick_s) == app.settings.tick_s
+
+
 def test_an_outage_is_logged_once_and_its_end_too(app, own_server, caplog):
     app.pulse.beat()
     own_server.kill()

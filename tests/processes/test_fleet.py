@@ -215,6 +215,17 @@ def test_a_failing_task_keeps_its_old_value_and_backs_off(fleet, app, eventually
     assert "s3cret" not in "".join(marks(fleet, "worker.txt"))
 
 
+def test_a_changed_definition_takes_effect_at_once_in_workers_that_run(fleet, app, eventually):
+    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('t', load, ttl=600, critical=True)\n")
+    fleet.scheduler()
+    fleet.worker()
+    app.start()
+    entry = app.store.keys.entry("t:key")
+    eventually(lambda: app.store.control.pttl(entry) > 500_000, 20)
+    fleet.python("from fleet_tasks import *; register('t', load, ttl=60, critical=True)")
+    eventually(lambda: 0 < app.store.control.pttl(entry) <= 60_000, 20)
+
+
 def test_a_worker_leaves_unknown_tasks_to_others_and_says_so_once(fleet, app, eventually):
     fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('ours', load, critical=True)\n")
     fleet.write("their_tasks", TASKS + "    def load(): return 2\n    register('theirs', load, priority=99)\n")

@@ -63,6 +63,7 @@ def test_others_are_refreshed_as_their_reads_merit():
         ({"priority": 49}, ON, False),
         ({"critical": True, "enabled": False}, ON, False),
         ({"critical": True}, Switch(on=True, critical=False), False),
+        ({"critical": True, "cache_key": "user:{user_id}"}, ON, False),
     ],
 )
 def test_what_is_critical_needs_no_reads(values, switch, wanted):

@@ -50,6 +50,8 @@ while #claimed < wanted do
     if #claimed == wanted then break end
     if not redis.call('ZSCORE', tasks, task_of(ref)) then
       redis.call('ZREM', ready, ref)
+      redis.call('SREM', ensure, ref)
+      redis.call('SREM', requested, ref)
     elseif is_ours(ref) then
       claimed[#claimed + 1] = claim(ref, due_of(page[i + 1]))
     else

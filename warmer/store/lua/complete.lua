@@ -113,6 +113,7 @@ elseif result ~= 'lost' then
   redis.call('SREM', requested, ref)
 end
 if due_kind == 'never' then
+  redis.call('HDEL', failures, ref)
   redis.call('ZREM', due, ref)
 else
   redis.call('ZADD', due, due_kind == 'in' and now + due_at or due_at, ref)
