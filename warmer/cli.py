@@ -8,13 +8,16 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
 import click
 from redis.exceptions import RedisError
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 from rich.table import Table
 
 from warmer.client import Warmer
@@ -204,6 +207,9 @@ def stats(as_json: bool) -> None:
         return
     console.print(_summary(found))
     console.print(_task_table(found))
+    for task in found.task_details:
+        if task.last_error is not None:
+            console.print(f"[red]{escape(task.task_id)}[/] failed last: {escape(task.last_error)}")
 
 
 @main.command()
@@ -256,20 +262,29 @@ def _summary(found: WarmingStats) -> Table:
 
 
 def _task_table(found: WarmingStats) -> Table:
-    table = Table("task", "priority", "runs", "failed", "avg ms", "hits", "misses", "next run", "last error")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), caption="* critical: kept warm whatever its reads")
+    table.add_column("task", no_wrap=True)
+    for name in ("priority", "runs", "failed", "avg ms", "hits", "misses", "next run"):
+        table.add_column(name, justify="right", no_wrap=True)
     for task in found.task_details:
         table.add_row(
-            task.task_id + (" [bold]critical" if task.is_critical else "") + ("" if task.enabled else " [dim]disabled"),
+            f"{task.task_id}{' *' if task.is_critical else ''}{'' if task.enabled else ' (disabled)'}",
             str(task.priority),
             str(task.run_count),
             str(task.fail_count),
             f"{task.avg_duration_ms:.1f}",
             str(task.hits),
             str(task.misses),
-            task.next_run.strftime("%H:%M:%S") if task.next_run else "-",
-            task.last_error or "",
+            _until(task.next_run),
         )
     return table
+
+
+def _until(moment: datetime | None) -> str:
+    if moment is None:
+        return "when read"
+    seconds = (moment - datetime.now(UTC)).total_seconds()
+    return f"in {seconds:.0f} s" if seconds > 0 else "now"
 
 
 # --- trying it out -------------------------------------------------------------------------------------------
