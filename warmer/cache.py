@@ -16,7 +16,7 @@ from warmer.clock import Clock
 from warmer.codec import decode
 from warmer.compute import call
 from warmer.entry import Header, Origin, unpack
-from warmer.errors import CodecError, InvalidTaskError, described
+from warmer.errors import CodecError, InvalidTaskError, OutlivedTtlError, described
 from warmer.refresh import Refreshed, Refresher, Work, is_fresh
 from warmer.registry import Registry
 from warmer.settings import Settings
@@ -117,12 +117,9 @@ class Cache:
             except RedisError as error:
                 logger.warning("computing %r without Redis: %s", cache_key, described(error))
                 return work.compute()
-            if refreshed.result is Result.FAILED and refreshed.exception and refreshed.value is None:
-                self._settle(ref, refreshed)
-                raise refreshed.exception
             if refreshed.result not in (Result.BUSY, Result.FRESH):
                 self._settle(ref, refreshed)
-                return refreshed.value
+                return _value_of(refreshed)
             # Somebody else has computed the value, or is at it.
             found = self._lookup(cache_key)
             if found is not None:
@@ -184,6 +181,13 @@ def check_ttl(ttl_s: float) -> float:
     if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 < ttl_s <= 315_360_000:
         raise InvalidTaskError(f"ttl must be a number of seconds above 0 (at most ten years), got {ttl_s!r}")
     return ttl_s
+
+
+def _value_of(refreshed: Refreshed) -> Any:
+    """Return what was computed, also if it came too late to be cached, or raise what the computation raised."""
+    if refreshed.exception is not None and not isinstance(refreshed.exception, OutlivedTtlError):
+        raise refreshed.exception
+    return refreshed.value
 
 
 def _pauses() -> Iterator[float]:

@@ -2,10 +2,11 @@
 
 import math
 import threading
+import time
 
 import pytest
 
-from warmer import InvalidTaskError, WarmingTask
+from warmer import CodecError, InvalidTaskError, WarmingTask
 from warmer.entry import Header, Origin, pack
 from warmer.refresh import JUDGEMENT_GRACE_S
 
@@ -45,6 +46,24 @@ def test_a_reader_gets_what_its_own_computation_raised(warmer):
         warmer.get_or_compute("k", fail, ttl=60)
     assert warmer.get_or_compute("k", lambda: 1, ttl=60) == 1, "the lease was given up"
     assert warmer.performance()["failed"] == 1
+
+
+@pytest.mark.parametrize("value", [None, "late"])
+def test_a_value_older_than_its_ttl_is_handed_over_but_not_cached(warmer, value):
+    def slow() -> str | None:
+        time.sleep(0.05)
+        return value
+
+    assert warmer.get_or_compute("k", slow, ttl=0.02) == value
+    assert warmer.get("k", "nothing") == "nothing"
+    assert warmer.warm_cache("k", slow, ttl=0.02) is False
+    assert warmer.performance()["failed"] >= 1
+
+
+def test_what_cannot_be_cached_is_an_error_that_names_the_key(warmer):
+    with pytest.raises(CodecError, match="'k'"):
+        warmer.get_or_compute("k", object, ttl=60)
+    assert warmer.warm_cache("k", object) is False
 
 
 def test_what_is_no_entry_is_a_miss_and_is_replaced(warmer):
