@@ -1,4 +1,4 @@
-# One image for every process: worker, scheduler and the one-off commands are all `warmer ...`.
+# One image for every process: scheduler, worker and one-off commands are all `warmer ...`.
 
 ARG PYTHON=3.13
 
@@ -30,7 +30,7 @@ RUN useradd --system --uid 10001 warmer
 COPY --from=build /install /usr/local
 RUN pip check && python -c "import warmer_scheduler.main, warmer_workers.main"
 
-# Tasks are imported from here. It holds a sample, until you mount or copy your own modules.
+# Tasks are imported from here: those of the quick start, until you mount or copy your own.
 WORKDIR /app
 COPY --chown=warmer examples/*.py ./
 
