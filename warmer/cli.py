@@ -25,9 +25,10 @@ from warmer.errors import SettingsError, WarmerError, described
 from warmer.quickstart import default_warmer
 from warmer.results import WarmingStats
 from warmer.server import PrivateServer
+from warmer.workername import is_of_this_host
 
 EXIT_REFUSED = 2  # what was asked for cannot be done as asked: settings, arguments
-EXIT_UNHEALTHY = 1
+EXIT_NO = 1  # the answer is no
 
 console = Console()
 
@@ -178,6 +179,17 @@ def stop() -> None:
 
 @main.command()
 @click.argument("task_id")
+@_command
+def unregister(task_id: str) -> None:
+    """Forget a task for the whole fleet; exit code 1 if there is none of this id."""
+    if not default_warmer().unregister(task_id):
+        click.echo(f"no task {task_id!r} is registered", err=True)
+        sys.exit(EXIT_NO)
+    click.echo(f"forgot {task_id}")
+
+
+@main.command()
+@click.argument("task_id")
 @click.option("--arguments", default="{}", metavar="JSON", help="""Of a task with a key template: '{"user_id": 42}'.""")
 @click.option("--force", is_flag=True, help="Compute even if the present value is fresh.")
 @_command
@@ -214,30 +226,33 @@ def stats(as_json: bool) -> None:
 
 @main.command()
 @click.argument("part", type=click.Choice(["redis", "scheduler", "worker", "all"]), default="all")
+@click.option("--here", is_flag=True, help="Of workers, look only at those of this host or container.")
 @_command
-def check(part: str) -> None:
+def check(part: str, here: bool) -> None:
     """Say whether the service is healthy; exit code 1 if not. For health checks.
 
     PART is what to look at: redis, a scheduler that leads, a worker that is alive, or all of them.
     """
     warmer = default_warmer()
     warmer.settings.required_redis_url()
-    problems = _problems(warmer, part)
+    problems = _problems(warmer, part, here)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
-        sys.exit(EXIT_UNHEALTHY)
+        sys.exit(EXIT_NO)
     click.echo("healthy")
 
 
-def _problems(warmer: Warmer, part: str) -> list[str]:
+def _problems(warmer: Warmer, part: str, here: bool) -> list[str]:
     try:
         warmer.store.ping()
         problems = []
         if part in ("scheduler", "all") and not warmer.store.has_leader():
             problems.append("no scheduler leads: start one with `warmer scheduler`")
-        if part in ("worker", "all") and not warmer.store.live_workers():
-            problems.append("no worker is alive: start one with `warmer worker --import MODULE`")
+        workers = [name for name in warmer.store.live_workers() if not here or is_of_this_host(name)]
+        if part in ("worker", "all") and not workers:
+            where = " on this host" if here else ""
+            problems.append(f"no worker is alive{where}: start one with `warmer worker --import MODULE`")
     except RedisError as error:
         return [f"Redis does not answer: {described(error)}"]
     return problems

@@ -2,7 +2,8 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from secrets import token_hex
 from typing import Any, TypeVar
@@ -62,6 +63,7 @@ class Warmer:
         self.registry = Registry()
         self.clock = Clock()
         self.counter = ReadCounter()
+        self._yields_switch = False
 
     # --- parts, made at first use ----------------------------------------------------------------------------
     @cached_property
@@ -193,7 +195,11 @@ class Warmer:
 
     def _switch_on(self, switch: Switch) -> None:
         self.store.epoch()  # the clock follows the server's from here on
-        self.store.set_switch(switch)
+        if self._yields_switch:
+            self.store.restore_switch(switch)
+            switch = self.store.switch()
+        else:
+            self.store.set_switch(switch)
         self.pulse.saw(switch)
         self.pulse.start()
         if switch.critical:
@@ -202,6 +208,19 @@ class Warmer:
                 self.store.reschedule(task_id, latest_ms, forward_only=True)
         self.store.tick()
         self._hint()
+
+    @contextmanager
+    def yielding_switch(self) -> Iterator[None]:
+        """Let `start` in this block set the switch only if the fleet has none yet.
+
+        For workers, while they import the module that registers their tasks: a call in it was made when the fleet was
+        started, and a restarted worker must not undo what has been switched since.
+        """
+        self._yields_switch = True
+        try:
+            yield
+        finally:
+            self._yields_switch = False
 
     def stop(self) -> None:
         """Switch warming off for the whole fleet; computations that have begun are finished.

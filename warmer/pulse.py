@@ -160,7 +160,9 @@ class Pulse:
             action()
         except RedisError as error:
             if self._healthy:
-                logger.warning("Redis is away (%s); trying again every %g s", described(error), self._interval_s)
+                logger.warning(
+                    "Redis is away or refuses (%s); trying again every %g s", described(error), self._interval_s
+                )
             self._healthy = False
             return False
         except Exception:

@@ -96,7 +96,7 @@ class Loop:
             self.one_pass()
         except RedisError as error:
             if self._healthy:
-                logger.warning("Redis is away (%s); trying again every tick", described(error))
+                logger.warning("Redis is away or refuses (%s); trying again every tick", described(error))
             self._healthy = False
         except Exception:
             logger.exception("a tick failed")

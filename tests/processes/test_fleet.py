@@ -317,15 +317,42 @@ def test_a_worker_without_tasks_or_with_a_wrong_module_says_so(fleet):
     assert "no_such_module" in "".join(marks(fleet, "wrong.txt"))
 
 
+def test_a_worker_that_starts_again_does_not_undo_the_switch(fleet, app, eventually):
+    fleet.write("fleet_tasks", TASKS + "    from warmer import start_cache_warming\n    start_cache_warming()\n")
+    fleet.worker()
+    eventually(lambda: app.store.switch().on and app.store.live_workers(), 20)
+    app.start(interval_minutes=5, pattern=False)
+    first = app.store.live_workers()
+    fleet.worker()
+    eventually(lambda: len(app.store.live_workers()) > len(first), 20)
+    assert (app.store.switch().interval_s, app.store.switch().pattern) == (300, False)
+    app.stop()
+    fleet.worker()
+    eventually(lambda: len(app.store.live_workers()) > len(first) + 1, 20)
+    assert app.store.switch().on is False
+
+
+def test_tasks_of_a_module_that_is_gone_can_be_forgotten(fleet, app):
+    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('t', load)\n")
+    fleet.python("import fleet_tasks")
+    assert fleet.run("unregister", "t").wait(timeout=30) == 0
+    assert fleet.run("unregister", "t").wait(timeout=30) == 1
+    assert app.stats()["tasks"] == 0
+
+
 def test_check_tells_healthy_from_unhealthy(fleet, app, eventually):
     fleet.write("fleet_tasks", TASKS)
     assert fleet.run("check", "redis").wait(timeout=30) == 0
     assert fleet.run("check", log="before").wait(timeout=30) == 1
     assert "no scheduler leads" in "".join(marks(fleet, "before.txt"))
+    app.store.worker_beat("another-host-1-abcdef")
+    assert fleet.run("check", "worker").wait(timeout=30) == 0
+    assert fleet.run("check", "worker", "--here").wait(timeout=30) == 1
     fleet.scheduler()
     fleet.worker()
-    eventually(lambda: app.stats()["scheduler_alive"] and app.stats()["workers"], 20)
+    eventually(lambda: app.stats()["scheduler_alive"] and app.stats()["workers"] > 1, 20)
     assert fleet.run("check").wait(timeout=30) == 0
+    assert fleet.run("check", "worker", "--here").wait(timeout=30) == 0
     fleet.environment["WARMER_REDIS_URL"] = "redis://:s3cret@127.0.0.1:1/0"
     assert fleet.run("check", log="away").wait(timeout=30) == 1
     assert "s3cret" not in "".join(marks(fleet, "away.txt"))

@@ -53,7 +53,7 @@ def names_of(requirements: list[str]) -> set[str]:
     [
         ("redis", "[CMD, redis-cli, -e, ping]"),
         ("scheduler", "[CMD, warmer, check, scheduler]"),
-        ("worker", "[CMD, warmer, check, worker]"),
+        ("worker", "[CMD, warmer, check, worker, --here]"),
     ],
 )
 def test_each_service_has_a_health_check(name: str, check: str) -> None:

@@ -151,9 +151,9 @@ class Drain:
         for running in list(self._running):
             refs_by_token[running.batch.token].append(running.claim.ref)
         for token, refs in refs_by_token.items():
-            lost = self._store.renew_claims(token, refs)
-            if lost:
-                logger.warning("claims were lost, nothing of them will be written: %s", ", ".join(lost))
+            lost = set(self._store.renew_claims(token, refs)) & {running.claim.ref for running in list(self._running)}
+            if lost:  # and not merely completed since
+                logger.warning("claims were lost, nothing of them will be written: %s", ", ".join(sorted(lost)))
 
 
 class Threads:

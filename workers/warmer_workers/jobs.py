@@ -1,13 +1,19 @@
 """What RQ calls. The paths of these functions are wire format: jobs in Redis name them."""
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from redis.exceptions import RedisError
+
 from warmer.client import Warmer
+from warmer.errors import described
 from warmer_workers.drain import Drain
+
+logger = logging.getLogger("warmer.drain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +47,11 @@ def serving(post: Post) -> Iterator[None]:
 def drain() -> int:
     """Refresh what is ready, best first, until nothing is or time is up; returns how many targets."""
     post = _post.get()
-    return Drain(post.warmer, post.worker, post.stop).run()
+    try:
+        return Drain(post.warmer, post.worker, post.stop).run()
+    except RedisError as error:
+        logger.warning("a drain ended early, Redis is away: %s", described(error))
+        return 0
 
 
 def optimize() -> int:

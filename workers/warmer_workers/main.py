@@ -2,8 +2,6 @@
 
 import importlib
 import logging
-import os
-import socket
 import sys
 import threading
 import time
@@ -17,6 +15,7 @@ from warmer.client import Warmer
 from warmer.errors import SettingsError, described
 from warmer.registry import load
 from warmer.store.connect import connect
+from warmer.workername import worker_name
 from warmer_workers.worker import ThreadWorker, WarmWorker
 
 logger = logging.getLogger("warmer.worker")
@@ -37,7 +36,8 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False) -
     """
     warmer.settings.required_redis_url()
     wait_for_redis(warmer)
-    import_tasks(modules)
+    with warmer.yielding_switch():
+        import_tasks(modules)
     name = worker_name()
     warmer.pulse.start(worker=name)
     warmer.pulse.beat()
@@ -58,7 +58,7 @@ def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
     while not stop.is_set():
         try:
             connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
-            ThreadWorker(warmer, connection, name, stop).work(logging_level="WARNING")
+            ThreadWorker(warmer, connection, name, stop).work(logging_level="CRITICAL")
         except RedisError as error:
             logger.warning("the embedded worker lost Redis: %s", described(error))
         stop.wait(0 if stop.is_set() else RETRY_S)
@@ -71,7 +71,8 @@ def _work(warmer: Warmer, name: str, burst: bool) -> bool:
         connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
         # RQ refuses a name that a worker which died uncleanly still holds.
         worker = WarmWorker(warmer, connection, f"{name}-{token_hex(2)}")
-        worker.work(burst=burst, logging_level="WARNING")
+        # What an outage means is said once, by the pulse; RQ would say it at every attempt.
+        worker.work(burst=burst, logging_level="CRITICAL")
         return worker.stopping
     except RedisError as error:
         logger.warning("Redis is away: %s", described(error))
@@ -112,8 +113,3 @@ def wait_for_redis(warmer: Warmer) -> None:
             time.sleep(RETRY_S)
         else:
             return
-
-
-def worker_name() -> str:
-    """Return a name that no other worker has, beginning with this host's."""
-    return f"{socket.gethostname()}-{os.getpid()}-{token_hex(3)}"

@@ -18,6 +18,9 @@ from warmer.queue import DrainQueue
 from warmer.safejob import SafeJob
 from warmer_workers.jobs import Post, serving
 
+LONGEST_PAUSE_S = 1.0
+"""RQ doubles its pause between two attempts to reach Redis up to a minute: long after Redis is back."""
+
 
 def _options(warmer: Warmer, connection: "Redis", name: str) -> dict[str, Any]:
     return {
@@ -41,6 +44,7 @@ class WarmWorker(Worker):
     """
 
     log_result_lifespan = False
+    max_connection_wait_time = LONGEST_PAUSE_S
 
     def __init__(self, warmer: Warmer, connection: "Redis", name: str) -> None:
         """Prepare."""
@@ -83,6 +87,7 @@ class ThreadWorker(SimpleWorker):
     """
 
     log_result_lifespan = False
+    max_connection_wait_time = LONGEST_PAUSE_S
     # Signals belong to the main thread.
     death_penalty_class = TimerDeathPenalty
 
