@@ -69,7 +69,7 @@ class Children:
         for child in self._children:
             if child.process.poll() is not None:
                 raise ChildDiedError(
-                    f"the {child.name} has ended by itself (exit code {child.process.returncode}); it said:\n"
+                    f"{child.name} has ended by itself with exit code {child.process.returncode}; it said:\n"
                     + _last_lines(child.log)
                 )
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue
 
 from warmer import Settings, Warmer, configure
@@ -51,7 +52,8 @@ def redis_place(say: Callable[[str], None]) -> Iterator[Warmer]:
 
 def _leave_nothing() -> None:
     settings = Settings.load()
-    with Redis.from_url(settings.required_redis_url()) as redis:
+    with suppress(RedisError), Redis.from_url(settings.required_redis_url()) as redis:
         Queue(settings.namespace, connection=redis).delete(delete_jobs=True)
-        for key in redis.scan_iter(f"{settings.namespace}:*"):
-            redis.delete(key)
+        for pattern in (f"{settings.namespace}:*", f"rq:job:{settings.namespace}-*"):
+            for key in redis.scan_iter(pattern):
+                redis.delete(key)

@@ -26,10 +26,9 @@ from .queries import QUERIES
 from .tasks import FRONT_PAGE, REPORTS
 
 USERS = 4
-READS_PER_S = 100
+READS_PER_S = 100  # of all users together, if nobody had to wait
 REPORT_EVERY_S = 0.25
 PLAIN_PREFIX = "without-warming"
-
 
 FRONT_PAGE_IDS = [task.task_id for task in FRONT_PAGE]
 REPORT_IDS = [task.task_id for task in REPORTS]
@@ -112,10 +111,17 @@ def main() -> None:
     threads = [threading.Thread(target=user.read_until, args=(stop,), daemon=True) for user in users]
     for thread in threads:
         thread.start()
-    while any(thread.is_alive() for thread in threads):
+    while all(thread.is_alive() for thread in threads):
         time.sleep(REPORT_EVERY_S)
         _write(_waiting(report))
+    was_told = stop.is_set()
+    stop.set()  # one user who cannot read on ends the show: the figures would no longer be those of all
+    for thread in threads:
+        thread.join()
+    _write(_waiting(report))
     default_warmer().close()  # sends the last counted reads
+    if not was_told:
+        sys.exit(1)
 
 
 def _waiting(report: SimpleQueue[Read]) -> list[Read]:
