@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
+from warmer.children import Children
 from warmer.client import Warmer
 from warmer.errors import SettingsError, WarmerError, described
 from warmer.quickstart import default_warmer
@@ -29,6 +31,8 @@ from warmer.workername import is_of_this_host
 
 EXIT_REFUSED = 2  # what was asked for cannot be done as asked: settings, arguments
 EXIT_NO = 1  # the answer is no
+
+LOOK_EVERY_S = 0.1
 
 console = Console()
 
@@ -107,47 +111,39 @@ def dev(modules: tuple[str, ...], workers: int, command: tuple[str, ...]) -> Non
 
     Example: warmer dev --import app.tasks -- python app.py
     """
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, lambda signum, frame: sys.exit(128 + signum))
     with ExitStack() as stack:
-        url = os.environ.get("WARMER_REDIS_URL")
-        if url is None:
+        if "WARMER_REDIS_URL" not in os.environ:
             server = stack.enter_context(PrivateServer.start())
-            url = server.url
-            click.echo(f"private {server.binary.name} at {url}; its data is gone when this ends", err=True)
-        environment = {**os.environ, "WARMER_REDIS_URL": url}
-        started = [_spawn(stack, environment, "scheduler")]
+            os.environ["WARMER_REDIS_URL"] = server.url
+            click.echo(f"private {server.binary.name} at {server.url}; its data is gone when this ends", err=True)
+        children = stack.enter_context(Children())
+        children.start("the scheduler", "warmer", "scheduler", quiet=False)
         imports = [argument for module in modules for argument in ("--import", module)]
-        if modules:
-            started += [_spawn(stack, environment, "worker", *imports) for _ in range(workers)]
-        elif not command:
+        for number in range(1, workers + 1) if modules else ():
+            children.start(f"worker {number}", "warmer", "worker", *imports, quiet=False)
+        if not modules:
             click.echo("no --import given: no worker runs", err=True)
-        if command:
-            sys.exit(subprocess.call(command, env=environment))
-        click.echo(f"export WARMER_REDIS_URL={url}", err=True)
-        _wait_for_any(started)
+        sys.exit(_run_beside(children, command))
 
 
-def _spawn(stack: ExitStack, environment: dict[str, str], *arguments: str) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen([sys.executable, "-m", "warmer", *arguments], env=environment)
-    stack.callback(_end, process)
-    return process
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.terminate()
+def _run_beside(children: Children, command: tuple[str, ...]) -> int:
+    """Run the command, or wait for Ctrl-C, while the children live; returns the exit code."""
+    process = subprocess.Popen(command) if command else None
+    if process is None:
+        click.echo(f"export WARMER_REDIS_URL={os.environ['WARMER_REDIS_URL']}", err=True)
     try:
-        process.wait(timeout=15)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def _wait_for_any(processes: list[subprocess.Popen[bytes]]) -> None:
-    try:
-        while all(process.poll() is None for process in processes):
-            time.sleep(0.2)
+        while process is None or process.poll() is None:
+            children.check()
+            time.sleep(LOOK_EVERY_S)
     except KeyboardInterrupt:
-        return
-    raise SettingsError("a process has ended by itself; its message stands above")
+        return 0
+    finally:
+        if process is not None and process.poll() is None:
+            process.terminate()
+            process.wait()
+    return process.returncode
 
 
 # --- the switch and requests ---------------------------------------------------------------------------------

@@ -20,10 +20,10 @@ from rich.live import Live
 from rich.progress import Progress
 
 from warmer import StoreUnavailableError, Warmer
+from warmer.children import Child, ChildDiedError, Children
 from warmer.results import WarmingStats
 
 from . import snapshot
-from .children import Child, ChildDiedError, Children
 from .flights import FLIGHT_COUNT, build_database, default_path, is_complete
 from .measure import WAYS, Experience, Read, Way
 from .pace import Every
@@ -89,9 +89,11 @@ class Show:
 
     def bring_up(self, workers: int) -> bool:
         """Start the fleet and warm all dashboards, before the first user comes; False if told to stop."""
-        self._children.start("the scheduler", "warmer", "scheduler")
+        self._children.start("the scheduler", "warmer", "scheduler", quiet=True)
         for number in range(1, workers + 1):
-            worker = self._children.start(f"worker {number}", "warmer", "worker", "--import", "warmer_demo.tasks")
+            worker = self._children.start(
+                f"worker {number}", "warmer", "worker", "--import", "warmer_demo.tasks", quiet=True
+            )
             # Users come first on a machine that both share; in production workers have machines of their own.
             os.setpriority(os.PRIO_PROCESS, worker.process.pid, WORKER_NICENESS)
         if not self._comes_true(lambda stats: stats.scheduler_alive and stats.workers >= workers):
@@ -110,7 +112,9 @@ class Show:
 
     def play(self, seconds: int | None) -> None:
         """Let users read for this long, or until told to stop, and draw; then sum up."""
-        readers = self._children.start("the readers' process", "warmer_demo.readers", stdout=subprocess.PIPE)
+        readers = self._children.start(
+            "the readers' process", "warmer_demo.readers", quiet=True, stdout=subprocess.PIPE
+        )
         taking_in = threading.Thread(target=self._take_in, args=(readers,), daemon=True)
         taking_in.start()
         self._began_s = time.monotonic()

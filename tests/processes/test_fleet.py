@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from itertools import pairwise
 
@@ -303,6 +304,44 @@ def test_redis_going_away_and_coming_back_stops_nobody(own_fleet, own_server, ma
     assert [process.poll() for process in processes] == [None, None]
 
 
+def test_sigterm_while_redis_is_away_ends_a_worker_and_a_scheduler(own_fleet, own_server, make_warmer, eventually):
+    own_fleet.write("fleet_tasks", TASKS)
+    app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
+    processes = [own_fleet.scheduler(), own_fleet.worker()]
+    eventually(lambda: app.store.has_leader() and app.store.live_workers(), 20)
+    own_server.kill()
+    eventually(lambda: any("Redis is away" in line for line in marks(own_fleet, "worker.txt")), 20)
+    for process in processes:
+        process.terminate()
+    assert [process.wait(timeout=20) for process in processes] == [0, 0]
+
+
+def test_dev_runs_everything_beside_a_command_and_ends_with_it(fleet):
+    del fleet.environment["WARMER_REDIS_URL"]
+    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('t', load, critical=True)\n")
+    fleet.write(
+        "reader",
+        """
+        import sys, time, warmer
+        warmer.start_cache_warming()
+        deadline = time.monotonic() + 20
+        while not warmer.get("t:key"):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        sys.exit(7)
+        """,
+    )
+    dev = fleet.run("dev", "--import", "fleet_tasks", "--", sys.executable, "-m", "reader", log="dev")
+    assert dev.wait(timeout=30) == 7
+    assert "private " in "".join(marks(fleet, "dev.txt"))
+
+
+def test_dev_ends_when_a_worker_cannot_go_on(fleet):
+    dev = fleet.run("dev", "--import", "no_such_module", "--", "sleep", "60", log="dev")
+    assert dev.wait(timeout=30) == 2
+    assert "worker 1 has ended by itself" in "".join(marks(fleet, "dev.txt"))
+
+
 @pytest.mark.parametrize("command", [["worker", "--import", "json"], ["scheduler"], ["start"], ["stop"], ["check"]])
 def test_production_commands_refuse_to_guess_a_server(fleet, command):
     del fleet.environment["WARMER_REDIS_URL"]
@@ -315,6 +354,8 @@ def test_a_worker_without_tasks_or_with_a_wrong_module_says_so(fleet):
     assert "--import MODULE" in "".join(marks(fleet, "none.txt"))
     assert fleet.run("worker", "--import", "no_such_module", log="wrong").wait(timeout=30) == 2
     assert "no_such_module" in "".join(marks(fleet, "wrong.txt"))
+    assert fleet.run("worker", "--import", "json:no_such_function", log="function").wait(timeout=30) == 2
+    assert "no_such_function" in "".join(marks(fleet, "function.txt"))
 
 
 def test_a_worker_that_starts_again_does_not_undo_the_switch(fleet, app, eventually):

@@ -10,9 +10,10 @@ from pathlib import Path
 from secrets import token_hex
 
 from redis.exceptions import RedisError
+from rq.exceptions import StopRequested
 
 from warmer.client import Warmer
-from warmer.errors import SettingsError, described
+from warmer.errors import NotImportableError, SettingsError, described
 from warmer.registry import load
 from warmer.store.connect import connect
 from warmer.workername import worker_name
@@ -42,10 +43,15 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False) -
     warmer.pulse.start(worker=name)
     warmer.pulse.beat()
     logger.info("worker %s knows %d tasks", name, len(warmer.registry.tasks()))
+    stop = threading.Event()
     try:
-        while not _work(warmer, name, burst) and not burst:
-            logger.warning("worker %s starts again in %g s", name, RETRY_S)
-            time.sleep(RETRY_S)
+        while not stop.is_set():
+            _work(warmer, name, stop, burst)
+            if burst:
+                return
+            stop.wait(RETRY_S)
+    except StopRequested:  # RQ's way to say it from a signal's handler
+        pass
     finally:
         warmer.pulse.stop()
 
@@ -65,18 +71,16 @@ def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
     warmer.pulse.retire()
 
 
-def _work(warmer: Warmer, name: str, burst: bool) -> bool:
-    """Work until told to stop; True if that was so, False if Redis went away."""
+def _work(warmer: Warmer, name: str, stop: threading.Event, burst: bool) -> None:
+    """Work until told to stop, or until Redis goes away."""
     try:
         connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
         # RQ refuses a name that a worker which died uncleanly still holds.
-        worker = WarmWorker(warmer, connection, f"{name}-{token_hex(2)}")
+        worker = WarmWorker(warmer, connection, f"{name}-{token_hex(2)}", stop)
         # What an outage means is said once, by the pulse; RQ would say it at every attempt.
         worker.work(burst=burst, logging_level="CRITICAL")
-        return worker.stopping
     except RedisError as error:
-        logger.warning("Redis is away: %s", described(error))
-        return False
+        logger.info("RQ lost Redis: %s", described(error))
 
 
 def import_tasks(modules: Sequence[str]) -> None:
@@ -92,15 +96,16 @@ def import_tasks(modules: Sequence[str]) -> None:
     if here not in sys.path:
         sys.path.insert(0, here)
     for module in modules:
-        if ":" in module:
-            load(module)()
-            continue
         try:
-            importlib.import_module(module)
-        except ModuleNotFoundError as error:
+            register = load(module) if ":" in module else None
+            importlib.import_module(module.partition(":")[0])
+        except (ModuleNotFoundError, NotImportableError) as error:
             raise SettingsError(
-                f"--import {module}: {error}; expected a module that can be imported from {here} or sys.path"
+                f"--import {module}: {error}; expected MODULE or MODULE:FUNCTION that can be imported from {here} or "
+                "sys.path"
             ) from error
+        if register is not None:
+            register()
 
 
 def wait_for_redis(warmer: Warmer) -> None:

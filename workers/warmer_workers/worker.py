@@ -41,21 +41,22 @@ class WarmWorker(Worker):
         warmer: With the tasks that this process knows.
         connection: RQ's own client.
         name: The worker's name.
+        asked_to_stop: Set when a signal asks this process to stop.
     """
 
     log_result_lifespan = False
     max_connection_wait_time = LONGEST_PAUSE_S
 
-    def __init__(self, warmer: Warmer, connection: "Redis", name: str) -> None:
+    def __init__(self, warmer: Warmer, connection: "Redis", name: str, asked_to_stop: threading.Event) -> None:
         """Prepare."""
         super().__init__(**_options(warmer, connection, name), worker_ttl=60, job_monitoring_interval=5)
         self._warmer = warmer
-        self._stop = threading.Event()
-        self.stopping = False
+        self._asked_to_stop = asked_to_stop
+        self._stop_drain = threading.Event()
 
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Stop after the present drain, which is told to claim no more."""
-        self.stopping = True
+        self._asked_to_stop.set()
         super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
     def handle_warm_shutdown_request(self) -> None:
@@ -68,11 +69,11 @@ class WarmWorker(Worker):
     def setup_work_horse_signals(self) -> None:
         """In the child: SIGTERM ends the drain in good order; Ctrl-C is the parent's business."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, lambda signum, frame: self._stop.set())
+        signal.signal(signal.SIGTERM, lambda signum, frame: self._stop_drain.set())
 
     def perform_job(self, *arguments: Any) -> bool:
         """Run a job at this worker's post."""
-        with serving(Post(self._warmer, self.name, self._stop)):
+        with serving(Post(self._warmer, self.name, self._stop_drain)):
             return bool(super().perform_job(*arguments))
 
 
