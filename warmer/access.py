@@ -1,7 +1,11 @@
 """Counts reads in this process, to be flushed in batches."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from warmer import forking
 from warmer.entry import Header, Origin
@@ -18,14 +22,50 @@ class _Reads:
     useful: set[int] = field(default_factory=set)
 
 
+_uncounted: ContextVar[bool] = ContextVar("uncounted", default=False)
+
+
+@contextmanager
+def uncounted() -> Iterator[None]:
+    """Let the reads in this block go uncounted: those of warming itself are no demand.
+
+    Example:
+        >>> counter = ReadCounter()
+        >>> with uncounted():
+        ...     counter.miss("catalog")
+        >>> counter.take().reads
+        []
+    """
+    token = _uncounted.set(True)
+    try:
+        yield
+    finally:
+        _uncounted.reset(token)
+
+
+class Counted(NamedTuple):
+    """What was counted since the last time.
+
+    Args:
+        reads: For each key its target's ref ("" where only the key is known), the key, hits, misses, and the
+            `computed_at` of warm values whose read was useful.
+        dropped: Reads that were not counted, because there were too many distinct keys.
+        errors: Reads that Redis did not answer.
+    """
+
+    reads: list[tuple[str, str, int, int, list[int]]]
+    dropped: int
+    errors: int
+
+
 class ReadCounter:
     """Counts hits and misses by cache key, in bounded memory.
 
     Example:
         >>> counter = ReadCounter()
         >>> counter.miss("catalog")
-        >>> counter.take()
-        ([('', 'catalog', 0, 1, [])], 0)
+        >>> counter.take().reads
+        [('', 'catalog', 0, 1, [])]
     """
 
     def __init__(self) -> None:
@@ -37,6 +77,7 @@ class ReadCounter:
         self._lock = threading.Lock()
         self._reads: dict[str, _Reads] = {}
         self._dropped = 0
+        self._errors = 0
 
     def hit(self, cache_key: str, header: Header, now_ms: int) -> None:
         """Count a hit.
@@ -46,6 +87,8 @@ class ReadCounter:
             header: The entry's header.
             now_ms: The present moment; a hit on a warm value after its predecessor would have expired is useful.
         """
+        if _uncounted.get():
+            return
         with self._lock:
             reads = self._of(cache_key, header.ref.decode(errors="replace"))
             if reads is None:
@@ -56,21 +99,28 @@ class ReadCounter:
 
     def miss(self, cache_key: str) -> None:
         """Count a miss."""
+        if _uncounted.get():
+            return
         with self._lock:
             reads = self._of(cache_key, "")
             if reads is not None:
                 reads.misses += 1
 
-    def take(self) -> tuple[list[tuple[str, str, int, int, list[int]]], int]:
-        """Return what was counted since the last call, and how many reads were dropped, and start at zero."""
+    def error(self) -> None:
+        """Count a read that Redis did not answer."""
         with self._lock:
-            reads, dropped = self._reads, self._dropped
-            self._reads, self._dropped = {}, 0
+            self._errors += 1
+
+    def take(self) -> Counted:
+        """Return what was counted since the last call, and start at zero."""
+        with self._lock:
+            reads, dropped, errors = self._reads, self._dropped, self._errors
+            self._reads, self._dropped, self._errors = {}, 0, 0
         batch = [
             (counted.ref, cache_key, counted.hits, counted.misses, sorted(counted.useful))
             for cache_key, counted in reads.items()
         ]
-        return batch, dropped
+        return Counted(batch, dropped, errors)
 
     def _of(self, cache_key: str, ref: str) -> _Reads | None:
         reads = self._reads.get(cache_key)

@@ -16,18 +16,21 @@ from warmer.clock import Clock
 from warmer.codec import decode
 from warmer.compute import call
 from warmer.entry import Header, Origin, unpack
-from warmer.errors import CodecError, InvalidTaskError, OutlivedTtlError, described
-from warmer.refresh import Refreshed, Refresher, Work, is_fresh
+from warmer.errors import CodecError, InvalidTaskError, described
+from warmer.pulse import Pulse
+from warmer.refresh import Refreshed, Refresher, Work, is_fresh, nothing_will_do
 from warmer.registry import Registry
 from warmer.settings import Settings
 from warmer.store import Result, Store
+from warmer.task import is_plain_text
 
 logger = logging.getLogger("warmer.cache")
 
 MISSING: Any = object()
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1
 
-Settle = Callable[[str, Refreshed], None]
+PAUSE_AFTER_FAILURE_S = 1.0
+"""How long reads do without Redis after it has failed one of them."""
 
 
 class Cache:
@@ -40,7 +43,7 @@ class Cache:
         counter: Counts the reads.
         settings: Time-outs.
         clock: Tells the time.
-        settle: Called with the cache key and the outcome after a miss was computed.
+        pulse: Sends the counts, and records computed misses.
     """
 
     def __init__(
@@ -51,7 +54,7 @@ class Cache:
         counter: ReadCounter,
         settings: Settings,
         clock: Clock,
-        settle: Settle,
+        pulse: Pulse,
     ) -> None:
         """Start with nothing in flight."""
         self._store = store
@@ -60,12 +63,14 @@ class Cache:
         self._counter = counter
         self._settings = settings
         self._clock = clock
-        self._settle = settle
-        self._flights = Flights()
-        self.read_errors = 0
+        self._pulse = pulse
+        self._flights = Flights(settings.lease_wait_s)
+        self._skip_redis_until_s = 0.0
 
     def get(self, cache_key: str, default: Any = None) -> Any:
         """Return the cached value, or the default on a miss; a cached None is a value."""
+        if not self._pulse.is_running:  # at the first read, and in a forked child
+            self._pulse.start()
         found = self._lookup(cache_key)
         if found is None:
             self._counter.miss(cache_key)
@@ -89,6 +94,9 @@ class Cache:
 
     def _lookup(self, cache_key: str) -> tuple[Header, Any] | None:
         """Return an entry's header and value; what cannot be read, for whatever reason, is a miss."""
+        if self._is_redis_away():
+            self._counter.error()
+            return None
         try:
             entry = unpack(self._store.read(cache_key))
             if entry is None or self._is_foreign(cache_key, entry[0]):
@@ -97,9 +105,17 @@ class Cache:
         except CodecError as error:
             logger.warning("entry of %r is unreadable, taken as a miss: %s", cache_key, error)
         except RedisError as error:
-            self.read_errors += 1
-            logger.warning("cannot read %r, taken as a miss: %s", cache_key, described(error))
+            self._counter.error()
+            self._leave_redis_alone(error)
         return None
+
+    def _is_redis_away(self) -> bool:
+        return self._clock.monotonic_s() < self._skip_redis_until_s
+
+    def _leave_redis_alone(self, error: RedisError) -> None:
+        """After a failure, let reads do without Redis for a moment, so that not each of them waits for it in vain."""
+        self._skip_redis_until_s = self._clock.monotonic_s() + PAUSE_AFTER_FAILURE_S
+        logger.warning("Redis does not answer, reads are misses for %g s: %s", PAUSE_AFTER_FAILURE_S, described(error))
 
     def _is_foreign(self, cache_key: str, header: Header) -> bool:
         """Say whether the entry is another target's than the one that this process knows under the key."""
@@ -110,20 +126,26 @@ class Cache:
         task = self._registry.owner(cache_key)
         ref = task.task_id if task else ""
         work = Work(ref, cache_key, ttl_s, Origin.MISS, lambda: call(function, {}), token_hex(16))
+        will_do = is_fresh
         deadline_s = self._clock.monotonic_s() + self._settings.lease_wait_s
         for pause_s in _pauses():
+            if self._is_redis_away():
+                return work.compute()
             try:
-                refreshed = self._refresher.refresh(work, is_fresh)
+                refreshed = self._refresher.refresh(work, will_do)
             except RedisError as error:
-                logger.warning("computing %r without Redis: %s", cache_key, described(error))
+                self._leave_redis_alone(error)
                 return work.compute()
             if refreshed.result not in (Result.BUSY, Result.FRESH):
-                self._settle(ref, refreshed)
+                self._pulse.unsettled(ref, refreshed)
                 return _value_of(refreshed)
             # Somebody else has computed the value, or is at it.
             found = self._lookup(cache_key)
             if found is not None:
                 return found[1]
+            if refreshed.result is Result.FRESH:
+                will_do = nothing_will_do  # an entry that cannot be read is replaced
+                continue
             if self._clock.monotonic_s() >= deadline_s:
                 logger.warning("waited %.1f s for another's computation of %r", self._settings.lease_wait_s, cache_key)
                 return work.compute()
@@ -132,10 +154,15 @@ class Cache:
 
 
 class Flights:
-    """Lets one thread of this process at a time look after a key."""
+    """Lets one thread of this process at a time look after a key.
 
-    def __init__(self) -> None:
+    Args:
+        wait_s: How long another one waits for its turn, before it goes ahead all the same.
+    """
+
+    def __init__(self, wait_s: float) -> None:
         """Start with nothing in flight."""
+        self._wait_s = wait_s
         self._start_afresh()
         self._fork_hook = forking.in_child(self._start_afresh)
 
@@ -145,14 +172,16 @@ class Flights:
 
     @contextmanager
     def alone(self, cache_key: str) -> Iterator[None]:
-        """Wait until no other thread looks after this key; the lock goes when the last one leaves."""
+        """Wait, within bounds, until no other thread looks after this key; the lock goes when the last one leaves."""
         with self._lock:
             lock, holders = self._locks.get(cache_key, (threading.Lock(), 0))
             self._locks[cache_key] = lock, holders + 1
+        is_mine = lock.acquire(timeout=self._wait_s)
         try:
-            with lock:
-                yield
+            yield
         finally:
+            if is_mine:
+                lock.release()
             with self._lock:
                 lock, holders = self._locks[cache_key]
                 if holders == 1:
@@ -165,10 +194,10 @@ def check_key(cache_key: str) -> str:
     """Return the key, or refuse one that cannot be used.
 
     Raises:
-        InvalidTaskError: the key is not a text of 1 to 512 characters.
+        InvalidTaskError: the key is not a plain text of 1 to 512 characters.
     """
-    if not isinstance(cache_key, str) or not 1 <= len(cache_key) <= 512:
-        raise InvalidTaskError(f"a cache key must be a text of 1 to 512 characters, got {str(cache_key)[:80]!r}")
+    if not isinstance(cache_key, str) or not 1 <= len(cache_key) <= 512 or not is_plain_text(cache_key):
+        raise InvalidTaskError(f"a cache key must be a plain text of 1 to 512 characters, got {ascii(cache_key)[:80]}")
     return cache_key
 
 
@@ -184,8 +213,8 @@ def check_ttl(ttl_s: float) -> float:
 
 
 def _value_of(refreshed: Refreshed) -> Any:
-    """Return what was computed, also if it came too late to be cached, or raise what the computation raised."""
-    if refreshed.exception is not None and not isinstance(refreshed.exception, OutlivedTtlError):
+    """Return what was computed, also if it could not be cached, or raise what the computation raised."""
+    if refreshed.exception is not None:
         raise refreshed.exception
     return refreshed.value
 

@@ -1,16 +1,17 @@
 """Warmer: the one object that an application holds."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from secrets import token_hex
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from warmer import ledger, optimize
+from warmer import forking, ledger, optimize
 from warmer.access import ReadCounter
 from warmer.cache import Cache, check_key, check_ttl
 from warmer.clock import Clock
@@ -34,11 +35,24 @@ from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPe
 from warmer.settings import Settings
 from warmer.store import Result, Store
 from warmer.switch import Switch
-from warmer.task import WarmingTask, make_ref
+from warmer.task import WarmingTask, check_argument, make_ref
 
 logger = logging.getLogger("warmer")
 
 Answer = TypeVar("Answer")
+
+
+class part(cached_property[Answer]):  # noqa: N801  # used like cached_property
+    """A part of a `Warmer`, made at first use, and only once however many threads come at the same time."""
+
+    if not TYPE_CHECKING:  # the base class has the very types that are wanted
+
+        def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+            """Make it under the lock; once made it is found without coming here."""
+            if instance is None:
+                return self
+            with instance._making:
+                return super().__get__(instance, owner)
 
 
 class Warmer:
@@ -64,14 +78,19 @@ class Warmer:
         self.clock = Clock()
         self.counter = ReadCounter()
         self._yields_switch = False
+        self._start_afresh()
+        self._fork_hook = forking.in_child(self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        self._making = threading.RLock()
 
     # --- parts, made at first use ----------------------------------------------------------------------------
-    @cached_property
+    @part
     def embedded(self) -> Embedded:
         """The scheduler, the worker and, where no Redis is configured, the private server of this process."""
         return Embedded(self)
 
-    @cached_property
+    @part
     def store(self) -> Store:
         """The keys in Redis."""
         if self.settings.redis_url is None and self.settings.embedded:
@@ -79,20 +98,19 @@ class Warmer:
             self.settings = self.settings.model_copy(update={"redis_url": url})
         return Store(self.settings, self.clock)
 
-    @cached_property
+    @part
     def queue(self) -> DrainQueue:
         """The RQ queue."""
         return DrainQueue(self.store.control, self.settings)
 
-    @cached_property
+    @part
     def refresher(self) -> Refresher:
         """The refresh routine."""
         return Refresher(self.store, self.registry, self.settings, self.clock)
 
-    @cached_property
+    @part
     def cache(self) -> Cache:
         """The read path."""
-        self.pulse.start()
         return Cache(
             self.store,
             self.registry,
@@ -100,10 +118,10 @@ class Warmer:
             self.counter,
             self.settings,
             self.clock,
-            self.pulse.unsettled,
+            self.pulse,
         )
 
-    @cached_property
+    @part
     def pulse(self) -> Pulse:
         """The background thread."""
         return Pulse(
@@ -150,20 +168,32 @@ class Warmer:
             False when it was not registered.
 
         Raises:
+            InvalidTaskError: the id is no text.
             StoreUnavailableError: Redis did not answer.
         """
+        if not isinstance(task_id, str):
+            raise InvalidTaskError(f"task_id must be a str, got {type(task_id).__name__}")
         known = self._reach(lambda: self.store.unregister(task_id))
         self.registry.remove(task_id)
         return known
 
     def _write_definition(self, task: WarmingTask, replace: bool) -> str:
-        status, other, epoch = self._reach(lambda: self.store.register(task, replace))
-        if status == "conflict":
-            raise TaskConflictError(
-                f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "
-                f"call unregister_warming_task({other!r}) first, or register with replace=True"
-            )
+        """Know the task first, so that a worker of this process does, too, by the time it can claim it."""
+        before = self.registry.get(task.task_id)
         self.registry.add(task)
+        try:
+            status, other, epoch = self._reach(lambda: self.store.register(task, replace))
+            if status == "conflict":
+                raise TaskConflictError(
+                    f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "
+                    f"call unregister_warming_task({other!r}) first, or register with replace=True"
+                )
+        except WarmerError:
+            self.registry.remove(task.task_id)
+            if before is not None:
+                self.registry.add(before)
+            raise
+        self.registry.remove(other)  # what was replaced, if anything
         self.pulse.registered_in(epoch)
         return status
 
@@ -203,6 +233,7 @@ class Warmer:
         self.pulse.saw(switch)
         self.pulse.start()
         if switch.critical:
+            self.store.reconcile()
             latest_ms = self.clock.now_ms() + round(1000 * switch.interval_s)
             for task_id in self.store.critical_ids():
                 self.store.reschedule(task_id, latest_ms, forward_only=True)
@@ -330,7 +361,7 @@ class Warmer:
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        run = CriticalRun(self.store, self.registry, self.refresher, self.queue, self.clock)
+        run = CriticalRun(self.store, self.refresher, self.queue, self.clock)
         return self._reach(lambda: run.warm(timeout_s, force))
 
     def warm_user_data(self, user_id: str, *, force: bool = False, preload_forms: bool = True) -> UserWarming:
@@ -347,8 +378,9 @@ class Warmer:
             InvalidTaskError: the user id is empty or not a str or an int.
             StoreUnavailableError: Redis did not answer.
         """
-        if user_id == "" or isinstance(user_id, bool) or not isinstance(user_id, str | int):
-            raise InvalidTaskError(f"user_id must be a non-empty str or an int, got {user_id!r}")
+        check_argument("user_id", user_id)
+        if user_id == "":
+            raise InvalidTaskError("argument 'user_id' must not be empty")
 
         def ask() -> UserWarming:
             task_ids = self.store.scoped_ids(["user_id"])

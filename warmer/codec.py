@@ -27,12 +27,29 @@ def encode(key: str, value: Any) -> tuple[int, bytes]:
         (1, b'{"price":9.5}')
     """
     try:
-        return JSON, orjson.dumps(value, option=_STRICT)
-    except orjson.JSONEncodeError as error:
+        payload = orjson.dumps(value, option=_STRICT)
+        change = _first_change(value, orjson.loads(payload), "value")
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        change = str(error)
+    if change is not None:
         raise CodecError(
-            f"the value for cache key {key!r} cannot be stored as JSON ({error}); "
-            "return dicts, lists, strings, numbers, booleans or None"
-        ) from None
+            f"the value for cache key {key!r} cannot be stored as JSON ({change}); "
+            "return dicts, lists, strings, finite numbers, booleans or None"
+        )
+    return JSON, payload
+
+
+def _first_change(value: Any, back: Any, where: str) -> str | None:
+    """Say where and how a value comes back from JSON as something else; None if it comes back as it was."""
+    if type(value) is dict:
+        items: Any = ((value[key], back[key], f"{where}[{key!r}]") for key in value)
+    elif type(value) is list:
+        items = ((inner, back[index], f"{where}[{index}]") for index, inner in enumerate(value))
+    elif type(value) is type(back) and value == back:
+        return None
+    else:
+        return f"{where} is a {type(value).__name__} and would come back as {back!r}"[:300]
+    return next((change for inner in items if (change := _first_change(*inner))), None)
 
 
 def decode(codec: int, payload: bytes) -> Any:

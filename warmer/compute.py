@@ -1,6 +1,7 @@
 """Calls a compute function, sync or async, and waits for its value."""
 
 import asyncio
+import contextvars
 import inspect
 import threading
 from collections.abc import Callable, Coroutine, Mapping
@@ -38,10 +39,12 @@ def _finished(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> A
 
 
 async def _within(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> Any:
+    limit = asyncio.timeout(timeout_s)
     try:
-        return await asyncio.wait_for(coroutine, timeout_s)
+        async with limit:
+            return await coroutine
     except TimeoutError:
-        if timeout_s is None:
+        if not limit.expired():  # the function's own
             raise
         raise ComputeTimeoutError(f"took longer than its timeout_s of {timeout_s:g} s") from None
 
@@ -49,10 +52,11 @@ async def _within(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) 
 def _in_own_thread(run: Callable[[], Any]) -> Any:
     """Run beside an event loop that is already running in this thread; it is blocked meanwhile."""
     outcome: list[Any] = []
+    context = contextvars.copy_context()
 
     def body() -> None:
         try:
-            outcome.append((True, run()))
+            outcome.append((True, context.run(run)))
         except BaseException as error:
             outcome.append((False, error))
 

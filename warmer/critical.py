@@ -1,18 +1,26 @@
 """Warms all critical targets and waits: by the workers, or here when none is alive."""
 
 import logging
+import time
 from functools import partial
 from secrets import token_hex
 from typing import Any
 
 from warmer.clock import Clock
+from warmer.errors import WarmerError
 from warmer.queue import DrainQueue
 from warmer.refresh import Refresher
-from warmer.registry import Registry
 from warmer.results import CriticalTask, CriticalWarming
-from warmer.store import Result, Store
+from warmer.store import Batch, Claim, Result, Store
+from warmer.task import parse_ref
 
 logger = logging.getLogger("warmer.critical")
+
+LOOK_EVERY_S = 0.5
+"""How often a wait looks whether workers are still alive."""
+
+PAUSE_S = 0.05
+WATCH_LONGER_S = 60.0
 
 
 class CriticalRun:
@@ -20,21 +28,20 @@ class CriticalRun:
 
     Args:
         store: Where targets and outcomes are.
-        registry: The tasks that this process knows.
         refresher: The refresh routine, for when this process has to do it.
         queue: Where workers are asked.
         clock: Measures the time.
     """
 
-    def __init__(self, store: Store, registry: Registry, refresher: Refresher, queue: DrainQueue, clock: Clock) -> None:
+    def __init__(self, store: Store, refresher: Refresher, queue: DrainQueue, clock: Clock) -> None:
         """Start with nothing asked."""
         self._store = store
-        self._registry = registry
         self._refresher = refresher
         self._queue = queue
         self._clock = clock
         self._watcher = token_hex(16)
         self._outcomes: dict[str, dict[str, Any]] = {}
+        self._unknown: set[str] = set()
 
     def warm(self, timeout_s: float, force: bool) -> CriticalWarming:
         """Ask for all critical targets, and wait for their outcomes.
@@ -47,78 +54,79 @@ class CriticalRun:
             redis.RedisError: Redis did not answer.
         """
         started_s = self._clock.monotonic_s()
-        deadline_s = started_s + timeout_s
         refs = self._store.critical_ids()
-        self._store.request(refs, force=force, watcher=self._watcher)
-        workers = self._store.live_workers()
-        if workers:
-            self._queue.hint(min(len(workers), len(refs)))
-            self._wait(refs, deadline_s)
-        else:
-            self._warm_here(refs, deadline_s)
+        self._store.request(refs, force=force, watcher=self._watcher, watch_s=timeout_s + WATCH_LONGER_S)
+        self._queue.hint(min(len(self._store.live_workers()), len(refs)))
+        self._wait(refs, started_s + timeout_s)
         return self._report(refs, timeout_s, 1000 * (self._clock.monotonic_s() - started_s))
 
     def _wait(self, refs: list[str], deadline_s: float) -> None:
-        while len(self._outcomes) < len(refs):
-            remaining_s = deadline_s - self._clock.monotonic_s()
-            if remaining_s <= 0:
+        """Wait for the workers, and compute here whenever none is alive, until every target has its outcome."""
+        while not self._has_all(refs) and self._clock.monotonic_s() < deadline_s:
+            if self._store.live_workers():
+                remaining_s = deadline_s - self._clock.monotonic_s()
+                self._take_outcomes(min(LOOK_EVERY_S, remaining_s))
+            elif self._unknown.issuperset(ref for ref in refs if ref not in self._outcomes):
                 return
-            outcome = self._store.next_outcome(self._watcher, remaining_s)
-            if outcome is not None:
-                self._outcomes[outcome["ref"]] = outcome
+            else:
+                self._warm_one_here()
 
-    def _warm_here(self, refs: list[str], deadline_s: float) -> None:
-        """Drain what is ready, best first, until all that was asked for has an outcome."""
-        unknown: set[str] = set()
-        while len(self._outcomes) < len(refs) and self._clock.monotonic_s() < deadline_s:
-            batch = self._store.claim(1, unknown)
-            if not batch.claims:
-                return
-            (claim,) = batch.claims
+    def _warm_one_here(self) -> None:
+        self._store.tick()
+        batch = self._store.claim(1, self._unknown)
+        if not batch.claims:
+            time.sleep(PAUSE_S)  # a reader computes it, or the claim of a worker that died has yet to lapse
+        for claim in batch.claims:
+            self._carry_out(claim, batch)
+        self._take_outcomes(0)
+
+    def _carry_out(self, claim: Claim, batch: Batch) -> None:
+        try:
             target = self._refresher.target_of(claim)
-            if target is None:
-                self._store.give_back(claim.ref, batch.token)
-                unknown.add(claim.ref.partition("{")[0])
-                continue
-            with self._refresher.renewer.holding(partial(self._store.renew_claims, batch.token, [claim.ref])):
-                self._refresher.carry_out(claim, batch, target)
-            self._collect()
+        except WarmerError as error:
+            self._refresher.refuse(claim, batch, error)
+            return
+        if target is None:
+            self._store.give_back(claim.ref, batch.token)
+            self._unknown.add(parse_ref(claim.ref)[0])
+            return
+        with self._refresher.renewer.holding(partial(self._store.renew_claims, batch.token, [claim.ref])):
+            self._refresher.carry_out(claim, batch, target)
 
-    def _collect(self) -> None:
-        outcome = self._store.next_outcome(self._watcher, 0.01)
-        if outcome is not None:
+    def _take_outcomes(self, wait_s: float) -> None:
+        outcome = self._store.next_outcome(self._watcher, wait_s)
+        while outcome is not None:
             self._outcomes[outcome["ref"]] = outcome
+            outcome = self._store.next_outcome(self._watcher, 0)
+
+    def _has_all(self, refs: list[str]) -> bool:
+        return all(ref in self._outcomes for ref in refs)
 
     def _report(self, refs: list[str], timeout_s: float, total_duration_ms: float) -> CriticalWarming:
-        names = self._store.definitions_of(refs)
-        tasks = [
-            self._task_report(ref, record["name"] if record else ref, timeout_s)
-            for ref, record in zip(refs, names, strict=True)
-        ]
-        skipped = sum(outcome["result"] == Result.FRESH for outcome in self._outcomes.values())
-        succeeded = sum(outcome["result"] == Result.PUBLISHED for outcome in self._outcomes.values())
+        records = self._store.definitions_of(refs)
+        results = [self._outcomes[ref]["result"] for ref in refs if ref in self._outcomes]
+        succeeded, skipped = results.count(Result.PUBLISHED), results.count(Result.FRESH)
         return CriticalWarming(
             total=len(refs),
             succeeded=succeeded,
             failed=len(refs) - succeeded - skipped,
             skipped=skipped,
-            tasks=tasks,
+            tasks=[
+                self._task_report(ref, record["name"] if record else ref, timeout_s)
+                for ref, record in zip(refs, records, strict=True)
+            ],
             total_duration_ms=total_duration_ms,
         )
 
     def _task_report(self, ref: str, name: str, timeout_s: float) -> CriticalTask:
         outcome = self._outcomes.get(ref)
         if outcome is None:
-            known = self._registry.get(ref) is not None
-            why = f"not finished within {timeout_s:g} s"
-            if not known and not self._store.live_workers():
-                why = "no worker is alive, and this process does not know the task"
-            return CriticalTask(task_id=ref, name=name, success=False, duration_ms=0.0, error=why)
+            error = f"not finished within {timeout_s:g} s"
+            if ref in self._unknown:
+                error = "no worker is alive, and this process does not know the task"
+            return CriticalTask(task_id=ref, name=name, success=False, duration_ms=0.0, error=error)
         success = outcome["result"] in (Result.PUBLISHED, Result.FRESH)
+        error_said = None if success else outcome["error"]
         return CriticalTask(
-            task_id=ref,
-            name=name,
-            success=success,
-            duration_ms=outcome["duration_ms"],
-            error=None if success else outcome["error"],
+            task_id=ref, name=name, success=success, duration_ms=outcome["duration_ms"], error=error_said
         )

@@ -5,7 +5,7 @@ Each message says what was expected, what came, and what to do about it.
 
 import re
 
-_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]*(?=@)")
+_CREDENTIALS = re.compile(r"(?<=://)\S*(?=@)")
 
 
 class WarmerError(Exception):

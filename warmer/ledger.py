@@ -8,6 +8,8 @@ from typing import Any
 from warmer.results import TaskDetail, WarmingPerformance, WarmingStats
 from warmer.store import Store
 
+INCIDENTS = ("read_errors", "dropped_reads", "lapsed_claims", "lost_leases")
+
 
 def performance(store: Store) -> WarmingPerformance:
     """Return how warming does over the whole fleet.
@@ -72,19 +74,21 @@ def stats(store: Store) -> WarmingStats:
     """
     definitions = sorted(store.definitions().values(), key=lambda record: (-record["priority"], record["task_id"]))
     counters = store.task_stats([record["task_id"] for record in definitions])
+    totals = store.totals()
     alive = store.has_leader()
     return WarmingStats(
         tasks=len(definitions),
         critical_keys=sum(record["critical"] and record["enabled"] for record in definitions),
         running=store.switch().on and alive,
-        users_preloaded=int(store.totals().get("users_preloaded", 0)),
-        performance=performance(store),
+        users_preloaded=int(totals.get("users_preloaded", 0)),
+        performance=performance_of(totals, store.recent_durations_ms()),
         task_details=[
             _detail(record, counted, due_ms) for record, (counted, due_ms) in zip(definitions, counters, strict=True)
         ],
         workers=len(store.live_workers()),
         scheduler_alive=alive,
         backlog=store.backlog(),
+        incidents={kind: int(totals.get(kind, 0)) for kind in INCIDENTS},
     )
 
 

@@ -11,7 +11,7 @@ from secrets import token_hex
 from redis.exceptions import RedisError
 
 from warmer import forking
-from warmer.access import ReadCounter
+from warmer.access import Counted, ReadCounter
 from warmer.errors import described
 from warmer.refresh import Refreshed
 from warmer.store import Store
@@ -25,7 +25,7 @@ MOST_UNSETTLED = 10_000
 @dataclass(frozen=True, slots=True)
 class _Batch:
     number: int
-    reads: list[tuple[str, str, int, int, list[int]]]
+    counted: Counted
 
 
 class Pulse:
@@ -69,6 +69,7 @@ class Pulse:
         self._beating = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self.is_running = False
 
     def start(self, worker: str | None = None) -> None:
         """Start the thread, if it does not run yet.
@@ -83,11 +84,13 @@ class Pulse:
                 atexit.register(self.stop)
                 self._thread = threading.Thread(target=self._run, name="warmer-pulse", daemon=True)
                 self._thread.start()
+                self.is_running = True
 
     def stop(self) -> None:
         """Stop the thread, after a last beat for what is still unsent."""
         with self._lock:
             thread, self._thread = self._thread, None
+            self.is_running = False
         if thread is None:
             return
         atexit.unregister(self.stop)
@@ -138,16 +141,19 @@ class Pulse:
 
     def _flush(self) -> None:
         if self._unsent is None:
-            reads, dropped = self._counter.take()
-            if dropped:
-                logger.warning("%d reads were not counted: too many distinct keys in one interval", dropped)
-                self._store.count("dropped_reads", dropped)
-            if not reads:
+            counted = self._counter.take()
+            if not any(counted):
                 return
             self._number += 1
-            self._unsent = _Batch(self._number, reads)
-        self._store.flush(self._reader, self._unsent.number, self._unsent.reads)
+            self._unsent = _Batch(self._number, counted)
+        batch = self._unsent
+        taken_in = self._store.flush(self._reader, batch.number, batch.counted.reads)
         self._unsent = None
+        if taken_in and batch.counted.dropped:
+            logger.warning("%d reads were not counted: too many distinct keys in one interval", batch.counted.dropped)
+            self._store.count("dropped_reads", batch.counted.dropped)
+        if taken_in and batch.counted.errors:
+            self._store.count("read_errors", batch.counted.errors)
 
     def _run(self) -> None:
         stopped = self._stopped

@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from typing import Any, Literal
 from redis.exceptions import RedisError
 
 from warmer import policy
+from warmer.access import uncounted
 from warmer.clock import Clock
 from warmer.codec import encode
 from warmer.compute import call
@@ -65,7 +67,7 @@ class Refreshed:
         computed_at_ms: When the value that is now cached was computed; 0 when unknown.
         fresh_until_ms: Until when it is fresh.
         error: What went wrong.
-        exception: What the computation raised.
+        exception: What the computation raised; None if it returned a value, cached or not.
     """
 
     result: Result
@@ -75,6 +77,11 @@ class Refreshed:
     fresh_until_ms: int = 0
     error: str = ""
     exception: BaseException | None = None
+
+
+def nothing_will_do(present: Header, now_ms: int) -> bool:
+    """Say that no present value will do: compute whatever there is."""
+    return False
 
 
 def is_fresh(present: Header, now_ms: int) -> bool:
@@ -117,7 +124,7 @@ class Refresher:
         lease = self._store.take_lease(work.cache_key, work.token)
         if not lease.taken:
             return Refreshed(Result.BUSY)
-        present = lease.present if lease.present and lease.present.ref == work.ref.encode() else None
+        present = lease.present if lease.present and _is_same_target(lease.present, work) else None
         if present is not None and will_do(present, lease.now_ms):
             self._release(work)
             return Refreshed(Result.FRESH, computed_at_ms=present.computed_at_ms, fresh_until_ms=present.fresh_until_ms)
@@ -129,13 +136,12 @@ class Refresher:
         try:
             value = work.compute()
             codec, payload = encode(work.cache_key, value)
-        except Exception as error:
+        except BaseException as error:
             self._release(work)
+            if _ends_the_process(error):
+                raise
             duration_ms = 1000 * (self._clock.monotonic_s() - started_s)
             return Refreshed(Result.FAILED, duration_ms=duration_ms, error=described(error), exception=error)
-        except BaseException:  # the process is being stopped: leave no lease behind
-            self._release(work)
-            raise
         duration_s = self._clock.monotonic_s() - started_s
         fresh_until_ms = lease.now_ms + round(1000 * work.ttl_s)
         header = Header(
@@ -146,7 +152,7 @@ class Refresher:
             compute_us=round(1e6 * duration_s),
             origin=work.origin,
             codec=codec,
-            ref=work.ref.encode(),
+            ref=work.ref.encode() or (present.ref if present else b""),
         )
         refreshed = Refreshed(Result.PUBLISHED, value, 1000 * duration_s, lease.now_ms, fresh_until_ms)
         return self._publish(work, header, payload, refreshed)
@@ -155,13 +161,14 @@ class Refresher:
         try:
             result = self._store.publish(work.cache_key, work.token, header.expires_at_ms, pack(header, payload))
         except RedisError as error:
-            return replace(refreshed, result=Result.LOST, error=described(error))
+            self._release(work)
+            return replace(refreshed, result=Result.FAILED, error=f"not cached: {described(error)}")
         if result is None:
             outlived = OutlivedTtlError(
                 f"computing {work.cache_key!r} took {refreshed.duration_ms / 1000:.1f} s, longer than its ttl of "
                 f"{work.ttl_s:g} s, so the value was too old to cache; raise the ttl"
             )
-            return replace(refreshed, result=Result.FAILED, error=described(outlived), exception=outlived)
+            return replace(refreshed, result=Result.FAILED, error=described(outlived))
         return replace(refreshed, result=result)
 
     def _release(self, work: Work) -> None:
@@ -172,12 +179,16 @@ class Refresher:
 
     # --- claims ----------------------------------------------------------------------------------------------
     def target_of(self, claim: Claim) -> Target | None:
-        """Return the target that was claimed, with this process's function; None if it does not know the task."""
+        """Return the target that was claimed, with this process's function; None if it does not know the task.
+
+        Raises:
+            InvalidTaskError: the definition or the arguments are none that fit; `refuse` the claim then.
+        """
         task = self._registry.resolve(claim.definition)
         if task is None:
             return None
         _, arguments = parse_ref(claim.ref)
-        return Target(task, arguments)
+        return task.target(**arguments)
 
     def carry_out(self, claim: Claim, batch: Batch, target: Target) -> Refreshed:
         """Refresh a claimed target and complete its claim.
@@ -196,7 +207,7 @@ class Refresher:
         task = target.task
 
         def will_do(present: Header, now_ms: int) -> bool:
-            return present.computed_at_ms >= claim.due_ms or (claim.ensure and is_fresh(present, now_ms))
+            return present.computed_at_ms > claim.due_ms or (claim.ensure and is_fresh(present, now_ms))
 
         refreshed = self.refresh(
             Work(
@@ -204,7 +215,7 @@ class Refresher:
                 target.cache_key,
                 task.ttl,
                 Origin.WARM,
-                lambda: call(function_of(task), target.arguments, task.timeout_s),
+                lambda: _uncounted_call(task, target),
                 batch.token,
             ),
             will_do,
@@ -231,6 +242,22 @@ class Refresher:
         demand = self._demand(target.task, claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, refreshed)
         due = self._next_due(target.task, batch.switch, demand, refreshed, claim.failures)
         self._store.complete(self._outcome(claim.ref, "warm", refreshed), batch.token, due)
+
+    def refuse(self, claim: Claim, batch: Batch, error: BaseException) -> None:
+        """Complete a claim that cannot be carried out at all: failed, with backoff, and let go if that does not help.
+
+        Args:
+            claim: The claim.
+            batch: What it was claimed with.
+            error: Why it cannot be.
+        """
+        failures = claim.failures + 1
+        due: Due = ("in", round(1000 * policy.retry_delay_s(failures, random.random())))
+        refreshed = Refreshed(Result.FAILED, error=described(error))
+        self._log(claim.ref, refreshed)
+        self._store.complete(
+            self._outcome(claim.ref, "warm", refreshed), batch.token, ("never", 0) if failures >= GIVE_UP_AFTER else due
+        )
 
     def settle(self, task: WarmingTask | None, ref: str, origin: Origin, refreshed: Refreshed) -> None:
         """Record a refresh that was made without a claim: by a reader that had missed, or by hand.
@@ -284,6 +311,7 @@ class Refresher:
             refreshed.result,
             origin,
             refreshed.duration_ms,
+            refreshed.computed_at_ms,
             refreshed.error,
             refreshed.computed_at_ms if judged else None,
             refreshed.fresh_until_ms + grace_ms,
@@ -302,3 +330,19 @@ def _useful_from_ms(origin: Origin, lease: Lease, present: Header | None) -> int
     if origin is Origin.MISS:
         return 0
     return lease.now_ms if present is None else max(present.fresh_until_ms, lease.now_ms)
+
+
+def _is_same_target(present: Header, work: Work) -> bool:
+    """Say whether an entry is this target's; one written or asked for by key alone is whoever's the key is."""
+    return present.ref == work.ref.encode() or not present.ref or not work.ref
+
+
+def _uncounted_call(task: WarmingTask, target: Target) -> Any:
+    with uncounted():
+        return call(function_of(task), target.arguments, task.timeout_s)
+
+
+def _ends_the_process(error: BaseException) -> bool:
+    """Say whether this is Ctrl-C or an exit from a signal's handler: only the main thread ever gets those."""
+    is_exit = isinstance(error, KeyboardInterrupt | SystemExit)
+    return is_exit and threading.current_thread() is threading.main_thread()

@@ -3,7 +3,6 @@
 import importlib
 import threading
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -27,6 +26,7 @@ class Registry:
         self._lock = threading.Lock()
         self._tasks: dict[str, WarmingTask] = {}
         self._id_by_key: dict[str, str] = {}
+        self._resolved: dict[str, tuple[bytes, WarmingTask]] = {}
 
     def add(self, task: WarmingTask) -> None:
         """Know a task, in the place of one with the same id."""
@@ -66,28 +66,27 @@ class Registry:
 
         Returns:
             The task; None if this process does not know it.
+
+        Raises:
+            InvalidTaskError: the definition is none that this version understands.
         """
-        record = _parsed(definition)
-        known = self._tasks.get(record["task_id"])
+        record: dict[str, Any] = orjson.loads(definition)
+        task_id = record["task_id"]
+        known = self._tasks.get(task_id)
         if known is None or known.compute_path != record["compute"]:
             return None
-        return _described(definition, known.compute_fn)
+        before = self._resolved.get(task_id)
+        if before is not None and before[0] == definition:
+            return before[1]
+        task = WarmingTask.from_definition(record, known.compute_fn)
+        self._resolved[task_id] = (definition, task)
+        return task
 
     def _forget(self, task_id: str) -> None:
         self._tasks.pop(task_id, None)
+        self._resolved.pop(task_id, None)
         for key in [key for key, owner in self._id_by_key.items() if owner == task_id]:
             del self._id_by_key[key]
-
-
-@lru_cache(maxsize=10_000)
-def _parsed(definition: bytes) -> dict[str, Any]:
-    record: dict[str, Any] = orjson.loads(definition)
-    return record
-
-
-@lru_cache(maxsize=10_000)
-def _described(definition: bytes, function: Callable[..., Any] | str) -> WarmingTask:
-    return WarmingTask.from_definition(_parsed(definition), function)
 
 
 def load(path: str) -> Callable[..., Any]:

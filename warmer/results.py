@@ -138,6 +138,9 @@ class WarmingStats(DictLike):
         workers: Workers alive.
         scheduler_alive: Whether a scheduler is alive.
         backlog: Targets that wait for a worker.
+        incidents: What went wrong so far, by kind: `read_errors` (reads that Redis did not answer), `dropped_reads`
+            (not counted, too many keys), `lapsed_claims` (their workers died or stalled), `lost_leases` (values not
+            written: invalidated meanwhile, or computed by another).
     """
 
     tasks: int
@@ -149,6 +152,7 @@ class WarmingStats(DictLike):
     workers: int
     scheduler_alive: bool
     backlog: int
+    incidents: dict[str, int]
 
 
 class CriticalTask(DictLike):

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from string import Formatter
 from typing import Annotated, Any
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -35,17 +34,37 @@ NO_FUNCTION = "warmer:no_function"
 Arguments = Mapping[str, str | int]
 
 
-def _without_controls(text: str) -> str:
-    if any(ord(character) < 32 for character in text):
-        raise ValueError("control characters are not allowed")
+def is_plain_text(text: str) -> bool:
+    """Say whether a text can be a key: without control characters, and encodable.
+
+    Example:
+        >>> is_plain_text("user:42"), is_plain_text(chr(10))
+        (True, False)
+    """
+    return not any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in text)
+
+
+def _usable_text(text: str) -> str:
+    if not is_plain_text(text):
+        raise ValueError("control characters and lone surrogates are not allowed")
     return text
 
 
 def _usable_template(cache_key: str) -> str:
-    for _, field, format_spec, conversion in _parsed(cache_key):
+    parts = _parsed(cache_key)
+    for _, field, format_spec, conversion in parts:
         if field is not None and (not field.isidentifier() or format_spec or conversion):
             raise ValueError(f"a template's fields are plain names such as {{user_id}}, not {{{field}}}")
+    fields = [position for position, part in enumerate(parts) if part[1] is not None]
+    for position in fields[1:]:
+        if not _separators(parts[position][0]):
+            raise ValueError("different arguments could make the same key; put a separator such as ':' between fields")
     return cache_key
+
+
+def _separators(literal: str) -> set[str]:
+    """Return the characters of a template's text that values must not contain as they are."""
+    return {character for character in literal if not character.isalnum() and character != "%"}
 
 
 def _parsed(cache_key: str) -> list[tuple[str, str | None, str | None, str | None]]:
@@ -105,8 +124,8 @@ class WarmingTask(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     task_id: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:/@-]+$")
-    name: Annotated[str, AfterValidator(_without_controls)] = Field("", max_length=200)
-    cache_key: Annotated[str, AfterValidator(_without_controls), AfterValidator(_usable_template)] = Field(
+    name: Annotated[str, AfterValidator(_usable_text)] = Field("", max_length=200)
+    cache_key: Annotated[str, AfterValidator(_usable_text), AfterValidator(_usable_template)] = Field(
         min_length=1, max_length=512
     )
     compute_fn: Callable[..., Any] | Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
@@ -152,6 +171,11 @@ class WarmingTask(BaseModel):
         return tuple(sorted({field for _, field, _, _ in _parsed(self.cache_key) if field is not None}))
 
     @property
+    def key_shape(self) -> str:
+        """The cache key with nameless fields: two templates that differ only in names make the same keys."""
+        return self.cache_key.format(**dict.fromkeys(self.fields, "{}"))
+
+    @property
     def compute_path(self) -> str:
         """Where the compute function lives, as ``"module:function"``."""
         if isinstance(self.compute_fn, str):
@@ -178,10 +202,7 @@ class WarmingTask(BaseModel):
                 f"task {self.task_id!r} takes the arguments {list(self.fields)}, got {sorted(arguments)}"
             )
         for name, value in arguments.items():
-            if not isinstance(value, str | int) or isinstance(value, bool):
-                raise InvalidTaskError(
-                    f"argument {name!r} of task {self.task_id!r} must be a str or an int, got {type(value).__name__}"
-                )
+            check_argument(name, value)
         return Target(self, arguments)
 
     def definition(self) -> bytes:
@@ -195,6 +216,7 @@ class WarmingTask(BaseModel):
                 "compute": self.compute_path,
                 "critical": self.is_critical,
                 "fields": ",".join(self.fields),
+                "key_shape": self.key_shape,
             },
             option=orjson.OPT_SORT_KEYS,
         )
@@ -210,7 +232,8 @@ class WarmingTask(BaseModel):
             compute_fn: The function; what the definition names is never imported. Without one the task can be looked
                 at and its keys made, but not run.
         """
-        described = {name: value for name, value in record.items() if name not in ("compute", "fields")}
+        # What another version wrote beside our fields is left aside.
+        described = {name: value for name, value in record.items() if name in cls.model_fields}
         return cls(**described, compute_fn=compute_fn)
 
 
@@ -238,9 +261,40 @@ class Target:
 
     @property
     def cache_key(self) -> str:
-        """The key under which this target's value is cached; arguments are percent-encoded into it."""
-        encoded = {name: quote(str(value), safe="@") for name, value in self.arguments.items()}
+        """The key under which this target's value is cached.
+
+        In arguments, ``%`` and the separators of the template are percent-encoded (``a:b`` in ``"user:{user_id}"``
+        becomes ``user:a%3Ab``), so that different texts never share a key.
+        """
+        separators = set().union(*(_separators(literal) for literal, _, _, _ in _parsed(self.task.cache_key)))
+        encoded = {name: _encoded(str(value), separators) for name, value in self.arguments.items()}
         return self.task.cache_key.format(**encoded)
+
+
+def _encoded(value: str, separators: set[str]) -> str:
+    return "".join(
+        "".join(f"%{byte:02X}" for byte in character.encode())
+        if character == "%" or character in separators
+        else character
+        for character in value
+    )
+
+
+def check_argument(name: str, value: object) -> None:
+    """Refuse a value that cannot be an argument of a target.
+
+    Raises:
+        InvalidTaskError: it is neither a plain text nor a whole number of at most 64 bits.
+
+    Example:
+        >>> check_argument("user_id", 42)
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidTaskError(f"argument {name!r} must be a str or an int, got {type(value).__name__}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InvalidTaskError(f"argument {name!r} must fit into 64 bits, got {value}")
+    if isinstance(value, str) and not is_plain_text(value):
+        raise InvalidTaskError(f"argument {name!r} must be plain text, got {value!a}")
 
 
 def make_ref(task_id: str, arguments: Arguments) -> str:

@@ -56,7 +56,8 @@ class Ticker:
     def _reconcile(self) -> None:
         if self._clock.monotonic_s() < self._reconcile_at_s:
             return
-        repaired = self._store.reconcile()
+        switch = self._store.switch()
+        repaired = self._store.reconcile() if switch.on and switch.critical else 0
         if repaired:
             logger.warning("%d critical targets stood nowhere and are due now", repaired)
         self._reconcile_at_s = self._clock.monotonic_s() + RECONCILE_EVERY_S

@@ -39,9 +39,11 @@ def work(warmer) -> None:
 
 
 def let_time_pass(warmer) -> None:
-    """As if the claim's and the lease's deadlines had come."""
+    """As if the claim's and the lease's deadlines, and the time to try again, had come."""
     for ref in warmer.store.control.zrange(warmer.store.keys.claims, 0, -1):
         warmer.store.control.zadd(warmer.store.keys.claims, {ref: 1})
+    for ref in warmer.store.control.zrange(warmer.store.keys.due, 0, -1):
+        warmer.store.control.zadd(warmer.store.keys.due, {ref: 1})
     warmer.store.control.delete(warmer.store.keys.lease("k"))
 
 

@@ -1,5 +1,9 @@
 """Entries: they round-trip, and whatever else stands in Redis is a miss."""
 
+import uuid
+from datetime import UTC, datetime
+from enum import Enum
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +11,11 @@ from hypothesis import strategies as st
 from warmer import CodecError
 from warmer.codec import decode, encode
 from warmer.entry import HEADER_BYTES, Header, Origin, pack, unpack
+
+
+class Colour(Enum):
+    RED = "red"
+
 
 moments = st.integers(0, 2**63)
 headers = st.builds(
@@ -64,8 +73,23 @@ def test_json_values_round_trip(value):
 
 
 @pytest.mark.parametrize(
-    "value", [object(), {1: "int key"}, {"at": __import__("datetime").datetime.now()}, b"x", {1, 2}]
+    ("value", "words"),
+    [
+        ((1, 2), "value is a tuple and would come back as [1, 2]"),
+        ({"rows": [{"at": (1,)}]}, "value['rows'][0]['at'] is a tuple"),
+        (float("nan"), "value is a float and would come back as None"),
+        ([1.0, float("inf")], "value[1] is a float"),
+        (uuid.uuid4(), "value is a UUID"),
+        ({"colour": Colour.RED}, "value['colour'] is a Colour"),
+    ],
 )
+def test_what_would_come_back_as_something_else_is_refused_with_its_place(value, words):
+    with pytest.raises(CodecError) as refused:
+        encode("k", value)
+    assert words in str(refused.value)
+
+
+@pytest.mark.parametrize("value", [object(), {1: "int key"}, {"at": datetime.now(UTC)}, b"x", {1, 2}])
 def test_what_json_would_lose_is_refused_by_name(value):
     with pytest.raises(CodecError, match="'dashboards:today' cannot be stored as JSON"):
         encode("dashboards:today", value)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer import InvalidTaskError, WarmerError, WarmingTask
-from warmer.task import make_ref, parse_ref
+from warmer.task import is_plain_text, make_ref, parse_ref
 
 
 def task(**values: object) -> WarmingTask:
@@ -31,7 +31,10 @@ def test_the_document_s_task_is_accepted_with_its_defaults():
         ({"task_id": None}, "task_id: Input should be a valid string, got None"),
         ({"cache_key": ""}, "cache_key: String should have at least 1 character"),
         ({"cache_key": "x" * 513}, "cache_key: String should have at most 512 characters"),
-        ({"cache_key": "a\nb"}, "cache_key: Value error, control characters are not allowed"),
+        ({"cache_key": "a\nb"}, "cache_key: Value error, control characters and lone surrogates are not allowed"),
+        ({"cache_key": "\ud800"}, "cache_key:"),
+        ({"cache_key": "{a}{b}"}, "different arguments could make the same key"),
+        ({"cache_key": "{a}and{b}"}, "put a separator such as ':' between fields"),
         ({"cache_key": "user:{0}"}, "plain names such as {user_id}, not {0}"),
         ({"cache_key": "user:{user.id}"}, "plain names such as {user_id}, not {user.id}"),
         ({"cache_key": "user:{"}, "not a key template"),
@@ -87,9 +90,18 @@ def test_arguments_must_fit_the_template(arguments):
         task(cache_key="user:{user_id}").target(**arguments)
 
 
-@pytest.mark.parametrize("value", [None, 1.5, True, ["x"], object()])
+@pytest.mark.parametrize("text", ["ann+x@y.z", "a b", "Zoë", "x|y"])
+def test_ordinary_texts_stand_in_keys_as_they_are(text):
+    assert task(cache_key="user:{user_id}").target(user_id=text).cache_key == f"user:{text}"
+
+
+def test_separators_in_texts_are_encoded():
+    assert task(cache_key="user:{user_id}").target(user_id="a:b%").cache_key == "user:a%3Ab%25"
+
+
+@pytest.mark.parametrize("value", [None, 1.5, True, ["x"], object(), 2**70, "\ud800", "a\nb"])
 def test_arguments_are_text_or_whole_numbers(value):
-    with pytest.raises(InvalidTaskError, match="must be a str or an int"):
+    with pytest.raises(InvalidTaskError, match="must"):
         task(cache_key="user:{user_id}").target(user_id=value)
 
 
@@ -110,7 +122,7 @@ def test_refs_round_trip(given_arguments):
     assert parse_ref(make_ref("some.task", given_arguments)) == ("some.task", given_arguments)
 
 
-texts = st.text(max_size=12)
+texts = st.text(max_size=12).filter(is_plain_text)
 
 
 @given(texts, texts, texts, texts)

@@ -7,7 +7,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from warmer.errors import SettingsError, redacted
+from warmer.errors import SettingsError
 
 
 def connect(url: str, timeout_s: float, *, resend: bool = False) -> Any:
@@ -38,6 +38,6 @@ def connect(url: str, timeout_s: float, *, resend: bool = False) -> Any:
         )
     except (ValueError, RedisError) as error:
         raise SettingsError(
-            f"WARMER_REDIS_URL cannot be used ({redacted(str(error))}); expected an address such as "
-            f"redis://localhost:6379/0, got one that begins with {url.partition(':')[0]!r}"
+            "the address of Redis cannot be used; expected one such as redis://localhost:6379/0, "
+            f"got one that begins with {url.partition(':')[0]!r} ({type(error).__name__})"
         ) from None

@@ -44,7 +44,7 @@ class Keys:
 
     @property
     def owners(self) -> str:
-        """HASH: cache key (or template) -> id of the enabled task that owns it."""
+        """HASH: cache key, or template with nameless fields -> id of the enabled task that owns it."""
         return f"{self.namespace}:owners"
 
     @property
@@ -82,6 +82,11 @@ class Keys:
     def ensure(self) -> str:
         """SET: refs in ready or claims for which a fresh value will do, whoever computed it."""
         return f"{self.namespace}:ensure"
+
+    @property
+    def forced(self) -> str:
+        """SET: refs for which only a value computed from now on will do: forced by hand, or a changed definition."""
+        return f"{self.namespace}:forced"
 
     @property
     def again(self) -> str:

@@ -82,6 +82,7 @@ class Outcome:
         ref: Canonical text of the target.
         result: How it ended.
         origin: "warm" for warming, "miss" for a reader that had missed.
+        computed_at_ms: When the value that is now cached was computed; 0 when unknown.
         duration_ms: How long the computation took.
         error: What went wrong, if it failed.
         verdict_ms: When the value was computed, if its use is to be judged; else None.
@@ -92,6 +93,7 @@ class Outcome:
     result: Result
     origin: Literal["warm", "miss"]
     duration_ms: float
+    computed_at_ms: int = 0
     error: str = ""
     verdict_ms: int | None = None
     wasted_at_ms: int = 0

@@ -1,5 +1,6 @@
 """All that touches warmer's keys in Redis: one method per operation."""
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from secrets import token_hex
@@ -234,6 +235,7 @@ class Store:
                 token,
                 outcome.result.value,
                 outcome.origin,
+                outcome.computed_at_ms,
                 due[0],
                 due[1],
                 f"{outcome.duration_ms:.3f}",
@@ -244,13 +246,14 @@ class Store:
             )
         )
 
-    def request(self, refs: Sequence[str], *, force: bool, watcher: str = "") -> list[str]:
+    def request(self, refs: Sequence[str], *, force: bool, watcher: str = "", watch_s: float = 1.0) -> list[str]:
         """Ask for targets to be warmed now; returns for each "asked", "disabled" or "unknown".
 
         Args:
             refs: Canonical texts of the targets.
             force: Whether to compute even if the present value is fresh.
             watcher: Id under which `next_outcome` will be asked for the outcomes; "" if nobody waits.
+            watch_s: For how long it will be asked.
         """
         if not refs:
             return []
@@ -258,15 +261,20 @@ class Store:
             "request",
             "force" if force else "ensure",
             watcher,
+            math.ceil(watch_s),
             *refs,
         )
         return [answer.decode() for answer in answers]
 
     def next_outcome(self, watcher: str, timeout_s: float) -> dict[str, Any] | None:
-        """Wait for the next outcome of what this watcher asked for; None when the time is up."""
-        wait_s = max(0.01, min(timeout_s, self.settings.redis_timeout_s / 2))
-        found = self.control.blpop([self.keys.outcomes + watcher], timeout=wait_s)
-        return orjson.loads(found[1]) if found else None
+        """Return the next outcome of what this watcher asked for, if there is one within the time; 0 does not wait."""
+        key = self.keys.outcomes + watcher
+        if timeout_s <= 0:
+            outcome = self.control.lpop(key)
+        else:
+            found = self.control.blpop([key], timeout=min(timeout_s, self.settings.redis_timeout_s / 2))
+            outcome = found[1] if found else None
+        return orjson.loads(outcome) if outcome else None
 
     def reschedule(self, ref: str, due_ms: int | None, *, forward_only: bool = False) -> bool:
         """Move an idle target's due time, or let it lapse; False when that changed nothing."""
@@ -345,14 +353,15 @@ class Store:
             pipeline.hgetall(self.keys.stats + task_id)
             pipeline.zscore(self.keys.due, task_id)
             pipeline.zscore(self.keys.ready, task_id)
+            pipeline.zscore(self.keys.claims, task_id)
         answers = pipeline.execute()
         now_ms = self.clock.now_ms()
         return [
             (
                 {name.decode(): value.decode() for name, value in counters.items()},
-                now_ms if ready is not None else int(due) if due is not None else None,
+                now_ms if ready is not None or claimed is not None else int(due) if due is not None else None,
             )
-            for counters, due, ready in zip(answers[0::3], answers[1::3], answers[2::3], strict=True)
+            for counters, due, ready, claimed in zip(*(answers[n::4] for n in range(4)), strict=True)
         ]
 
     def backlog(self) -> int:
@@ -376,12 +385,8 @@ class Store:
         self.control.zremrangebyscore(self.keys.workers, "-inf", oldest_ms)
         return [name.decode() for name in self.control.zrange(self.keys.workers, 0, -1)]
 
-    def unknown_ids(self, worker: str) -> set[str]:
-        """Return the ids of tasks that this worker has met and does not know."""
-        return {task_id.decode() for task_id in self.control.smembers(self.keys.unknown(worker))}
-
-    def note_unknown(self, worker: str, task_id: str) -> bool:
-        """Remember that this worker does not know a task; True the first time."""
+    def is_first_meeting(self, worker: str, task_id: str) -> bool:
+        """Remember that this worker has met a task it does not know; True the first time."""
         key = self.keys.unknown(worker)
         first = bool(self.control.sadd(key, task_id))
         self.control.expire(key, 3600)

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from redis.exceptions import RedisError
 
 from warmer.client import Warmer
-from warmer.errors import described
+from warmer.errors import WarmerError, described
 from warmer.store import Batch, Claim
 from warmer.task import Target, parse_ref
 
@@ -70,7 +70,6 @@ class Drain:
             redis.RedisError: Redis did not answer; claims that are still open lapse.
         """
         deadline_s = self._clock.monotonic_s() + self._settings.drain_s
-        self._unknown = self._store.unknown_ids(self._worker)
         try:
             with self._refresher.renewer.holding(self._renew_claims):
                 while True:
@@ -96,7 +95,11 @@ class Drain:
             free = self._settings.concurrency - len(self._running)
 
     def _begin(self, claim: Claim, batch: Batch) -> None:
-        target = self._refresher.target_of(claim)
+        try:
+            target = self._refresher.target_of(claim)
+        except WarmerError as error:
+            self._refresher.refuse(claim, batch, error)
+            return
         if target is None:
             self._leave_to_others(claim, batch)
             return
@@ -109,16 +112,23 @@ class Drain:
             self._refresher.carry_out(running.claim, running.batch, running.target)
         except RedisError as error:
             logger.warning("%s: left to lapse, Redis is away: %s", running.claim.ref, described(error))
-        except Exception:
-            logger.exception("%s: left to lapse", running.claim.ref)
+        except Exception as error:
+            logger.exception("%s cannot be refreshed", running.claim.ref)
+            self._try_to_refuse(running, error)
         finally:
             self._finished.put(running)
+
+    def _try_to_refuse(self, running: Running, error: Exception) -> None:
+        try:
+            self._refresher.refuse(running.claim, running.batch, error)
+        except RedisError as redis_error:
+            logger.warning("%s: left to lapse, Redis is away: %s", running.claim.ref, described(redis_error))
 
     def _leave_to_others(self, claim: Claim, batch: Batch) -> None:
         task_id, _ = parse_ref(claim.ref)
         self._unknown.add(task_id)
         self._store.give_back(claim.ref, batch.token)
-        if self._store.note_unknown(self._worker, task_id):
+        if self._store.is_first_meeting(self._worker, task_id):
             logger.warning(
                 "worker %s does not know task %r and leaves it to others; start it with --import of the module "
                 "that registers this task, in the same version",
@@ -142,7 +152,6 @@ class Drain:
             elapsed_s = now_s - running.started_s
             if elapsed_s > limit_s + GRACE_S:
                 self._running.discard(running)
-                self._threads.write_off()
                 error = f"ComputeTimeoutError: took longer than its timeout_s of {limit_s:g} s"
                 self._refresher.give_up(running.claim, running.batch, running.target, error, 1000 * elapsed_s)
 
@@ -157,14 +166,13 @@ class Drain:
 
 
 class Threads:
-    """Daemon threads that are reused; one that hangs is written off and never waited for."""
+    """Daemon threads that are reused; one that hangs is never waited for."""
 
     def __init__(self) -> None:
         """Start without threads."""
         self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._lock = threading.Lock()
         self._idle = 0
-        self._count = 0
 
     def do(self, action: Callable[[], None]) -> None:
         """Run an action in a thread, a new one if none is idle."""
@@ -172,19 +180,12 @@ class Threads:
             if self._idle > 0:
                 self._idle -= 1
             else:
-                self._count += 1
-                threading.Thread(target=self._run, name=f"warmer-drain-{self._count}", daemon=True).start()
+                threading.Thread(target=self._run, name="warmer-drain", daemon=True).start()
         self._work.put(action)
-
-    def write_off(self) -> None:
-        """Count one thread as hung; when it comes back after all, it is one more idle thread."""
-        with self._lock:
-            self._count -= 1
 
     def dismiss(self) -> None:
         """Let all threads end after their present action."""
-        for _ in range(self._count + 1):
-            self._work.put(None)
+        self._work.put(None)
 
     def _run(self) -> None:
         while True:

@@ -52,6 +52,9 @@ def drain() -> int:
     except RedisError as error:
         logger.warning("a drain ended early, Redis is away: %s", described(error))
         return 0
+    except Exception:
+        logger.exception("a drain broke down; what it had claimed lapses")
+        raise
 
 
 def optimize() -> int:

@@ -1,6 +1,7 @@
 """RQ's workers, fitted to drains: one queue, JSON, safe jobs, and a stop that reaches the drain."""
 
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -18,6 +19,8 @@ from warmer.queue import DrainQueue
 from warmer.safejob import SafeJob
 from warmer_workers.jobs import Post, serving
 
+logger = logging.getLogger("warmer.worker")
+
 LONGEST_PAUSE_S = 1.0
 """RQ doubles its pause between two attempts to reach Redis up to a minute: long after Redis is back."""
 
@@ -32,6 +35,11 @@ def _options(warmer: Warmer, connection: "Redis", name: str) -> dict[str, Any]:
         "serializer": JSONSerializer,
         "log_job_description": False,
     }
+
+
+def _cause(wait_status: int) -> str:
+    code = os.waitstatus_to_exitcode(wait_status)
+    return f"exit code {code}" if code >= 0 else signal.Signals(-code).name
 
 
 class WarmWorker(Worker):
@@ -75,6 +83,11 @@ class WarmWorker(Worker):
         """Run a job at this worker's post."""
         with serving(Post(self._warmer, self.name, self._stop_drain)):
             return bool(super().perform_job(*arguments))
+
+    def handle_work_horse_killed(self, job: Any, retpid: int, ret_val: int, rusage: Any) -> None:
+        """Say that a drain's process died: a task crashed it, or memory ran out."""
+        logger.error("a drain's process died (%s); what it had claimed lapses, and is computed again", _cause(ret_val))
+        super().handle_work_horse_killed(job, retpid, ret_val, rusage)  # type: ignore[no-untyped-call]
 
 
 class ThreadWorker(SimpleWorker):

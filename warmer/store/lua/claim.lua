@@ -1,7 +1,7 @@
 -- Claims the best ready targets: highest priority first, then those due longest.
 -- While warming is off, only what was asked for by hand. Targets of tasks that are gone are dropped.
 --
--- @keys ready claims tokens tasks ensure requested failures heat landmark switch totals definitions
+-- @keys ready claims tokens tasks ensure forced requested failures heat landmark switch totals definitions
 -- @prefixes stats
 -- @args wanted:number timeout_ms:number token half_life_ms:number
 -- @rest unknown_ids
@@ -50,8 +50,8 @@ while #claimed < wanted do
     if #claimed == wanted then break end
     if not redis.call('ZSCORE', tasks, task_of(ref)) then
       redis.call('ZREM', ready, ref)
-      redis.call('SREM', ensure, ref)
-      redis.call('SREM', requested, ref)
+      for _, set in ipairs({ensure, forced, requested}) do redis.call('SREM', set, ref) end
+      redis.call('HDEL', failures, ref)
     elseif is_ours(ref) then
       claimed[#claimed + 1] = claim(ref, due_of(page[i + 1]))
     else

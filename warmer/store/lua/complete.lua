@@ -1,14 +1,16 @@
 -- Ends a refresh: drops the claim, writes its statistics, plans the next one, tells those who wait.
 --
 -- A worker names its claim's token; if another holds the claim by now, nothing is changed. A reader that computed a
--- miss has no claim (token ""): then a target that somebody has claimed keeps its place, and any other is planned.
+-- miss has no claim (token ""): it is counted, and the target keeps its place wherever it stands, unless it stands
+-- ready and the reader's value is all that was asked for.
 --
--- @keys claims tokens due ready ensure again requested failures tasks totals durations verdicts
+-- @keys claims tokens due ready ensure forced again requested failures tasks totals durations verdicts
 -- @prefixes stats task_durations watchers outcomes
--- @args ref token result origin due_kind due_at:number duration_ms:number error verdict wasted_at_ms:number report
+-- @args ref token result origin computed_at:number due_kind due_at:number duration_ms:number error verdict wasted_at_ms:number report
 -- token: of the claim, or ""
 -- result: "published", "fresh", "failed", "busy" or "lost"
 -- origin: "warm" or "miss"
+-- computed_at: of the value that is cached now, in ms; 0 if unknown
 -- due_kind, due_at: "at" ms since the epoch, "in" ms from now, or "never"
 -- verdict: "computed_at:ref", wasted from wasted_at_ms on unless a useful read comes before; or ""
 -- report: the outcome as JSON, for those who wait
@@ -73,16 +75,15 @@ elseif result == 'fresh' then
 elseif result == 'failed' then
   count('failed')
   if registered then
-    redis.call('HINCRBY', failures, ref, 1)
+    if token ~= '' then redis.call('HINCRBY', failures, ref, 1) end
     redis.call('HSET', task_stats, 'last_error', error, 'last_run_ms', now)
   end
 elseif result == 'lost' then
   count('lost_leases')
 end
 
--- those who wait ---------------------------------------------------------------------------------------------
-local final = result ~= 'busy' and result ~= 'lost'
-if final then
+-- the next one -----------------------------------------------------------------------------------------------
+local function tell_those_who_wait()
   for _, watcher in ipairs(redis.call('SMEMBERS', watchers .. ref)) do
     redis.call('RPUSH', outcomes .. watcher, report)
     redis.call('EXPIRE', outcomes .. watcher, OUTCOME_S)
@@ -90,27 +91,41 @@ if final then
   redis.call('DEL', watchers .. ref)
 end
 
--- the next one -----------------------------------------------------------------------------------------------
-if token == '' and redis.call('ZSCORE', claims, ref) then return 1 end
-local asked_again = redis.call('SREM', again, ref) == 1
+local function forget(sets)
+  for _, set in ipairs(sets) do redis.call('SREM', set, ref) end
+end
+
 if not registered then
-  for _, set in ipairs({ensure, requested}) do redis.call('SREM', set, ref) end
+  tell_those_who_wait()
+  forget({ensure, forced, again, requested})
   redis.call('ZREM', due, ref)
   redis.call('ZREM', ready, ref)
   redis.call('HDEL', failures, ref)
   return 1
 end
-if asked_again then
+
+local has_value = result == 'published' or result == 'fresh'
+if token == '' then
+  if redis.call('ZSCORE', claims, ref) then return 1 end
+  local standing = redis.call('ZSCORE', ready, ref)
+  local will_do = standing and has_value
+    and (computed_at > due_of(standing) or redis.call('SISMEMBER', ensure, ref) == 1)
+  if standing and not will_do then return 1 end
+  if not has_value and redis.call('ZSCORE', due, ref) then return 1 end
+elseif redis.call('SREM', again, ref) == 1 then
+  -- Asked for since this claim: those who wait are told of the computation that is still to come.
   redis.call('SREM', ensure, ref)
+  redis.call('SADD', forced, ref)
   make_ready(ready, due, tasks, ref, now)
   return 1
 end
+
 redis.call('ZREM', ready, ref)
 if result == 'busy' then
-  redis.call('SADD', ensure, ref)
+  if redis.call('SISMEMBER', forced, ref) == 0 then redis.call('SADD', ensure, ref) end
 elseif result ~= 'lost' then
-  redis.call('SREM', ensure, ref)
-  redis.call('SREM', requested, ref)
+  tell_those_who_wait()
+  forget({ensure, forced, requested})
 end
 if due_kind == 'never' then
   redis.call('HDEL', failures, ref)

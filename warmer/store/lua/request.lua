@@ -1,25 +1,29 @@
 -- Asks for targets to be warmed now, whether warming is on or off. One that is claimed already is not computed twice
 -- at once: its outcome will do, unless a new computation is forced; then it is refreshed once more afterwards.
 --
--- @keys ready due claims ensure again requested definitions tasks
+-- @keys ready due claims ensure forced again requested definitions tasks
 -- @prefixes watchers
--- @args mode watcher
+-- @args mode watcher watch_s
 -- @rest refs
 -- mode: "force" or "ensure"
--- watcher: id of the one who waits, or ""
+-- watcher: id of the one who waits for watch_s seconds, or ""
 -- Returns  for each ref "asked", "disabled" or "unknown".
 -- @include time
 -- @include ready
-local force, now, answers, WATCH_S = mode == 'force', now_ms(), {}, 300
+local force, now, answers = mode == 'force', now_ms(), {}
 
 local function ask(ref)
   if redis.call('ZSCORE', claims, ref) then
-    if force then redis.call('SADD', again, ref) end
+    if force then
+      redis.call('SADD', again, ref)
+      redis.call('SADD', requested, ref)
+    end
     return
   end
   local standing = redis.call('ZSCORE', ready, ref)
   if force then
     redis.call('SREM', ensure, ref)
+    redis.call('SADD', forced, ref)
   elseif not standing then
     redis.call('SADD', ensure, ref)
   end
@@ -36,7 +40,7 @@ for _, ref in ipairs(refs) do
   else
     if watcher ~= '' then
       redis.call('SADD', watchers .. ref, watcher)
-      redis.call('EXPIRE', watchers .. ref, WATCH_S)
+      redis.call('EXPIRE', watchers .. ref, watch_s)
     end
     ask(ref)
     answers[#answers + 1] = 'asked'

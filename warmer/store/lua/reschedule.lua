@@ -1,6 +1,6 @@
 -- Moves an idle target's due time, or lets it lapse; one that is ready or claimed keeps its place.
 --
--- @keys due ready claims
+-- @keys due ready claims ensure
 -- @args ref at_ms forward_only
 -- at_ms: when it is due, or "" to let it lapse
 -- forward_only: "1" to bring forward only, else "0"
@@ -9,5 +9,7 @@ if redis.call('ZSCORE', ready, ref) or redis.call('ZSCORE', claims, ref) then re
 if at_ms == '' then return redis.call('ZREM', due, ref) end
 local standing = redis.call('ZSCORE', due, ref)
 if standing and forward_only == '1' and tonumber(standing) <= tonumber(at_ms) then return 0 end
+-- One that had lapsed may still have a fresh value.
+if not standing then redis.call('SADD', ensure, ref) end
 redis.call('ZADD', due, at_ms, ref)
 return 1

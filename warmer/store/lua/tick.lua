@@ -2,13 +2,21 @@
 -- Runs any number of times, from any process, with the same result. While warming is off, only what was asked for
 -- by hand is moved.
 --
--- @keys due ready claims tokens tasks switch verdicts totals requested
+-- @keys due ready claims tokens tasks switch verdicts totals requested ensure forced failures
 -- @prefixes stats
 -- @args limit:number
 -- limit: most targets to move at once
 -- Returns  {moved, lapsed, wasted, ready now, due already but left for the next tick: 1 or 0}
 -- @include time
 -- @include ready
+-- Moves a target on, or forgets it with its task.
+local function move(ref, since)
+  if make_ready(ready, due, tasks, ref, since) then return 1 end
+  for _, set in ipairs({requested, ensure, forced}) do redis.call('SREM', set, ref) end
+  redis.call('HDEL', failures, ref)
+  return 0
+end
+
 local now, moved, found = now_ms(), 0, 0
 
 local switch_json = redis.call('GET', switch)
@@ -16,12 +24,12 @@ if switch_json and cjson.decode(switch_json).on then
   local refs = redis.call('ZRANGE', due, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
   found = #refs / 2
   for i = 1, #refs, 2 do
-    if make_ready(ready, due, tasks, refs[i], tonumber(refs[i + 1])) then moved = moved + 1 end
+    moved = moved + move(refs[i], tonumber(refs[i + 1]))
   end
 else
   for _, ref in ipairs(redis.call('SMEMBERS', requested)) do
     local since = tonumber(redis.call('ZSCORE', due, ref) or now + 1)
-    if since <= now and make_ready(ready, due, tasks, ref, since) then moved = moved + 1 end
+    if since <= now then moved = moved + move(ref, since) end
   end
 end
 
@@ -30,7 +38,7 @@ for _, ref in ipairs(lapsed) do
   local since = string.match(redis.call('HGET', tokens, ref) or '', '|(%d+)$') or now
   redis.call('ZREM', claims, ref)
   redis.call('HDEL', tokens, ref)
-  make_ready(ready, due, tasks, ref, tonumber(since))
+  move(ref, tonumber(since))
 end
 if #lapsed > 0 then redis.call('HINCRBY', totals, 'lapsed_claims', #lapsed) end
 
