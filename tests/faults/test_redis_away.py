@@ -95,6 +95,26 @@ def test_a_stalled_redis_holds_a_read_no_longer_than_its_budget(make_warmer, own
     assert time.monotonic() - started < 1.5
 
 
+def test_after_a_failure_reads_do_without_redis_for_a_moment(app, own_server, monkeypatch, caplog):
+    asked = []
+    read = app.store.read
+    monkeypatch.setattr(app.store, "read", lambda key: asked.append(key) or read(key))
+    own_server.kill()
+    for _ in range(50):
+        assert app.get("k", "default") == "default"
+        assert app.get_or_compute("k", lambda: "computed", ttl=60) == "computed"
+    assert len(asked) == 1
+    assert sum("reads are misses" in record.getMessage() for record in caplog.records) == 1
+
+
+def test_reads_that_redis_did_not_answer_are_counted(app, own_server, eventually):
+    own_server.kill()
+    for _ in range(7):
+        app.get("k")
+    own_server.restart_empty()
+    eventually(lambda: app.stats()["incidents"]["read_errors"] == 7)
+
+
 def test_a_full_redis_refuses_writes_and_keeps_serving(make_warmer, own_server):
     app = make_warmer(redis_url=own_server.url)
     assert app.warm_cache("k", lambda: "value")

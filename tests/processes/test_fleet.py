@@ -269,6 +269,27 @@ def test_a_computation_past_its_time_out_is_given_up_and_cannot_write(fleet, app
     assert app.get("slow:key") == "in time"
 
 
+def test_a_task_that_kills_its_process_is_noticed_and_the_worker_goes_on(fleet, app, eventually):
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def crash():
+        mark("runs", time.time())
+        if len((HERE / "runs").read_text().splitlines()) == 1:
+            os._exit(9)
+        return "second time lucky"
+
+    register("crashes", crash, ttl=600, critical=True)
+    """,
+    )
+    fleet.scheduler()
+    fleet.worker()
+    app.start()
+    eventually(lambda: app.get("crashes:key") == "second time lucky", 20)
+    eventually(lambda: any("a drain's process died (exit code 9)" in line for line in marks(fleet, "worker.txt")))
+
+
 def test_sigterm_finishes_what_runs_and_leaves(fleet, app, eventually):
     fleet.write(
         "fleet_tasks",

@@ -76,6 +76,34 @@ def test_what_is_no_entry_is_a_miss_and_is_replaced(warmer):
     assert warmer.get("k") == "good"
 
 
+@pytest.mark.parametrize("codec", [1, 9])
+def test_an_entry_that_cannot_be_read_is_replaced_by_the_next_reader_at_once(make_warmer, codec):
+    warmer = make_warmer(lease_wait_s=60)
+    far_ms = warmer.store.claim(0).now_ms + 600_000
+    unreadable = pack(Header(far_ms - 1, far_ms, far_ms, 0, 0, Origin.WARM, codec, b""), b"{")
+    warmer.store.control.set(warmer.store.keys.entry("k"), unreadable)
+    assert warmer.get_or_compute("k", lambda: "good", ttl=60) == "good"
+    assert warmer.get("k") == "good"
+
+
+def test_a_thread_that_hangs_holds_others_up_only_within_bounds(make_warmer):
+    warmer = make_warmer(lease_wait_s=0.2)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        entered.set()
+        go_on.wait(30)
+        return "late"
+
+    thread = threading.Thread(target=warmer.get_or_compute, args=("k", hang, 60))
+    thread.start()
+    assert entered.wait(10)
+    assert warmer.get_or_compute("k", lambda: "computed meanwhile", ttl=60) == "computed meanwhile"
+    go_on.set()
+    thread.join()
+    assert warmer.get("k") == "late"
+
+
 def test_a_value_of_another_target_is_not_taken_for_ours(warmer):
     register(warmer)
     foreign = Header(1, 2**50, 2**50, 0, 0, Origin.WARM, 1, b"another-task")

@@ -2,6 +2,7 @@
 
 import importlib
 import logging
+import signal
 import sys
 import threading
 import time
@@ -46,11 +47,13 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False) -
     stop = threading.Event()
     try:
         while not stop.is_set():
+            _obey_signals(stop)
             _work(warmer, name, stop, burst)
             if burst:
                 return
+            _obey_signals(stop)
             stop.wait(RETRY_S)
-    except StopRequested:  # RQ's way to say it from a signal's handler
+    except StopRequested:  # a signal came while RQ's handlers stood and it did nothing
         pass
     finally:
         warmer.pulse.stop()
@@ -69,6 +72,12 @@ def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
             logger.warning("the embedded worker lost Redis: %s", described(error))
         stop.wait(0 if stop.is_set() else RETRY_S)
     warmer.pulse.retire()
+
+
+def _obey_signals(stop: threading.Event) -> None:
+    """Stop at a signal also while RQ, which has handlers of its own, does not work."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda signum, frame: stop.set())
 
 
 def _work(warmer: Warmer, name: str, stop: threading.Event, burst: bool) -> None:
