@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 import orjson
 
-from warmer import forking
 from warmer.clock import Clock
 from warmer.entry import HEADER_BYTES, unpack
 from warmer.policy import heat_reads_per_s
@@ -42,19 +41,8 @@ class Store:
         self.control = connect(control_url, settings.redis_timeout_s)
         self._cache = connect(cache_url, settings.redis_timeout_s)
         self._reads = connect(cache_url, settings.read_timeout_s)
-        self._servers = [
-            (self.control, control_url, settings.redis_timeout_s),
-            (self._cache, cache_url, settings.redis_timeout_s),
-            (self._reads, cache_url, settings.read_timeout_s),
-        ]
         self._on_control = Scripts(self.control, self.keys)
         self._on_cache = Scripts(self._cache, self.keys)
-        self._fork_hook = forking.in_child(self._reconnect)
-
-    def _reconnect(self) -> None:
-        """Open new pools in a forked child: the parent's sockets are not ours, and its pools' locks may be held."""
-        for client, url, timeout_s in self._servers:
-            client.connection_pool = connect(url, timeout_s).connection_pool
 
     def close(self) -> None:
         """Close all connections."""
