@@ -1,6 +1,7 @@
 """Everything in one process: a scheduler and a worker thread, and a private server where none is configured."""
 
 import atexit
+import logging
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from warmer.server import PrivateServer
 
 if TYPE_CHECKING:
     from warmer.client import Warmer
+
+logger = logging.getLogger("warmer.embedded")
 
 STOP_LIMIT_S = 5.0
 
@@ -37,6 +40,9 @@ class Embedded:
         with self._lock:
             if self._server is None:
                 self._server = PrivateServer.start()
+                logger.info(
+                    "private %s at %s; its data is gone with this process", self._server.binary.name, self._server.url
+                )
             return self._server.url
 
     def stop_server(self) -> None:

@@ -160,6 +160,26 @@ def test_a_snippet_works_in_one_process(number, fleet):
     fleet.python(application(SNIPPETS[number]) + check(SNIPPETS[number]), WARMER_EMBEDDED="1")
 
 
+def test_starting_embedded_needs_no_setting_and_no_server(fleet):
+    del fleet.environment["WARMER_REDIS_URL"]
+    printed = fleet.python(
+        EVENTUALLY
+        + """
+import warmer
+warmer.start_cache_warming(embedded=True)
+warmer.register_critical_task(warmer.WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: "a lambda"))
+assert eventually(lambda: warmer.get("k")) == "a lambda"
+stats = warmer.get_warming_stats()
+print(stats["running"], stats["workers"], stats["scheduler_alive"])
+warmer.stop_cache_warming()
+print(warmer.get_warming_stats()["running"], warmer.get("k"))
+warmer.start_cache_warming()
+assert eventually(lambda: warmer.get_warming_stats()["running"])
+"""
+    )
+    assert printed.splitlines() == ["True 1 True", "False a lambda"]
+
+
 @pytest.mark.parametrize("number", range(len(SNIPPETS)))
 def test_a_snippet_works_with_worker_processes(number, fleet):
     fleet.write("app", application(SNIPPETS[number]))

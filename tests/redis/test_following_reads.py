@@ -3,6 +3,7 @@
 import pytest
 
 from warmer import WarmingTask
+from warmer.store import Outcome, Result
 
 
 def register(warmer, task_id: str, **values: object) -> None:
@@ -69,6 +70,17 @@ def test_critical_targets_are_left_alone(running):
     register(running, "critical", critical=True)
     read(running, "critical", 1)
     assert running.optimize()["tasks_optimized"] == 0
+
+
+def test_what_was_asked_for_by_hand_is_not_let_go(running):
+    register(running, "asked")
+    running.warm("asked")
+    batch = running.store.claim(1)
+    busy = Outcome("asked", Result.BUSY, "warm", 0.0)
+    running.store.complete(busy, batch.token, ("in", 60_000))
+    read(running, "asked", 1)
+    assert running.optimize()["tasks_optimized"] == 0
+    assert running.store.control.zscore(running.store.keys.due, "asked") is not None
 
 
 def test_only_the_hottest_are_followed(make_warmer):
