@@ -145,7 +145,6 @@ class Cache:
                 return found[1]
             if refreshed.result is Result.FRESH:
                 will_do = nothing_will_do  # an entry that cannot be read is replaced
-                continue
             if self._clock.monotonic_s() >= deadline_s:
                 logger.warning("waited %.1f s for another's computation of %r", self._settings.lease_wait_s, cache_key)
                 return work.compute()
@@ -183,9 +182,9 @@ class Flights:
             if is_mine:
                 lock.release()
             with self._lock:
-                lock, holders = self._locks[cache_key]
+                lock, holders = self._locks.get(cache_key, (lock, 1))  # in a child forked meanwhile: none
                 if holders == 1:
-                    del self._locks[cache_key]
+                    self._locks.pop(cache_key, None)
                 else:
                     self._locks[cache_key] = lock, holders - 1
 

@@ -37,6 +37,13 @@ LOOK_EVERY_S = 0.1
 console = Console()
 
 
+def _fleet() -> Warmer:
+    """Return the `Warmer` of the configured fleet; a command that speaks of the fleet never guesses a server."""
+    warmer = default_warmer()
+    warmer.settings.required_redis_url()
+    return warmer
+
+
 def _command(function: Callable[..., None]) -> Callable[..., None]:
     """Turn our own errors into one line on stderr and an exit code."""
 
@@ -56,7 +63,7 @@ def _command(function: Callable[..., None]) -> Callable[..., None]:
 def main() -> None:
     """Keep a Redis cache warm: users never wait for it to fill.
 
-    The server is named by WARMER_REDIS_URL.
+    The server is named by WARMER_REDIS_URL; `dev` and `demo` need none.
     """
 
 
@@ -77,8 +84,7 @@ def worker(modules: tuple[str, ...], burst: bool, concurrency: int | None, verbo
     _log(verbose)
     if concurrency is not None:
         os.environ["WARMER_CONCURRENCY"] = str(concurrency)
-    warmer = default_warmer()
-    warmer.settings.required_redis_url()
+    warmer = _fleet()
     if not modules:
         raise SettingsError("a worker needs to know its tasks: give --import MODULE, the module that registers them")
     run_worker(warmer, modules, burst=burst)
@@ -90,8 +96,7 @@ def worker(modules: tuple[str, ...], burst: bool, concurrency: int | None, verbo
 def scheduler(verbose: bool) -> None:
     """Run a scheduler: it says when. Run two, and one takes over when the other dies."""
     _log(verbose)
-    warmer = default_warmer()
-    warmer.settings.required_redis_url()
+    warmer = _fleet()
     try:
         from warmer_scheduler.main import run_scheduler
     except ImportError as error:
@@ -100,12 +105,13 @@ def scheduler(verbose: bool) -> None:
 
 
 @main.command(context_settings={"ignore_unknown_options": True})
-@click.option("--import", "modules", multiple=True, metavar="MODULE", help="What registers the tasks.")
+@click.option("--import", "modules", multiple=True, metavar="MODULE", help="What registers the tasks: "
+              "a module, or module:function to call.")  # fmt: skip
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @_command
 def dev(modules: tuple[str, ...], workers: int, command: tuple[str, ...]) -> None:
-    """Run everything on a private server: for development.
+    """Run everything here, for development: on a private server, unless WARMER_REDIS_URL names one.
 
     With a COMMAND, that runs too, with WARMER_REDIS_URL set; all ends when it does. Else Ctrl-C ends it.
 
@@ -128,9 +134,16 @@ def dev(modules: tuple[str, ...], workers: int, command: tuple[str, ...]) -> Non
         sys.exit(_run_beside(children, command))
 
 
+def _started(command: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(command)
+    except OSError as error:
+        raise SettingsError(f"{command[0]!r} cannot be run: {error}; expected a command after --") from None
+
+
 def _run_beside(children: Children, command: tuple[str, ...]) -> int:
     """Run the command, or wait for Ctrl-C, while the children live; returns the exit code."""
-    process = subprocess.Popen(command) if command else None
+    process = _started(command) if command else None
     if process is None:
         click.echo(f"export WARMER_REDIS_URL={os.environ['WARMER_REDIS_URL']}", err=True)
     try:
@@ -157,8 +170,7 @@ def _run_beside(children: Children, command: tuple[str, ...]) -> int:
 @_command
 def start(interval_minutes: float, pattern: bool, critical: bool) -> None:
     """Switch warming on for the whole fleet."""
-    warmer = default_warmer()
-    warmer.settings.required_redis_url()
+    warmer = _fleet()
     warmer.start(interval_minutes, pattern=pattern, critical=critical)
     click.echo("warming is on")
 
@@ -167,8 +179,7 @@ def start(interval_minutes: float, pattern: bool, critical: bool) -> None:
 @_command
 def stop() -> None:
     """Switch warming off for the whole fleet."""
-    warmer = default_warmer()
-    warmer.settings.required_redis_url()
+    warmer = _fleet()
     warmer.stop()
     click.echo("warming is off")
 
@@ -177,8 +188,11 @@ def stop() -> None:
 @click.argument("task_id")
 @_command
 def unregister(task_id: str) -> None:
-    """Forget a task for the whole fleet; exit code 1 if there is none of this id."""
-    if not default_warmer().unregister(task_id):
+    """Forget a task for the whole fleet.
+
+    The exit code is 1 if there is none of this id.
+    """
+    if not _fleet().unregister(task_id):
         click.echo(f"no task {task_id!r} is registered", err=True)
         sys.exit(EXIT_NO)
     click.echo(f"forgot {task_id}")
@@ -197,7 +211,7 @@ def warm(task_id: str, arguments: str, force: bool) -> None:
         raise SettingsError(f"--arguments must be a JSON object, got {arguments!r} ({error})") from None
     if not isinstance(parsed, dict):
         raise SettingsError(f"--arguments must be a JSON object, got {arguments!r}")
-    default_warmer().warm(task_id, parsed, force=force)
+    _fleet().warm(task_id, parsed, force=force)
     click.echo(f"asked for {task_id}")
 
 
@@ -209,7 +223,7 @@ def warm(task_id: str, arguments: str, force: bool) -> None:
 @_command
 def stats(as_json: bool) -> None:
     """Show the state of the fleet and of each task."""
-    found = default_warmer().stats()
+    found = _fleet().stats()
     if as_json:
         click.echo(found.model_dump_json(indent=2))
         return
@@ -229,8 +243,7 @@ def check(part: str, here: bool) -> None:
 
     PART is what to look at: redis, a scheduler that leads, a worker that is alive, or all of them.
     """
-    warmer = default_warmer()
-    warmer.settings.required_redis_url()
+    warmer = _fleet()
     problems = _problems(warmer, part, here)
     for problem in problems:
         click.echo(problem, err=True)

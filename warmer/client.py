@@ -149,7 +149,7 @@ class Warmer:
             raise InvalidTaskError(f"expected a WarmingTask, got {type(task).__name__}: {str(task)[:80]}")
         if not self.settings.embedded:
             check_importable(task)
-        status = self._write_definition(task, replace)
+        status = self._reach(lambda: self._write_definition(task, replace))
         self.pulse.start()
         if status != "unchanged" and task.enabled:
             self._hint()
@@ -179,19 +179,16 @@ class Warmer:
 
     def _write_definition(self, task: WarmingTask, replace: bool) -> str:
         """Know the task first, so that a worker of this process does, too, by the time it can claim it."""
-        before = self.registry.get(task.task_id)
-        self.registry.add(task)
+        displaced = self.registry.add(task)
         try:
-            status, other, epoch = self._reach(lambda: self.store.register(task, replace))
+            status, other, epoch = self.store.register(task, replace)
             if status == "conflict":
                 raise TaskConflictError(
                     f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "
                     f"call unregister_warming_task({other!r}) first, or register with replace=True"
                 )
-        except WarmerError:
-            self.registry.remove(task.task_id)
-            if before is not None:
-                self.registry.add(before)
+        except (WarmerError, RedisError):
+            self.registry.restore(task.task_id, displaced)
             raise
         self.registry.remove(other)  # what was replaced, if anything
         self.pulse.registered_in(epoch)
@@ -355,7 +352,7 @@ class Warmer:
         The workers do it; this process does, when no worker is alive.
 
         Args:
-            timeout_s: How long to wait at most.
+            timeout_s: How long to wait at most; a computation that this process has begun itself is not cut short.
             force: Whether to compute even what is fresh.
 
         Raises:
@@ -420,6 +417,7 @@ class Warmer:
 
         Raises:
             InvalidTaskError: the key or the ttl cannot be used.
+            CodecError: the computed value cannot be cached as it is.
             Exception: what the function raises, if this caller ran it.
         """
         return self.cache.get_or_compute(check_key(cache_key), function, check_ttl(ttl))
@@ -497,13 +495,17 @@ class Warmer:
         self.refresher.settle(self.registry.get(ref), ref, Origin.MISS, refreshed)
 
     def _emptied(self, switch: Switch | None) -> None:
-        """Bring back what this process knows, after Redis was emptied."""
+        """Bring back what this process knows, after Redis was emptied.
+
+        Raises:
+            redis.RedisError: Redis did not answer; it will be tried again.
+        """
         if switch is not None:
             self.store.restore_switch(switch)
         for task in self.registry.tasks():
             try:
                 self._write_definition(task, replace=False)
-            except WarmerError as error:
+            except InvalidTaskError as error:  # another process has registered something else by now
                 logger.warning("could not register %s again: %s", task.task_id, error)
         self._hint()
 

@@ -54,8 +54,9 @@ class CriticalRun:
             redis.RedisError: Redis did not answer.
         """
         started_s = self._clock.monotonic_s()
-        refs = self._store.critical_ids()
-        self._store.request(refs, force=force, watcher=self._watcher, watch_s=timeout_s + WATCH_LONGER_S)
+        critical = self._store.critical_ids()
+        answers = self._store.request(critical, force=force, watcher=self._watcher, watch_s=timeout_s + WATCH_LONGER_S)
+        refs = [ref for ref, answer in zip(critical, answers, strict=True) if answer == "asked"]
         self._queue.hint(min(len(self._store.live_workers()), len(refs)))
         self._wait(refs, started_s + timeout_s)
         return self._report(refs, timeout_s, 1000 * (self._clock.monotonic_s() - started_s))
@@ -69,11 +70,11 @@ class CriticalRun:
             elif self._unknown.issuperset(ref for ref in refs if ref not in self._outcomes):
                 return
             else:
-                self._warm_one_here()
+                self._warm_one_here([ref for ref in refs if ref not in self._outcomes])
 
-    def _warm_one_here(self) -> None:
+    def _warm_one_here(self, refs: list[str]) -> None:
         self._store.tick()
-        batch = self._store.claim(1, self._unknown)
+        batch = self._store.claim(1, self._unknown, refs)
         if not batch.claims:
             time.sleep(PAUSE_S)  # a reader computes it, or the claim of a worker that died has yet to lapse
         for claim in batch.claims:

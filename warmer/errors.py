@@ -86,4 +86,4 @@ def described(error: BaseException) -> str:
         >>> described(ValueError("no such carrier"))
         'ValueError: no such carrier'
     """
-    return redacted(f"{type(error).__name__}: {error}")[:500]
+    return redacted(f"{type(error).__name__}: {error}").encode(errors="replace").decode()[:500]

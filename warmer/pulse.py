@@ -5,7 +5,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 
 from redis.exceptions import RedisError
@@ -83,8 +83,11 @@ class Pulse:
                 self._stopped.clear()
                 atexit.register(self.stop)
                 self._thread = threading.Thread(target=self._run, name="warmer-pulse", daemon=True)
-                self._thread.start()
                 self.is_running = True
+                try:
+                    self._thread.start()
+                except RuntimeError:  # the interpreter is ending: from now on nothing is sent
+                    self._thread = None
 
     def stop(self) -> None:
         """Stop the thread, after a last beat for what is still unsent."""
@@ -101,13 +104,14 @@ class Pulse:
 
     def retire(self) -> None:
         """Show a worker's life no longer: it has stopped, though this process goes on."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            self._attempt(lambda: self._store.worker_gone(worker))
+        with self._beating:  # or a beat that is under way would bring it back
+            worker, self._worker = self._worker, None
+            if worker is not None:
+                self._attempt(lambda: self._store.worker_gone(worker))
 
     def unsettled(self, ref: str, refreshed: Refreshed) -> None:
         """Remember a miss that a reader computed, to be recorded at the next beat: readers do not wait for that."""
-        self._unsettled.append((ref, refreshed))
+        self._unsettled.append((ref, replace(refreshed, value=None, exception=None)))
 
     def saw(self, switch: Switch) -> None:
         """Remember the switch that this process has just set."""
@@ -128,8 +132,16 @@ class Pulse:
         self._look_after_epoch()
         self._flush()
         while self._unsettled:
+            self._settle_first()
+
+    def _settle_first(self) -> None:
+        try:
             self._settle(*self._unsettled[0])
-            self._unsettled.popleft()
+        except RedisError:
+            raise  # it stays, for the next beat
+        except Exception:
+            logger.exception("a computed miss could not be recorded, and is not")
+        self._unsettled.popleft()
 
     def _look_after_epoch(self) -> None:
         epoch, switch = self._store.epoch()

@@ -171,7 +171,7 @@ def warm_critical_data(timeout_s: float = 60.0, force: bool = False) -> Critical
     """Warm all critical targets, highest priority first, and wait.
 
     Args:
-        timeout_s: How long to wait at most.
+        timeout_s: How long to wait at most; a computation that this process has begun itself is not cut short.
         force: Whether to compute even what is fresh.
 
     Returns:
@@ -276,6 +276,7 @@ def get_or_compute(key: str, compute_fn: Callable[[], Any], ttl: float = 3600) -
 
     Raises:
         InvalidTaskError: the key or the ttl cannot be used.
+        CodecError: the computed value cannot be cached as it is.
         Exception: what the function raises, if this caller ran it.
 
     Example:

@@ -67,7 +67,7 @@ class Refreshed:
         computed_at_ms: When the value that is now cached was computed; 0 when unknown.
         fresh_until_ms: Until when it is fresh.
         error: What went wrong.
-        exception: What the computation raised; None if it returned a value, cached or not.
+        exception: What the computation raised, or why its value can never be cached; None if there is a value.
     """
 
     result: Result
@@ -204,12 +204,23 @@ class Refresher:
         Raises:
             redis.RedisError: Redis did not answer; the claim lapses, and the target becomes ready again.
         """
+        try:
+            refreshed = self._refresh_claimed(claim, batch, target)
+        except RedisError:
+            raise
+        except Exception as error:
+            logger.exception("%s cannot be refreshed", claim.ref)
+            return self.refuse(claim, batch, error)
+        self._complete(claim, batch, target, refreshed)
+        return refreshed
+
+    def _refresh_claimed(self, claim: Claim, batch: Batch, target: Target) -> Refreshed:
         task = target.task
 
         def will_do(present: Header, now_ms: int) -> bool:
             return present.computed_at_ms > claim.due_ms or (claim.ensure and is_fresh(present, now_ms))
 
-        refreshed = self.refresh(
+        return self.refresh(
             Work(
                 claim.ref,
                 target.cache_key,
@@ -220,11 +231,12 @@ class Refresher:
             ),
             will_do,
         )
+
+    def _complete(self, claim: Claim, batch: Batch, target: Target, refreshed: Refreshed) -> None:
         self._log(claim.ref, refreshed)
-        demand = self._demand(task, claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, refreshed)
-        due = self._next_due(task, batch.switch, demand, refreshed, claim.failures)
+        demand = self._demand(target.task, claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, refreshed)
+        due = self._next_due(target.task, batch.switch, demand, refreshed, claim.failures)
         self._store.complete(self._outcome(claim.ref, "warm", refreshed), batch.token, due)
-        return refreshed
 
     def give_up(self, claim: Claim, batch: Batch, target: Target, error: str, duration_ms: float) -> None:
         """Complete a claim whose computation did not come back; whatever it still writes is refused.
@@ -237,13 +249,9 @@ class Refresher:
             duration_ms: How long it has been running.
         """
         self._store.release_lease(target.cache_key, batch.token)
-        refreshed = Refreshed(Result.FAILED, duration_ms=duration_ms, error=error)
-        self._log(claim.ref, refreshed)
-        demand = self._demand(target.task, claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, refreshed)
-        due = self._next_due(target.task, batch.switch, demand, refreshed, claim.failures)
-        self._store.complete(self._outcome(claim.ref, "warm", refreshed), batch.token, due)
+        self._complete(claim, batch, target, Refreshed(Result.FAILED, duration_ms=duration_ms, error=error))
 
-    def refuse(self, claim: Claim, batch: Batch, error: BaseException) -> None:
+    def refuse(self, claim: Claim, batch: Batch, error: BaseException) -> Refreshed:
         """Complete a claim that cannot be carried out at all: failed, with backoff, and let go if that does not help.
 
         Args:
@@ -258,6 +266,7 @@ class Refresher:
         self._store.complete(
             self._outcome(claim.ref, "warm", refreshed), batch.token, ("never", 0) if failures >= GIVE_UP_AFTER else due
         )
+        return refreshed
 
     def settle(self, task: WarmingTask | None, ref: str, origin: Origin, refreshed: Refreshed) -> None:
         """Record a refresh that was made without a claim: by a reader that had missed, or by hand.

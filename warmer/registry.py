@@ -3,7 +3,7 @@
 import importlib
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -11,12 +11,26 @@ from warmer.errors import NotImportableError
 from warmer.task import WarmingTask
 
 
+class Displaced(NamedTuple):
+    """What a newly known task has displaced.
+
+    Args:
+        task: The one that had the same id, if any.
+        cache_key: Its plain cache key; "" for a template.
+        key_owner: The id of the one that had the same cache key, if any.
+    """
+
+    task: WarmingTask | None
+    cache_key: str
+    key_owner: str | None
+
+
 class Registry:
     """The tasks that this process registered itself; the only source of code that it runs.
 
     Example:
         >>> registry = Registry()
-        >>> registry.add(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="shop:load"))
+        >>> _ = registry.add(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="shop:load"))
         >>> [task.task_id for task in registry.tasks()]
         ['catalog']
     """
@@ -28,13 +42,23 @@ class Registry:
         self._id_by_key: dict[str, str] = {}
         self._resolved: dict[str, tuple[bytes, WarmingTask]] = {}
 
-    def add(self, task: WarmingTask) -> None:
-        """Know a task, in the place of one with the same id."""
+    def add(self, task: WarmingTask) -> Displaced:
+        """Know a task, in the place of one with the same id; returns what it displaced, for `restore`."""
         with self._lock:
+            cache_key = "" if task.fields else task.target().cache_key
+            displaced = Displaced(self._tasks.get(task.task_id), cache_key, self._id_by_key.get(cache_key))
             self._forget(task.task_id)
-            self._tasks[task.task_id] = task
-            if task.enabled and not task.fields:
-                self._id_by_key[task.target().cache_key] = task.task_id
+            self._know(task)
+            return displaced
+
+    def restore(self, task_id: str, displaced: Displaced) -> None:
+        """Forget a task that Redis refused, and know again what it had displaced."""
+        with self._lock:
+            self._forget(task_id)
+            if displaced.task is not None:
+                self._know(displaced.task)
+            if displaced.key_owner in self._tasks:
+                self._id_by_key[displaced.cache_key] = displaced.key_owner
 
     def remove(self, task_id: str) -> None:
         """Forget a task."""
@@ -81,6 +105,11 @@ class Registry:
         task = WarmingTask.from_definition(record, known.compute_fn)
         self._resolved[task_id] = (definition, task)
         return task
+
+    def _know(self, task: WarmingTask) -> None:
+        self._tasks[task.task_id] = task
+        if task.enabled and not task.fields:
+            self._id_by_key[task.target().cache_key] = task.task_id
 
     def _forget(self, task_id: str) -> None:
         self._tasks.pop(task_id, None)

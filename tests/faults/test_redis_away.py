@@ -73,6 +73,39 @@ def test_one_beat_and_one_tick_after_it_was_emptied_everything_is_ready_again(ap
     assert min(app.settings.flush_s, app.settings.tick_s) == app.settings.tick_s
 
 
+def test_a_registration_that_fails_on_the_way_back_is_tried_again(app, own_server, monkeypatch):
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    app.register(WarmingTask(task_id="u", cache_key="u", compute_fn=lambda: 1))
+    app.pulse.stop()
+    own_server.restart_empty()
+    register, failed = app.store.register, []
+
+    def time_out_once(task, replace):
+        if task.task_id == "u" and not failed:
+            failed.append(task)
+            raise RedisTimeoutError("too slow")
+        return register(task, replace)
+
+    monkeypatch.setattr(app.store, "register", time_out_once)
+    assert app.pulse.beat() is False
+    assert app.pulse.beat() is True
+    assert set(app.store.definitions()) == {"t", "u"}
+
+
+def test_an_error_that_cannot_be_written_down_stops_nothing(app):
+    def fail() -> None:
+        raise ValueError("lone surrogate: \ud800")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="lone surrogate"):
+            app.get_or_compute("k", fail)
+    assert app.pulse.beat() is True
+    assert app.performance()["failed"] == 2
+    assert app.warm_cache("k2", fail) is False
+    assert app.warm_critical_data()["failed"] == 0
+
+
 def test_an_outage_is_logged_once_and_its_end_too(app, own_server, caplog):
     app.pulse.beat()
     own_server.kill()

@@ -49,6 +49,11 @@ class Beside:
         return self._outcome[0]
 
 
+def misses(warmer) -> int:
+    """Reads of this process that have missed, and not been flushed yet."""
+    return sum(reads.misses for reads in list(warmer.counter._reads.values()))
+
+
 def claimed(warmer):
     batch = warmer.store.claim(1)
     (claim,) = batch.claims
@@ -83,31 +88,38 @@ def test_a_value_computed_before_an_invalidation_is_not_published(warmer):
     assert warmer.get_or_compute("k", lambda: "from the new data", ttl=60) == "from the new data"
 
 
-def test_threads_on_one_cold_key_compute_once(warmer):
+def test_threads_on_one_cold_key_compute_once(make_warmer, eventually):
+    warmer = make_warmer(flush_s=60, tick_s=60)
     gate = Gate("value")
     readers = [Beside(lambda: warmer.get_or_compute("k", gate, ttl=60)) for _ in range(30)]
     assert gate.entered.wait(10)
+    eventually(lambda: misses(warmer) == 30)
     gate.may_go_on.set()
     assert [reader.result() for reader in readers] == ["value"] * 30
     assert gate.calls == 1
 
 
-def test_processes_on_one_cold_key_compute_once(warmer, make_warmer):
+def test_processes_on_one_cold_key_compute_once(make_warmer, eventually):
+    warmer = make_warmer(flush_s=60, tick_s=60)
     gate = Gate("value")
     leader = Beside(lambda: warmer.get_or_compute("k", gate, ttl=60))
     assert gate.entered.wait(10)
-    others = [make_warmer() for _ in range(6)]  # each with clients and locks of its own, as processes have
+    others = [
+        make_warmer(flush_s=60, tick_s=60) for _ in range(6)
+    ]  # each with clients and locks of its own, as processes have
     followers = [Beside(lambda w=w: w.get_or_compute("k", lambda: pytest.fail("stampede"), ttl=60)) for w in others]
+    eventually(lambda: sum(misses(w) for w in (warmer, *others)) == 7)
     gate.may_go_on.set()
     assert [reader.result() for reader in (leader, *followers)] == ["value"] * 7
     assert gate.calls == 1
 
 
-def test_a_leader_that_dies_has_one_successor(warmer, make_warmer):
+def test_a_leader_that_dies_has_one_successor(warmer, make_warmer, eventually):
     warmer.store.take_lease("k", "a process that was killed")
     calls: list[int] = []
-    others = [make_warmer() for _ in range(4)]
+    others = [make_warmer(flush_s=60, tick_s=60) for _ in range(4)]
     followers = [Beside(lambda w=w: w.get_or_compute("k", lambda: calls.append(1) or "value", ttl=60)) for w in others]
+    eventually(lambda: sum(misses(w) for w in others) == 4)
     warmer.store.control.delete(warmer.store.keys.lease("k"))  # it lapses
     assert [reader.result() for reader in followers] == ["value"] * 4
     assert len(calls) == 1

@@ -3,6 +3,7 @@
 import pytest
 
 from warmer import WarmingTask
+from warmer.entry import Header, Origin, pack
 
 
 def register(warmer, task_id: str, compute, **values: object) -> None:
@@ -23,7 +24,10 @@ def test_this_process_does_it_when_no_worker_is_alive(warmer):
     for task_id, priority in [("low", 10), ("high", 90), ("top", 200)]:
         register(warmer, task_id, lambda task_id=task_id: order.append(task_id) or task_id, priority=priority)
     register(warmer, "broken", fail, priority=50)
-    warmer.register(WarmingTask(task_id="ordinary", cache_key="ordinary", compute_fn=lambda: pytest.fail("computed")))
+    ordinary = WarmingTask(task_id="ordinary", cache_key="o", priority=49, compute_fn=lambda: order.append("ordinary"))
+    warmer.register(ordinary)
+    warmer.start()
+    warmer.embedded.stop()
     result = warmer.warm_critical_data()
     assert order == ["top", "high", "low"]
     assert [task["task_id"] for task in result["tasks"]] == ["top", "high", "broken", "low"]
@@ -58,9 +62,8 @@ def test_the_workers_do_it_when_one_is_alive(make_warmer, eventually):
 def test_it_works_while_warming_is_off(make_warmer):
     warmer = make_warmer()
     register(warmer, "t", lambda: 1)
-    warmer.start()
-    warmer.stop()
-    assert warmer.warm_critical_data()["succeeded"] + warmer.warm_critical_data()["skipped"] >= 1
+    assert not warmer.store.switch().on
+    assert warmer.warm_critical_data()["succeeded"] == 1
     assert warmer.get("t") == 1
 
 
@@ -78,19 +81,20 @@ def test_a_reader_s_computation_is_waited_for(make_warmer, eventually):
 
     warmer, go_on = make_warmer(), threading.Event()
     register(warmer, "t", lambda: pytest.fail("computed twice"))
-    warmer.store.take_lease("t", "a reader")
+    lease = warmer.store.take_lease("t", "a reader")
+    until_ms = lease.now_ms + 60_000
 
     def publish() -> None:
         go_on.wait(10)
-        warmer.store.release_lease("t", "a reader")
-        warmer.warm_cache("t", lambda: "the reader's", force=True)
+        entry = pack(Header(lease.now_ms, until_ms, until_ms, 0, 1, Origin.MISS, 1, b"t"), b'"the reader\'s"')
+        warmer.store.publish("t", "a reader", until_ms, entry)
 
     reader = threading.Thread(target=publish)
     reader.start()
     threading.Timer(0.2, go_on.set).start()
     result = warmer.warm_critical_data(timeout_s=10)
     reader.join()
-    assert result["failed"] == 0
+    assert (result["failed"], result["skipped"]) == (0, 1)
     assert warmer.get("t") == "the reader's"
 
 

@@ -93,6 +93,61 @@ def test_replace_unregisters_the_other_owner(warmer):
     assert set(warmer.store.definitions()) == {"second"}
 
 
+def test_a_refused_task_leaves_the_real_owner_known(warmer):
+    warmer.register(task("first", cache_key="shared"))
+    with pytest.raises(TaskConflictError):
+        warmer.register(task("second", cache_key="shared"))
+    assert warmer.registry.owner("shared").task_id == "first"
+
+
+def test_what_was_replaced_is_gone_from_every_index(warmer):
+    warmer.start()
+    warmer.embedded.stop()
+    warmer.register_critical(task("first", cache_key="shared"))
+    batch = warmer.store.claim(1)
+    warmer.refresher.carry_out(batch.claims[0], batch, warmer.refresher.target_of(batch.claims[0]))
+    warmer.register(task("second", cache_key="shared"), replace=True)
+    assert not [key for key in keys_of(warmer) if key.endswith(b":first")]
+    assert warmer.store.control.zscore(warmer.store.keys.tasks, "first") is None
+    assert warmer.store.control.zscore(warmer.store.keys.due, "first") is None
+    assert warmer.store.critical_ids() == []
+    assert warmer.registry.get("first") is None
+
+
+def test_a_changed_task_that_is_claimed_is_refreshed_once_more(warmer):
+    warmer.start()
+    warmer.embedded.stop()
+    warmer.register(task())
+    batch = warmer.store.claim(1)
+    warmer.register(task(ttl=50))
+    assert warmer.store.backlog() == 0
+    warmer.refresher.carry_out(batch.claims[0], batch, warmer.refresher.target_of(batch.claims[0]))
+    assert [claim.ref for claim in warmer.store.claim(1).claims] == ["catalog"]
+
+
+@pytest.mark.parametrize("end", ["unregister", "disable", "replace"])
+def test_those_who_wait_are_told_when_a_task_goes_away(warmer, end):
+    warmer.start()
+    warmer.embedded.stop()
+    warmer.register(task())
+    batch = warmer.store.claim(1)
+    warmer.store.request(["catalog"], force=True, watcher="me", watch_s=60)
+    if end == "unregister":
+        warmer.unregister("catalog")
+    elif end == "disable":
+        warmer.register(task(enabled=False))
+    else:
+        warmer.register(task("other", cache_key="catalog:key"), replace=True)
+    told = warmer.store.next_outcome("me", 1)
+    assert (told["result"], told["error"]) == ("failed", "its task was unregistered, replaced or disabled")
+    warmer.refresher.carry_out(batch.claims[0], batch, warmer.refresher.target_of(batch.claims[0]))
+    control, keys = warmer.store.control, warmer.store.keys
+    assert control.zcard(keys.claims) == control.hlen(keys.tokens) == 0
+    for flag in (keys.again, keys.requested, keys.forced):
+        assert not control.sismember(flag, "catalog")
+    assert control.hget(keys.failures, "catalog") is None
+
+
 def test_a_disabled_task_does_not_own_its_cache_key(warmer):
     warmer.register(task("first", cache_key="shared", enabled=False))
     assert warmer.register(task("second", cache_key="shared")) == "registered"

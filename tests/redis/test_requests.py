@@ -107,6 +107,94 @@ def test_a_busy_lease_does_not_turn_a_forced_or_changed_refresh_into_any_value(a
     assert app.calls == 2
 
 
+def test_a_reader_that_began_before_a_forced_refresh_does_not_answer_it(app):
+    app.register()
+    app.work()
+    lease = app.store.take_lease("k", "a reader")
+    app.store.request(["t"], force=True, watcher="me", watch_s=60)
+    assert app.work() == [Result.BUSY]
+    app.store.release_lease("k", "a reader")
+    app.store.complete(Outcome("t", Result.PUBLISHED, "miss", 1.0, lease.now_ms), "", ("in", 60_000))
+    assert app.store.next_outcome("me", 0) is None
+    app.due_now()
+    assert app.work() == [Result.PUBLISHED]
+    assert app.store.next_outcome("me", 1)["result"] == "published"
+
+
+def test_an_outcome_is_told_only_when_it_is_final(app):
+    app.register()
+    batch = app.store.claim(1)
+    app.store.request(["t"], force=False, watcher="me", watch_s=60)
+    app.store.complete(Outcome("t", Result.LOST, "warm", 1.0), batch.token, ("in", 0))
+    assert app.store.next_outcome("me", 0) is None
+    app.store.tick()
+    app.work()
+    assert app.store.next_outcome("me", 1)["result"] == "published"
+
+
+def test_every_one_who_waits_is_told_for_as_long_as_the_most_patient(app):
+    app.register()
+    app.store.request(["t"], force=False, watcher="patient", watch_s=600)
+    app.store.request(["t"], force=False, watcher="hasty", watch_s=2)
+    assert app.store.control.ttl(app.store.keys.watchers + "t") > 500
+    app.work()
+    assert app.store.next_outcome("patient", 1)["result"] == app.store.next_outcome("hasty", 1)["result"] == "published"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_what_was_asked_for_while_claimed_outlives_the_switch_and_the_worker(app, force):
+    app.register()
+    batch = app.store.claim(1)
+    app.store.request(["t"], force=force)
+    app.warmer.stop()
+    app.store.control.zadd(app.store.keys.claims, {"t": 1})  # its worker died
+    app.store.tick()
+    assert batch.token
+    assert app.work() == [Result.PUBLISHED]
+    assert app.work() == [], "one computation answers both"
+    assert app.calls == 1
+
+
+def test_a_request_for_any_value_does_not_weaken_a_forced_one(app):
+    app.register()
+    app.work()
+    app.warmer.warm("t", force=True)
+    app.warmer.warm("t", force=False)
+    assert app.work() == [Result.PUBLISHED]
+
+
+def test_targets_that_come_and_go_leave_nothing_behind(app):
+    app.register(task_id="profile", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
+    for number in range(20):
+        ref = f'profile{{"user_id":{number}}}'
+        app.store.reschedule(ref, app.store.claim(0).now_ms + 60_000)
+        app.store.reschedule(ref, None)
+    app.warmer.warm("profile", {"user_id": 99}, force=True)
+    app.warmer.unregister("profile")
+    app.store.tick()
+    assert app.store.claim(5).claims == ()
+    control, keys = app.store.control, app.store.keys
+    assert [control.scard(flag) for flag in (keys.ensure, keys.forced, keys.again, keys.requested)] == [0, 0, 0, 0]
+    assert control.zcard(keys.due) == control.zcard(keys.ready) == control.hlen(keys.failures) == 0
+
+
+def test_readers_failures_do_not_lengthen_the_workers_backoff(app):
+    app.register()
+    for _ in range(5):
+        app.store.complete(Outcome("t", Result.FAILED, "miss", 1.0, error="x"), "", ("in", 60_000))
+    assert app.store.claim(1).claims[0].failures == 0
+
+
+def test_the_wait_to_expect_follows_a_longer_one_at_once_and_shorter_ones_slowly(app):
+    app.register()
+    app.store.control.zadd(app.store.keys.due, {"t": app.store.claim(0).now_ms - 10_000})
+    app.store.control.zrem(app.store.keys.ready, "t")
+    app.store.tick()
+    assert app.store.claim(1).queue_wait_s == pytest.approx(10, abs=0.5)
+    app.register(task_id="u", cache_key="u")
+    assert app.store.claim(1).queue_wait_s == pytest.approx(9, abs=0.5)
+
+
 def test_a_busy_lease_is_all_that_a_scheduled_refresh_needs(app):
     app.register()
     app.work()

@@ -80,7 +80,7 @@ class Keys:
 
     @property
     def ensure(self) -> str:
-        """SET: refs in ready or claims for which a fresh value will do, whoever computed it."""
+        """SET: refs due, ready or claimed for which a fresh value will do, whoever computed it."""
         return f"{self.namespace}:ensure"
 
     @property

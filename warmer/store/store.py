@@ -147,12 +147,13 @@ class Store:
         repaired: int = self._on_control.run("reconcile")
         return repaired
 
-    def claim(self, count: int, unknown_ids: Iterable[str] = ()) -> Batch:
+    def claim(self, count: int, unknown_ids: Iterable[str] = (), only: Sequence[str] | None = None) -> Batch:
         """Claim the best ready targets, leaving those of unknown tasks to others.
 
         Args:
             count: At most how many; up to 500 keep Redis responsive.
             unknown_ids: Ids of tasks that the caller cannot compute.
+            only: The refs that may be claimed; all when not given.
         """
         token = token_hex(16)
         now_ms, switch, wait_ms, claims = self._on_control.run(
@@ -161,6 +162,7 @@ class Store:
             _ms(self.settings.claim_timeout_s),
             token,
             _ms(self.settings.heat_half_life_s),
+            "" if only is None else orjson.dumps(only),
             *unknown_ids,
         )
         return Batch(

@@ -112,17 +112,8 @@ class Drain:
             self._refresher.carry_out(running.claim, running.batch, running.target)
         except RedisError as error:
             logger.warning("%s: left to lapse, Redis is away: %s", running.claim.ref, described(error))
-        except Exception as error:
-            logger.exception("%s cannot be refreshed", running.claim.ref)
-            self._try_to_refuse(running, error)
         finally:
             self._finished.put(running)
-
-    def _try_to_refuse(self, running: Running, error: Exception) -> None:
-        try:
-            self._refresher.refuse(running.claim, running.batch, error)
-        except RedisError as redis_error:
-            logger.warning("%s: left to lapse, Redis is away: %s", running.claim.ref, described(redis_error))
 
     def _leave_to_others(self, claim: Claim, batch: Batch) -> None:
         task_id, _ = parse_ref(claim.ref)

@@ -84,8 +84,8 @@ def _work(warmer: Warmer, name: str, stop: threading.Event, burst: bool) -> None
     """Work until told to stop, or until Redis goes away."""
     try:
         connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
-        # RQ refuses a name that a worker which died uncleanly still holds.
         warmer.queue.hint()  # for what was ready before this worker came
+        # RQ refuses a name that a worker which died uncleanly still holds.
         worker = WarmWorker(warmer, connection, f"{name}-{token_hex(2)}", stop)
         # What an outage means is said once, by the pulse; RQ would say it at every attempt.
         worker.work(burst=burst, logging_level="CRITICAL")

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from types import FrameType
 from typing import Any
 
@@ -24,6 +25,8 @@ logger = logging.getLogger("warmer.worker")
 LONGEST_PAUSE_S = 1.0
 """RQ doubles its pause between two attempts to reach Redis up to a minute: long after Redis is back."""
 
+LOOK_FOR_PARENT_EVERY_S = 0.5
+
 
 def _options(warmer: Warmer, connection: "Redis", name: str) -> dict[str, Any]:
     return {
@@ -35,6 +38,13 @@ def _options(warmer: Warmer, connection: "Redis", name: str) -> dict[str, Any]:
         "serializer": JSONSerializer,
         "log_job_description": False,
     }
+
+
+def _end_with(parent: int) -> None:
+    """End this process once its parent has: nobody would know of it, and its claims lapse."""
+    while os.getppid() == parent:
+        time.sleep(LOOK_FOR_PARENT_EVERY_S)
+    os._exit(1)
 
 
 def _cause(wait_status: int) -> str:
@@ -62,6 +72,12 @@ class WarmWorker(Worker):
         self._asked_to_stop = asked_to_stop
         self._stop_drain = threading.Event()
 
+    def _install_signal_handlers(self) -> None:
+        """From here on signals are RQ's; one that came a moment before is not forgotten."""
+        super()._install_signal_handlers()  # type: ignore[no-untyped-call]
+        if self._asked_to_stop.is_set():
+            raise StopRequested
+
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Stop after the present drain, which is told to claim no more."""
         self._asked_to_stop.set()
@@ -75,7 +91,8 @@ class WarmWorker(Worker):
                 os.kill(self.horse_pid, signal.SIGTERM)
 
     def setup_work_horse_signals(self) -> None:
-        """In the child: SIGTERM ends the drain in good order; Ctrl-C is the parent's business."""
+        """In the child: SIGTERM ends the drain in good order; Ctrl-C is the parent's business, and its end is ours."""
+        threading.Thread(target=_end_with, args=(os.getppid(),), name="warmer-lifeline", daemon=True).start()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda signum, frame: self._stop_drain.set())
 
@@ -114,6 +131,12 @@ class ThreadWorker(SimpleWorker):
 
     def _install_signal_handlers(self) -> None:
         pass
+
+    def subscribe(self) -> None:
+        """Obey no commands from Redis: RQ's "shutdown" would interrupt the whole application."""
+
+    def unsubscribe(self) -> None:
+        """There is nothing to unsubscribe from."""
 
     def heartbeat(self, timeout: int | None = None, pipeline: Any = None) -> None:
         """Show life, or end if asked to."""

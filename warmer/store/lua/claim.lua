@@ -1,12 +1,13 @@
 -- Claims the best ready targets: highest priority first, then those due longest.
 -- While warming is off, only what was asked for by hand. Targets of tasks that are gone are dropped.
 --
--- @keys ready claims tokens tasks ensure forced requested failures heat landmark switch totals definitions
--- @prefixes stats
--- @args wanted:number timeout_ms:number token half_life_ms:number
+-- @keys ready claims tokens tasks ensure forced again requested failures heat landmark switch totals definitions
+-- @prefixes stats watchers outcomes
+-- @args wanted:number timeout_ms:number token half_life_ms:number only
 -- @rest unknown_ids
 -- wanted: how many
 -- token: owner token of the claims
+-- only: JSON list of the refs that may be claimed, or "" for all
 -- unknown_ids: tasks that the caller does not know, left to others
 -- Returns  {now in ms, switch or "", queue wait to expect in ms, claims}, each claim
 --          {ref, due in ms, 1 if a fresh value will do, failures in a row, heat, 95th percentile of compute ms or "",
@@ -14,6 +15,7 @@
 -- @include time
 -- @include ready
 -- @include heat
+-- @include flags
 local PAGE, LONGEST_WAIT_MS = 100, 30000
 local unknown = {}
 for _, task_id in ipairs(unknown_ids) do unknown[task_id] = true end
@@ -24,12 +26,22 @@ local on = switch_json ~= '' and cjson.decode(switch_json).on
 local landmark_ms = tonumber(redis.call('GET', landmark) or now)
 local longest_ms = 0
 
+local allowed
+if only ~= '' then
+  allowed = {}
+  for _, ref in ipairs(cjson.decode(only)) do allowed[ref] = true end
+end
+
 local function is_ours(ref)
-  return not unknown[task_of(ref)] and (on or redis.call('SISMEMBER', requested, ref) == 1)
+  return (not allowed or allowed[ref]) and not unknown[task_of(ref)] and (on or redis.call('SISMEMBER', requested, ref) == 1)
 end
 
 local function claim(ref, due_ms)
   redis.call('ZREM', ready, ref)
+  if redis.call('SREM', again, ref) == 1 then  -- asked for while a claim ran that never ended: this one is it
+    redis.call('SREM', ensure, ref)
+    redis.call('SADD', forced, ref)
+  end
   redis.call('ZADD', claims, now + timeout_ms, ref)
   redis.call('HSET', tokens, ref, token .. '|' .. string.format('%.0f', due_ms))
   longest_ms = math.max(longest_ms, math.min(now - due_ms, LONGEST_WAIT_MS))
@@ -50,8 +62,7 @@ while #claimed < wanted do
     if #claimed == wanted then break end
     if not redis.call('ZSCORE', tasks, task_of(ref)) then
       redis.call('ZREM', ready, ref)
-      for _, set in ipairs({ensure, forced, requested}) do redis.call('SREM', set, ref) end
-      redis.call('HDEL', failures, ref)
+      forget(ref)
     elseif is_ours(ref) then
       claimed[#claimed + 1] = claim(ref, due_of(page[i + 1]))
     else

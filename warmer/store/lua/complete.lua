@@ -17,8 +17,9 @@
 -- Returns  1, or 0 if the claim was no longer held with this token.
 -- @include time
 -- @include ready
+-- @include flags
 local task_id, now = task_of(ref) or '', now_ms()
-local FLEET_WINDOW, TASK_WINDOW, OUTCOME_S = 1000, 32, 300
+local FLEET_WINDOW, TASK_WINDOW = 1000, 32
 
 if token ~= '' then
   local owner = string.match(redis.call('HGET', tokens, ref) or '', '^([^|]*)|')
@@ -83,24 +84,11 @@ elseif result == 'lost' then
 end
 
 -- the next one -----------------------------------------------------------------------------------------------
-local function tell_those_who_wait()
-  for _, watcher in ipairs(redis.call('SMEMBERS', watchers .. ref)) do
-    redis.call('RPUSH', outcomes .. watcher, report)
-    redis.call('EXPIRE', outcomes .. watcher, OUTCOME_S)
-  end
-  redis.call('DEL', watchers .. ref)
-end
-
-local function forget(sets)
-  for _, set in ipairs(sets) do redis.call('SREM', set, ref) end
-end
-
 if not registered then
-  tell_those_who_wait()
-  forget({ensure, forced, again, requested})
+  tell_those_who_wait(ref, report)
+  forget(ref)
   redis.call('ZREM', due, ref)
   redis.call('ZREM', ready, ref)
-  redis.call('HDEL', failures, ref)
   return 1
 end
 
@@ -111,6 +99,7 @@ if token == '' then
   local will_do = standing and has_value
     and (computed_at > due_of(standing) or redis.call('SISMEMBER', ensure, ref) == 1)
   if standing and not will_do then return 1 end
+  if not standing and redis.call('SISMEMBER', forced, ref) == 1 then return 1 end
   if not has_value and redis.call('ZSCORE', due, ref) then return 1 end
 elseif redis.call('SREM', again, ref) == 1 then
   -- Asked for since this claim: those who wait are told of the computation that is still to come.
@@ -124,8 +113,8 @@ redis.call('ZREM', ready, ref)
 if result == 'busy' then
   if redis.call('SISMEMBER', forced, ref) == 0 then redis.call('SADD', ensure, ref) end
 elseif result ~= 'lost' then
-  tell_those_who_wait()
-  forget({ensure, forced, requested})
+  tell_those_who_wait(ref, report)
+  clear_requests(ref)
 end
 if due_kind == 'never' then
   redis.call('HDEL', failures, ref)

@@ -1,7 +1,7 @@
 -- Registers a task, or takes over its changed definition; registering the same again changes nothing.
 --
--- @keys tasks definitions owners critical due ready claims ensure forced again epoch switch
--- @prefixes scoped stats task_durations
+-- @keys tasks definitions owners critical due ready claims ensure forced again requested failures epoch switch
+-- @prefixes scoped stats task_durations watchers outcomes
 -- @args task_id definition replace random_epoch
 -- definition: JSON with key_shape, fields, enabled, critical, priority
 -- replace: "1" to unregister another enabled task that owns the cache key, else "0"
@@ -10,6 +10,7 @@
 --          "conflict" and the id that owns the key; and the epoch
 -- @include time
 -- @include ready
+-- @include flags
 local new = cjson.decode(definition)
 
 local function leave_indexes(id, old)
@@ -21,7 +22,7 @@ end
 local function unschedule(id)
   redis.call('ZREM', due, id)
   redis.call('ZREM', ready, id)
-  for _, set in ipairs({ensure, forced, again}) do redis.call('SREM', set, id) end
+  forget(id)
 end
 
 -- Targets with arguments that stand ready take over a new priority.

@@ -13,21 +13,18 @@
 local force, now, answers = mode == 'force', now_ms(), {}
 
 local function ask(ref)
+  redis.call('SADD', requested, ref)
   if redis.call('ZSCORE', claims, ref) then
-    if force then
-      redis.call('SADD', again, ref)
-      redis.call('SADD', requested, ref)
-    end
+    if force then redis.call('SADD', again, ref) end
     return
   end
   local standing = redis.call('ZSCORE', ready, ref)
   if force then
     redis.call('SREM', ensure, ref)
     redis.call('SADD', forced, ref)
-  elseif not standing then
+  elseif not standing and redis.call('SISMEMBER', forced, ref) == 0 then
     redis.call('SADD', ensure, ref)
   end
-  redis.call('SADD', requested, ref)
   if force or not standing then make_ready(ready, due, tasks, ref, now) end
 end
 
@@ -40,7 +37,8 @@ for _, ref in ipairs(refs) do
   else
     if watcher ~= '' then
       redis.call('SADD', watchers .. ref, watcher)
-      redis.call('EXPIRE', watchers .. ref, watch_s)
+      redis.call('EXPIRE', watchers .. ref, watch_s, 'NX')
+      redis.call('EXPIRE', watchers .. ref, watch_s, 'GT')
     end
     ask(ref)
     answers[#answers + 1] = 'asked'

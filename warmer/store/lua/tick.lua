@@ -2,18 +2,18 @@
 -- Runs any number of times, from any process, with the same result. While warming is off, only what was asked for
 -- by hand is moved.
 --
--- @keys due ready claims tokens tasks switch verdicts totals requested ensure forced failures
--- @prefixes stats
+-- @keys due ready claims tokens tasks switch verdicts totals requested ensure forced again failures
+-- @prefixes stats watchers outcomes
 -- @args limit:number
 -- limit: most targets to move at once
 -- Returns  {moved, lapsed, wasted, ready now, due already but left for the next tick: 1 or 0}
 -- @include time
 -- @include ready
+-- @include flags
 -- Moves a target on, or forgets it with its task.
 local function move(ref, since)
   if make_ready(ready, due, tasks, ref, since) then return 1 end
-  for _, set in ipairs({requested, ensure, forced}) do redis.call('SREM', set, ref) end
-  redis.call('HDEL', failures, ref)
+  forget(ref)
   return 0
 end
 
