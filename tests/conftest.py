@@ -46,18 +46,23 @@ def namespace() -> str:
 
 @pytest.fixture
 def make_warmer(server: PrivateServer, namespace: str) -> Iterator[Callable[..., Warmer]]:
-    """Makes Warmers of one namespace, with quick settings unless told otherwise."""
+    """Makes Warmers of one namespace, with quick settings unless told otherwise.
+
+    Unless threads are asked for, the test itself is the scheduler and the worker.
+    """
     made: list[Warmer] = []
 
-    def make(**values: Any) -> Warmer:
+    def make(threads: bool = False, **values: Any) -> Warmer:
         quick = {
             "redis_url": server.url,
             "namespace": namespace,
-            "embedded": True,  # so that local functions are allowed; no thread runs before start()
+            "embedded": True,  # so that local functions are allowed
             "tick_s": 0.1,
             "flush_s": 0.1,
         }
         warmer = Warmer(Settings.load(**{**quick, **values}))
+        if not threads:
+            warmer.embedded.start = lambda: None  # type: ignore[method-assign]
         made.append(warmer)
         return warmer
 

@@ -51,7 +51,6 @@ def let_time_pass(warmer) -> None:
 @pytest.mark.parametrize("script", ROUND_TRIPS)
 def test_a_cut_at_any_round_trip_loses_nothing(warmer, monkeypatch, script, sent):
     warmer.start()
-    warmer.embedded.stop()
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: "warm", critical=True))
     cut = Cut(monkeypatch, script, sent)
     work(warmer)

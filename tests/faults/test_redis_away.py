@@ -63,7 +63,6 @@ def test_reads_are_warm_again_once_redis_is_back(app, own_server, eventually):
 
 def test_one_beat_and_one_tick_after_it_was_emptied_everything_is_ready_again(app, own_server, make_warmer):
     app.start()
-    app.embedded.stop()
     own_server.restart_empty()
     app.pulse.stop()
     assert app.pulse.beat()

@@ -172,7 +172,6 @@ def test_a_reader_and_a_worker_on_one_target_compute_once(warmer):
     gate = Gate("value")
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: pytest.fail("computed twice")))
     warmer.start()
-    warmer.embedded.stop()
     reader = Beside(lambda: warmer.get_or_compute("k", gate, ttl=60))
     assert gate.entered.wait(10)
     batch, claim, target = claimed(warmer)

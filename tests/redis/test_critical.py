@@ -27,7 +27,6 @@ def test_this_process_does_it_when_no_worker_is_alive(warmer):
     ordinary = WarmingTask(task_id="ordinary", cache_key="o", priority=49, compute_fn=lambda: order.append("ordinary"))
     warmer.register(ordinary)
     warmer.start()
-    warmer.embedded.stop()
     result = warmer.warm_critical_data()
     assert order == ["top", "high", "low"]
     assert [task["task_id"] for task in result["tasks"]] == ["top", "high", "broken", "low"]
@@ -49,7 +48,7 @@ def test_what_is_fresh_is_skipped_unless_forced(warmer):
 
 
 def test_the_workers_do_it_when_one_is_alive(make_warmer, eventually):
-    warmer = make_warmer()
+    warmer = make_warmer(threads=True)
     register(warmer, "t", lambda: 1)
     register(warmer, "broken", fail)
     warmer.start()
@@ -102,7 +101,6 @@ def test_a_claim_of_a_dead_worker_is_taken_over(make_warmer):
     warmer = make_warmer(claim_timeout_s=0.5)
     register(warmer, "t", lambda: 1)
     warmer.start()
-    warmer.embedded.stop()
     assert len(warmer.store.claim(1).claims) == 1  # and its worker is killed
     result = warmer.warm_critical_data(timeout_s=10)
     assert (result["failed"], adds_up(result)) == (0, True)

@@ -14,7 +14,6 @@ from warmer_workers.drain import Drain
 @pytest.fixture
 def running(warmer):
     warmer.start()
-    warmer.embedded.stop()
     return warmer
 
 
@@ -161,7 +160,6 @@ def test_nothing_is_claimed_once_asked_to_stop(running):
 def test_concurrency_is_bounded_and_used(make_warmer):
     running = make_warmer(concurrency=3)
     running.start()
-    running.embedded.stop()
     barrier, lock, now, most = threading.Barrier(3), threading.Lock(), [0], [0]
 
     def compute() -> int:

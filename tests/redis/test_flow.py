@@ -22,7 +22,6 @@ def refs(batch) -> list[str]:
 @pytest.fixture
 def running(warmer):
     warmer.start()
-    warmer.embedded.stop()  # the tests are the scheduler and the worker
     return warmer
 
 
@@ -75,7 +74,6 @@ def test_completing_with_a_token_that_lost_its_claim_changes_nothing(running):
 def test_a_claim_that_lapses_becomes_ready_again_in_its_old_place(make_warmer):
     running = make_warmer(claim_timeout_s=0.5)
     running.start()
-    running.embedded.stop()
     register(running, "t")
     batch = running.store.claim(1)
     assert running.store.tick().lapsed == 0
@@ -145,7 +143,6 @@ def test_switched_off_only_what_was_asked_for_is_claimed(running):
     assert running.store.tick().moved == 0
     assert refs(running.store.claim(5)) == ["asked"]
     running.start()
-    running.embedded.stop()
     assert refs(running.store.claim(5)) == ["scheduled"]
 
 

@@ -28,7 +28,6 @@ def let_lapse(warmer, *task_ids: str) -> None:
 @pytest.fixture
 def running(warmer):
     warmer.start()
-    warmer.embedded.stop()
     return warmer
 
 
@@ -86,7 +85,6 @@ def test_what_was_asked_for_by_hand_is_not_let_go(running):
 def test_only_the_hottest_are_followed(make_warmer):
     running = make_warmer(hottest=2)
     running.start()
-    running.embedded.stop()
     for number in range(1, 5):
         register(running, f"t{number}")
         let_lapse(running, f"t{number}")

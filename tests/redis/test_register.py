@@ -102,7 +102,6 @@ def test_a_refused_task_leaves_the_real_owner_known(warmer):
 
 def test_what_was_replaced_is_gone_from_every_index(warmer):
     warmer.start()
-    warmer.embedded.stop()
     warmer.register_critical(task("first", cache_key="shared"))
     batch = warmer.store.claim(1)
     warmer.refresher.carry_out(batch.claims[0], batch, warmer.refresher.target_of(batch.claims[0]))
@@ -116,7 +115,6 @@ def test_what_was_replaced_is_gone_from_every_index(warmer):
 
 def test_a_changed_task_that_is_claimed_is_refreshed_once_more(warmer):
     warmer.start()
-    warmer.embedded.stop()
     warmer.register(task())
     batch = warmer.store.claim(1)
     warmer.register(task(ttl=50))
@@ -128,7 +126,6 @@ def test_a_changed_task_that_is_claimed_is_refreshed_once_more(warmer):
 @pytest.mark.parametrize("end", ["unregister", "disable", "replace"])
 def test_those_who_wait_are_told_when_a_task_goes_away(warmer, end):
     warmer.start()
-    warmer.embedded.stop()
     warmer.register(task())
     batch = warmer.store.claim(1)
     warmer.store.request(["catalog"], force=True, watcher="me", watch_s=60)

@@ -19,7 +19,6 @@ class App:
         self.store = warmer.store
         self.calls = 0
         warmer.start()
-        warmer.embedded.stop()
 
     def compute(self) -> int:
         self.calls += 1
@@ -289,7 +288,7 @@ def test_a_worker_of_this_process_knows_a_task_by_the_time_it_can_claim_it(app, 
 
 
 def test_tasks_registered_while_an_embedded_worker_runs_are_all_warmed(make_warmer, eventually):
-    warmer = make_warmer()
+    warmer = make_warmer(threads=True)
     warmer.start()
     for number in range(100):
         warmer.register(WarmingTask(task_id=f"t{number}", cache_key=f"k{number}", compute_fn=lambda: "warm"))
