@@ -2,20 +2,17 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cached_property
-from secrets import token_hex
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
 from warmer import forking, ledger, optimize
 from warmer.access import ReadCounter
+from warmer.byhand import ByHand
 from warmer.cache import Cache, check_key, check_ttl
 from warmer.clock import Clock
-from warmer.compute import call
 from warmer.critical import CriticalRun
 from warmer.embedded import Embedded
 from warmer.entry import Origin
@@ -23,36 +20,23 @@ from warmer.errors import (
     InvalidTaskError,
     StoreUnavailableError,
     TaskConflictError,
-    UnknownTaskError,
     WarmerError,
     described,
 )
+from warmer.part import part
 from warmer.pulse import Pulse
 from warmer.queue import DrainQueue
-from warmer.refresh import Refreshed, Refresher, Work, is_fresh
+from warmer.refresh import Refreshed, Refresher
 from warmer.registry import Registry, check_importable
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
 from warmer.settings import Settings
-from warmer.store import Result, Store
+from warmer.store import Store
 from warmer.switch import Switch
-from warmer.task import WarmingTask, check_argument, make_ref
+from warmer.task import WarmingTask
 
 logger = logging.getLogger("warmer")
 
 Answer = TypeVar("Answer")
-
-
-class part(cached_property[Answer]):  # noqa: N801  # used like cached_property
-    """A part of a `Warmer`, made at first use, and only once however many threads come at the same time."""
-
-    if not TYPE_CHECKING:  # the base class has the very types that are wanted
-
-        def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-            """Make it under the lock; once made it is found without coming here."""
-            if instance is None:
-                return self
-            with instance._making:
-                return super().__get__(instance, owner)
 
 
 class Warmer:
@@ -107,6 +91,11 @@ class Warmer:
     def refresher(self) -> Refresher:
         """The refresh routine."""
         return Refresher(self.store, self.registry, self.settings, self.clock)
+
+    @part
+    def by_hand(self) -> ByHand:
+        """Warming by hand."""
+        return ByHand(self.store, self.registry, self.refresher, self.settings, self.clock)
 
     @part
     def cache(self) -> Cache:
@@ -281,14 +270,7 @@ class Warmer:
             InvalidTaskError: the arguments do not fit the template.
             StoreUnavailableError: Redis did not answer.
         """
-        arguments = arguments or {}
-        (definition,) = self._reach(lambda: self.store.definitions_of([task_id]))
-        if definition is None or not definition["enabled"]:
-            state = "not registered" if definition is None else "disabled"
-            raise UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
-        task = WarmingTask.from_definition(definition)
-        ref = task.target(**arguments).ref
-        self._reach(lambda: self.store.request([ref], force=force))
+        self._reach(lambda: self.by_hand.ask(task_id, arguments or {}, force))
         self._hint()
 
     def warm_cache(
@@ -317,34 +299,7 @@ class Warmer:
             InvalidTaskError: the key, the ttl, the function or the tags cannot be used.
             StoreUnavailableError: Redis did not answer.
         """
-        if not callable(function):
-            raise InvalidTaskError(f"compute_fn must be a function, got {type(function).__name__}")
-        words = _checked_tags(tags)
-        task = self.registry.owner(check_key(cache_key))
-        ref = task.task_id if task else ""
-        work = Work(ref, cache_key, check_ttl(ttl), Origin.WARM, lambda: call(function, {}), token_hex(16))
-        refreshed = self._reach(lambda: self._refresh_alone(work, force))
-        if refreshed.result is not Result.BUSY:
-            self._reach(lambda: self.refresher.settle(task, ref, Origin.WARM, refreshed))
-        succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
-        if not succeeded:
-            tagged = f" (tags: {', '.join(words)})" if words else ""
-            logger.warning(
-                "warming %r%s did not succeed: %s",
-                cache_key,
-                tagged,
-                refreshed.error or refreshed.result.value,
-            )
-        return succeeded
-
-    def _refresh_alone(self, work: Work, force: bool) -> Refreshed:
-        """Refresh, waiting for its turn while another holds the lease."""
-        deadline_s = self.clock.monotonic_s() + self.settings.lease_wait_s
-        while True:
-            refreshed = self.refresher.refresh(work, lambda present, now_ms: not force and is_fresh(present, now_ms))
-            if refreshed.result is not Result.BUSY or self.clock.monotonic_s() >= deadline_s:
-                return refreshed
-            time.sleep(0.02)
+        return self._reach(lambda: self.by_hand.compute_here(cache_key, function, ttl, tags, force))
 
     def warm_critical_data(self, *, timeout_s: float = 60.0, force: bool = False) -> CriticalWarming:
         """Warm all critical targets, highest priority first, and wait.
@@ -375,27 +330,10 @@ class Warmer:
             InvalidTaskError: the user id is empty or not a str or an int.
             StoreUnavailableError: Redis did not answer.
         """
-        check_argument("user_id", user_id)
-        if user_id == "":
-            raise InvalidTaskError("argument 'user_id' must not be empty")
-
-        def ask() -> UserWarming:
-            task_ids = self.store.scoped_ids(["user_id"])
-            definitions = self.store.definitions_of(task_ids)
-            forms = {
-                task_id
-                for task_id, record in zip(task_ids, definitions, strict=True)
-                if record is not None and "forms" in record["tags"]
-            }
-            wanted = [task_id for task_id in task_ids if preload_forms or task_id not in forms]
-            refs = [make_ref(task_id, {"user_id": user_id}) for task_id in wanted]
-            if self.store.request(refs, force=force):
-                self.store.count("users_preloaded")
-                self._hint()
-            skipped = [task_id for task_id in task_ids if task_id not in wanted]
-            return UserWarming(user_id=str(user_id), requested=wanted, skipped=skipped)
-
-        return self._reach(ask)
+        asked = self._reach(lambda: self.by_hand.ask_for_user(user_id, force, preload_forms))
+        if asked.requested:
+            self._hint()
+        return asked
 
     # --- reading ---------------------------------------------------------------------------------------------
     def get(self, cache_key: str, default: Any = None) -> Any:
@@ -508,14 +446,3 @@ class Warmer:
             except InvalidTaskError as error:  # another process has registered something else by now
                 logger.warning("could not register %s again: %s", task.task_id, error)
         self._hint()
-
-
-def _checked_tags(tags: Iterable[str] | None) -> list[str]:
-    if tags is None:
-        return []
-    if isinstance(tags, str) or not isinstance(tags, Iterable):
-        raise InvalidTaskError(f"tags must be a set or list of words, got {tags!r}")
-    words = list(tags)
-    if not all(isinstance(word, str) for word in words):
-        raise InvalidTaskError(f"tags must be words, got {words!r}")
-    return sorted(words)

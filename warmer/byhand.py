@@ -1,0 +1,116 @@
+"""Warming by hand: one key here and now, or targets that the workers are asked for."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from secrets import token_hex
+from typing import Any
+
+from warmer.access import uncounted
+from warmer.cache import check_key, check_ttl
+from warmer.clock import Clock
+from warmer.compute import call
+from warmer.entry import Origin
+from warmer.errors import InvalidTaskError, UnknownTaskError
+from warmer.refresh import Refreshed, Refresher, Work, is_fresh
+from warmer.registry import Registry
+from warmer.results import UserWarming
+from warmer.settings import Settings
+from warmer.store import Result, Store
+from warmer.task import WarmingTask, check_argument, make_ref
+
+logger = logging.getLogger("warmer")
+
+PAUSE_S = 0.02
+FORMS = "forms"
+"""Tag of the user-scoped tasks that a login may leave out."""
+
+
+class ByHand:
+    """What applications ask for outside of any schedule; `Warmer` documents each.
+
+    Args:
+        store: Where targets and entries are.
+        registry: Says which task a key belongs to.
+        refresher: The refresh routine.
+        settings: Time-outs.
+        clock: Measures the time.
+    """
+
+    def __init__(
+        self, store: Store, registry: Registry, refresher: Refresher, settings: Settings, clock: Clock
+    ) -> None:
+        """Start with nothing asked."""
+        self._store = store
+        self._registry = registry
+        self._refresher = refresher
+        self._settings = settings
+        self._clock = clock
+
+    def ask(self, task_id: str, arguments: Mapping[str, str | int], force: bool) -> None:
+        """Ask the workers for one target."""
+        (definition,) = self._store.definitions_of([task_id])
+        if definition is None or not definition["enabled"]:
+            state = "not registered" if definition is None else "disabled"
+            raise UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
+        target = WarmingTask.from_definition(definition).target(**arguments)
+        self._store.request([target.ref], force=force)
+
+    def ask_for_user(self, user_id: str, force: bool, preload_forms: bool) -> UserWarming:
+        """Ask the workers for a user's targets."""
+        check_argument("user_id", user_id)
+        if user_id == "":
+            raise InvalidTaskError("argument 'user_id' must not be empty")
+        task_ids = self._store.scoped_ids(["user_id"])
+        records = zip(task_ids, self._store.definitions_of(task_ids), strict=True)
+        forms = {task_id for task_id, record in records if record is not None and FORMS in record["tags"]}
+        wanted = [task_id for task_id in task_ids if preload_forms or task_id not in forms]
+        if self._store.request([make_ref(task_id, {"user_id": user_id}) for task_id in wanted], force=force):
+            self._store.count("users_preloaded")
+        skipped = [task_id for task_id in task_ids if task_id not in wanted]
+        return UserWarming(user_id=str(user_id), requested=wanted, skipped=skipped)
+
+    def compute_here(
+        self, cache_key: str, function: Callable[[], Any], ttl_s: float, tags: Iterable[str] | None, force: bool
+    ) -> bool:
+        """Compute a value in this process and cache it; says whether a fresh value is cached now."""
+        if not callable(function):
+            raise InvalidTaskError(f"compute_fn must be a function, got {type(function).__name__}")
+        words = _checked_tags(tags)
+        task = self._registry.owner(check_key(cache_key))
+        ref = task.task_id if task else ""
+        work = Work(ref, cache_key, check_ttl(ttl_s), Origin.WARM, lambda: _uncounted_call(function), token_hex(16))
+        refreshed = self._refresh_in_turn(work, force)
+        if refreshed.result is not Result.BUSY:
+            self._refresher.settle(task, ref, Origin.WARM, refreshed)
+        succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
+        if not succeeded:
+            tagged = f" (tags: {', '.join(words)})" if words else ""
+            why = refreshed.error or refreshed.result.value
+            logger.warning("warming %r%s did not succeed: %s", cache_key, tagged, why)
+        return succeeded
+
+    def _refresh_in_turn(self, work: Work, force: bool) -> Refreshed:
+        """Refresh, waiting for its turn while another holds the lease."""
+        deadline_s = self._clock.monotonic_s() + self._settings.lease_wait_s
+        while True:
+            refreshed = self._refresher.refresh(work, lambda present, now_ms: not force and is_fresh(present, now_ms))
+            if refreshed.result is not Result.BUSY or self._clock.monotonic_s() >= deadline_s:
+                return refreshed
+            time.sleep(PAUSE_S)
+
+
+def _uncounted_call(function: Callable[[], Any]) -> Any:
+    with uncounted():
+        return call(function, {})
+
+
+def _checked_tags(tags: Iterable[str] | None) -> list[str]:
+    if tags is None:
+        return []
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidTaskError(f"tags must be a set or list of words, got {tags!r}")
+    words = list(tags)
+    if not all(isinstance(word, str) for word in words):
+        raise InvalidTaskError(f"tags must be words, got {words!r}")
+    return sorted(words)
