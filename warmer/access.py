@@ -16,7 +16,7 @@ MOST_KEYS = 10_000
 
 @dataclass(slots=True)
 class _Reads:
-    ref: str
+    ref: bytes
     hits: int = 0
     misses: int = 0
     useful: set[int] = field(default_factory=set)
@@ -90,7 +90,7 @@ class ReadCounter:
         if _uncounted.get():
             return
         with self._lock:
-            reads = self._of(cache_key, header.ref.decode(errors="replace"))
+            reads = self._of(cache_key, header.ref)
             if reads is None:
                 return
             reads.hits += 1
@@ -102,7 +102,7 @@ class ReadCounter:
         if _uncounted.get():
             return
         with self._lock:
-            reads = self._of(cache_key, "")
+            reads = self._of(cache_key, b"")
             if reads is not None:
                 reads.misses += 1
 
@@ -117,12 +117,12 @@ class ReadCounter:
             reads, dropped, errors = self._reads, self._dropped, self._errors
             self._reads, self._dropped, self._errors = {}, 0, 0
         batch = [
-            (counted.ref, cache_key, counted.hits, counted.misses, sorted(counted.useful))
+            (counted.ref.decode(errors="replace"), cache_key, counted.hits, counted.misses, sorted(counted.useful))
             for cache_key, counted in reads.items()
         ]
         return Counted(batch, dropped, errors)
 
-    def _of(self, cache_key: str, ref: str) -> _Reads | None:
+    def _of(self, cache_key: str, ref: bytes) -> _Reads | None:
         reads = self._reads.get(cache_key)
         if reads is None:
             if len(self._reads) >= MOST_KEYS:

@@ -1,5 +1,6 @@
 """What an application declares: tasks, and the targets they stand for."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,8 @@ MAX_PRIORITY = 4096
 
 MAX_REF_BYTES = 1024
 
+_NOT_PLAIN = re.compile("[\x00-\x1f\ud800-\udfff]")  # a pattern, because every read checks its key
+
 NO_FUNCTION = "warmer:no_function"
 
 Arguments = Mapping[str, str | int]
@@ -41,7 +44,7 @@ def is_plain_text(text: str) -> bool:
         >>> is_plain_text("user:42"), is_plain_text(chr(10))
         (True, False)
     """
-    return not any(ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 for character in text)
+    return _NOT_PLAIN.search(text) is None
 
 
 def _usable_text(text: str) -> str:

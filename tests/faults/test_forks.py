@@ -51,3 +51,39 @@ def test_children_read_count_and_compute_for_themselves(fleet):
         """
     )
     assert printed.split() == ["[0,", "0,", "0,", "0,", "0,", "0,", "0,", "0]", "9"]
+
+
+def test_a_child_does_not_wait_for_its_parent_s_computation(fleet):
+    printed = fleet.python(
+        """
+        import os, time
+        from warmer.cache import Flights
+
+        flights = Flights(wait_s=30)
+        with flights.alone("k"):
+            pid = os.fork()
+            if pid == 0:
+                began = time.monotonic()
+                with flights.alone("k"):
+                    os._exit(0 if time.monotonic() - began < 5 else 1)
+            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        """
+    )
+    assert printed.strip() == "0"
+
+
+def test_a_fork_in_the_middle_of_a_computation_breaks_neither_side(fleet):
+    printed = fleet.python(
+        """
+        import os
+        from warmer.cache import Flights
+
+        flights, pid = Flights(wait_s=30), None
+        with flights.alone("k"):
+            pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        """
+    )
+    assert printed.strip() == "0"

@@ -202,7 +202,10 @@ def test_a_reader_that_computed_takes_the_target_off_the_ready_set(running):
 def test_a_reader_that_computed_leaves_a_claim_alone(running):
     register(running, "t")
     batch = running.store.claim(1)
-    running.store.complete(Outcome("t", Result.PUBLISHED, "miss", 3.0), "", ("never", 0))
+    running.store.request(["t"], force=False, watcher="me", watch_s=60)
+    running.store.complete(Outcome("t", Result.PUBLISHED, "miss", 3.0), "", ("in", 5_000))
+    assert running.store.control.zscore(running.store.keys.due, "t") is None, "it stands in one place only"
+    assert running.store.next_outcome("me", 0) is None
     assert running.store.complete(published("t"), batch.token, ("at", batch.now_ms + 9_000))
     assert running.store.control.zscore(running.store.keys.due, "t") == batch.now_ms + 9_000
 

@@ -162,6 +162,45 @@ def test_a_request_for_any_value_does_not_weaken_a_forced_one(app):
     assert app.work() == [Result.PUBLISHED]
 
 
+def test_a_request_for_any_value_does_not_weaken_a_forced_one_that_waits_for_its_lease(app):
+    app.register()
+    app.work()
+    app.store.take_lease("k", "a reader")
+    app.warmer.warm("t", force=True)
+    assert app.work() == [Result.BUSY]
+    app.store.release_lease("k", "a reader")
+    app.warmer.warm("t", force=False)
+    assert app.work() == [Result.PUBLISHED]
+
+
+def test_forcing_a_target_for_which_any_value_would_have_done_computes_it(app, make_warmer):
+    app.register()
+    make_warmer().get_or_compute("k", lambda: "a stranger's", ttl=60)
+    app.warmer.warm("t", force=True)
+    assert app.work() == [Result.PUBLISHED]
+    assert app.calls == 1
+
+
+@pytest.mark.parametrize("where", ["claimed", "due"])
+def test_what_was_asked_of_a_target_goes_with_its_task_wherever_it_stands(app, where):
+    app.register(task_id="profile", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
+    ref = 'profile{"user_id":1}'
+    app.warmer.warm("profile", {"user_id": 1}, force=True)
+    batch = app.store.claim(1)
+    app.store.request([ref], force=True)
+    if where == "due":
+        app.store.control.srem(app.store.keys.again, ref)
+        app.store.complete(Outcome(ref, Result.BUSY, "warm", 0.0), batch.token, ("in", 0))
+    app.warmer.unregister("profile")
+    if where == "due":
+        app.store.tick()
+    else:
+        app.store.complete(Outcome(ref, Result.PUBLISHED, "warm", 1.0), batch.token, ("in", 60_000))
+    control, keys = app.store.control, app.store.keys
+    assert [control.scard(flag) for flag in (keys.ensure, keys.forced, keys.again, keys.requested)] == [0, 0, 0, 0]
+    assert control.zcard(keys.due) == control.zcard(keys.ready) == control.zcard(keys.claims) == 0
+
+
 def test_targets_that_come_and_go_leave_nothing_behind(app):
     app.register(task_id="profile", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
     for number in range(20):
