@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.topologies import Cluster, Sentinels
 from warmer import Settings, Warmer
 from warmer.server import PrivateServer, bundled_server_binary
 
@@ -36,6 +37,27 @@ def server(request: pytest.FixtureRequest) -> Iterator[PrivateServer]:
 def own_server(server: PrivateServer) -> Iterator[PrivateServer]:
     """A server of the same kind that this test may stop and empty."""
     with PrivateServer.start(server.binary) as started:
+        yield started
+
+
+@pytest.fixture(scope="session", params=_binaries())
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A Redis Cluster of three masters that many tests share; they leave its slots as they were."""
+    with Cluster.start(_binaries()[request.param]) as started:
+        yield started
+
+
+@pytest.fixture(scope="session", params=_binaries())
+def sentinel(request: pytest.FixtureRequest) -> Iterator[Sentinels]:
+    """A master, two replicas and three Sentinels that many tests share; they kill none of them."""
+    with Sentinels.start(_binaries()[request.param]) as started:
+        yield started
+
+
+@pytest.fixture
+def own_sentinel(sentinel: Sentinels) -> Iterator[Sentinels]:
+    """Sentinels of the same kind, whose master this test may kill."""
+    with Sentinels.start(sentinel.binary) as started:
         yield started
 
 

@@ -1,11 +1,16 @@
 """What can be configured, validated once and then frozen."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from warmer.address import Address, without_credentials
 from warmer.errors import SettingsError, redacted
+
+_ADDRESSES = ("redis_url", "cache_url")
+_MAY_BE_SECRET = {*_ADDRESSES, "pickle_key"}
 
 
 class Settings(BaseSettings):
@@ -21,7 +26,7 @@ class Settings(BaseSettings):
         'warmer'
     """
 
-    model_config = SettingsConfigDict(env_prefix="WARMER_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="WARMER_", frozen=True, extra="forbid", hide_input_in_errors=True)
 
     redis_url: str | None = Field(None, description="Redis for tasks, queue and statistics")
     cache_url: str | None = Field(None, description="Redis for the cached values; redis_url when not given")
@@ -39,6 +44,14 @@ class Settings(BaseSettings):
     read_timeout_s: float = Field(0.25, gt=0, description="how long a read may wait for Redis")
     redis_timeout_s: float = Field(5.0, gt=0, description="how long any other command may wait for Redis")
     lease_wait_s: float = Field(10.0, ge=0, description="how long a reader waits for another's computation")
+
+    max_value_bytes: int = Field(16 * 1024 * 1024, ge=1, description="no value may take more, as it is stored")
+    pickle_key: SecretStr | None = Field(
+        None, min_length=16, description="signs pickled values; only tasks with codec='pickle' need it"
+    )
+    computations_without_redis: int = Field(
+        32, ge=1, description="computations at once in a process while Redis is away"
+    )
 
     heat_half_life_s: float = Field(900.0, gt=0, description="reads count half after this long")
     heat_capacity: int = Field(10_000, ge=1, description="targets whose reads are remembered")
@@ -65,6 +78,39 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError(_explained(error)) from None
 
+    @field_validator(*_ADDRESSES, mode="before")
+    @classmethod
+    def _an_empty_address_is_none(cls, url: Any) -> Any:
+        return None if url == "" else url  # compose files pass on what is not set as ""
+
+    @field_validator(*_ADDRESSES)
+    @classmethod
+    def _can_be_used(cls, url: str | None) -> str | None:
+        _parsed(url)
+        return url
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_no_cluster(cls, url: str | None) -> str | None:
+        address = _parsed(url)
+        if address is not None and address.kind == "cluster":
+            raise ValueError(
+                "expected one server or Sentinels, got a Redis Cluster: tasks, queue and statistics are moved by "
+                "scripts over many keys, and RQ does not run on a Cluster; keep the values there with "
+                "WARMER_CACHE_URL=redis+cluster://..., and set WARMER_REDIS_URL to one server (redis://...) or to "
+                "Sentinels (redis+sentinel://...)"
+            )
+        return url
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what `repr` shows: addresses without their credentials."""
+        for name, value in super().__repr_args__():
+            yield name, without_credentials(value) if name in _ADDRESSES and value else value
+
+    def signing_key(self) -> bytes | None:
+        """Return what pickled values are signed with; None if nothing was set."""
+        return None if self.pickle_key is None else self.pickle_key.get_secret_value().encode()
+
     def required_redis_url(self) -> str:
         """Return the address of Redis.
 
@@ -80,9 +126,20 @@ class Settings(BaseSettings):
         return self.redis_url
 
 
+def _parsed(url: str | None) -> Address | None:
+    try:
+        return None if url is None else Address.parse(url)
+    except SettingsError as error:
+        raise ValueError(str(error)) from None
+
+
 def _explained(error: ValidationError) -> str:
-    problems = (
-        f"WARMER_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}, got {problem['input']!r}"
-        for problem in error.errors(include_url=False)
-    )
-    return redacted("settings refused: " + "; ".join(problems))
+    return redacted("settings refused: " + "; ".join(map(_problem, error.errors(include_url=False))))
+
+
+def _problem(problem: Any) -> str:
+    name = "_".join(map(str, problem["loc"]))
+    what = f"WARMER_{name.upper()}: {problem['msg'].removeprefix('Value error, ')}"
+    # What is given under a name that is none may be a secret under a misspelt one.
+    hidden = name in _MAY_BE_SECRET or problem["type"] == "extra_forbidden"
+    return what if hidden else f"{what}, got {problem['input']!r}"

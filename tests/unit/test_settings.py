@@ -42,6 +42,61 @@ def test_a_bad_address_is_refused_without_its_password():
     assert not {"s3", "cr", "et@"} & set(str(refused.value).replace("/", " ").split())
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"redis_url": "http://h"}, "WARMER_REDIS_URL: .* begins with 'http'"),
+        ({"cache_url": "redis+sentinel://h"}, "WARMER_CACHE_URL: .* name of a service"),
+        ({"redis_url": "redis+cluster://h"}, "WARMER_CACHE_URL=redis\\+cluster"),
+        ({"redis_url": 5}, "WARMER_REDIS_URL: Input should be a valid string"),
+    ],
+)
+def test_addresses_are_refused_before_they_are_used(values, words):
+    with pytest.raises(SettingsError, match=words):
+        Settings.load(**values)
+
+
+def test_values_may_be_on_a_cluster():
+    settings = Settings.load(redis_url="redis+sentinel://h/main", cache_url="redis+cluster://h")
+    assert settings.cache_url == "redis+cluster://h"
+
+
+def test_an_empty_address_is_none(monkeypatch):
+    monkeypatch.setenv("WARMER_CACHE_URL", "")
+    assert Settings.load().cache_url is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"redis_url": "http://u:s3cret@h"},
+        {"redis_url": "redis://u:s3cret@h:port"},
+        {"redis_url": "redis+cluster://u:s3cret@h"},
+        {"cache_url": "redis://h?password=s3cret&timeout=1"},
+        {"pickle_key": "s3cret"},
+        {"pickel_key": "s3cret"},
+        {"redis_url": ["redis://h?password=s3cret"]},
+    ],
+)
+def test_no_refusal_gives_secrets_away(values):
+    with pytest.raises(SettingsError) as refused:
+        Settings.load(**values)
+    assert "s3cret" not in str(refused.value)
+    with pytest.raises(ValueError, match="Settings") as refused:
+        Settings(**values)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_settings_are_shown_without_secrets():
+    settings = Settings.load(
+        redis_url="redis://u:s3cret@h/1", cache_url="redis+cluster://h?password=s3cret", pickle_key="s3cret" * 5
+    )
+    for shown in (repr(settings), str(settings)):
+        assert "s3cret" not in shown
+        assert "redis://***@h/1" in shown
+    assert settings.pickle_key.get_secret_value() == "s3cret" * 5
+
+
 def test_credentials_are_masked_wherever_an_url_stands():
     assert redacted("a redis://u:p@h:1/0 b postgresql://x:y@z/db") == "a redis://***@h:1/0 b postgresql://***@z/db"
     assert redacted("redis://:p@ss/word@db:6379/0") == "redis://***@db:6379/0"

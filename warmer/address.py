@@ -1,0 +1,312 @@
+"""Where Redis is: one server, Sentinels, a Cluster or this process's memory, as an URL says it. Nothing is sent."""
+
+import re
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias
+from urllib.parse import parse_qsl, unquote
+
+from warmer.errors import SettingsError, redacted
+
+Kind: TypeAlias = Literal["standalone", "sentinel", "cluster", "memory"]
+
+SERVER_PORT: Final = 6379
+SENTINEL_PORT: Final = 26379
+
+_SCHEMES: Final[Mapping[str, tuple[Kind, bool]]] = {
+    "redis": ("standalone", False),
+    "rediss": ("standalone", True),
+    "unix": ("standalone", False),
+    "redis+sentinel": ("sentinel", False),
+    "rediss+sentinel": ("sentinel", True),
+    "redis+cluster": ("cluster", False),
+    "rediss+cluster": ("cluster", True),
+    "memory": ("memory", False),
+}
+_URL: Final = re.compile(r"(?P<scheme>[A-Za-z+]+)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?")
+_HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^\s:\[\]@,]*))(?::(?P<port>\d{1,5}))?")
+_CHECKS: Final = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+_SECRET_OPTIONS: Final = re.compile(r"((?:username|password)=)[^&\s]*", re.IGNORECASE)
+_BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """One server.
+
+    Args:
+        host: Its name or address; "" where it is reached by a Unix socket.
+        port: Its TCP port; 0 where it is reached by a Unix socket.
+        path: The path of its Unix socket; "" where it is reached by TCP.
+
+    Example:
+        >>> str(Server("::1", 6379))
+        '[::1]:6379'
+    """
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    def __str__(self) -> str:
+        if self.path:
+            return self.path
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How TLS connections are made and checked.
+
+    Args:
+        cert_reqs: Whether the server has to show a certificate that can be trusted.
+        check_hostname: Whether that certificate has to name the host that was asked for.
+        ca_certs: File of the authorities to trust; the machine's own are trusted, too.
+        certfile: File of the client's own certificate; "" for none.
+        keyfile: File of that certificate's key; "" where it stands in `certfile`.
+
+    Example:
+        >>> Tls(ca_certs="/etc/redis/ca.pem").check_hostname
+        True
+    """
+
+    cert_reqs: Literal["required", "optional", "none"] = "required"
+    check_hostname: bool = True
+    ca_certs: str = ""
+    certfile: str = ""
+    keyfile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An address of Redis, taken apart.
+
+    Args:
+        kind: What stands there.
+        servers: The server; for "sentinel" the Sentinels; for "cluster" the nodes asked first; for "memory" none.
+        service: For "sentinel" the name of the master that they watch; for "memory" the name of the server.
+        db: Number of the database.
+        username: User at the servers; "" for the default one.
+        password: Password at the servers; "" for none.
+        sentinel_username: User at the Sentinels themselves.
+        sentinel_password: Password at the Sentinels themselves.
+        tls: How TLS is made, to Sentinels too; None where connections are plain.
+
+    Example:
+        >>> Address.parse("redis+sentinel://one,two:26380/orders/2").servers
+        (Server(host='one', port=26379, path=''), Server(host='two', port=26380, path=''))
+    """
+
+    kind: Kind
+    servers: tuple[Server, ...]
+    service: str = ""
+    db: int = 0
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    sentinel_username: str = field(default="", repr=False)
+    sentinel_password: str = field(default="", repr=False)
+    tls: Tls | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> "Address":
+        """Take an URL apart; nothing is sent, and no file is read.
+
+        Args:
+            url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as redis-py takes them;
+                ``redis+sentinel://[user:password@]host[:26379],.../service[/db]``, and for the Sentinels' own
+                credentials ``?sentinel_username=...&sentinel_password=...``;
+                ``redis+cluster://[user:password@]host[:6379],...``; both with ``rediss+`` for TLS;
+                ``memory://name``, a server inside this process, for tests.
+                TLS takes ``?ssl_cert_reqs=`` (required, optional, none), ``ssl_check_hostname=``, ``ssl_ca_certs=``,
+                ``ssl_certfile=`` and ``ssl_keyfile=``.
+
+        Returns:
+            The address.
+
+        Raises:
+            SettingsError: it is none of these; the message gives no credentials away.
+
+        Example:
+            >>> Address.parse("redis+cluster://one,[::1]:7001").servers[1]
+            Server(host='::1', port=7001, path='')
+        """
+        return _Parts.of(url.strip()).address()
+
+    def ssl_context(self) -> ssl.SSLContext | None:
+        """Return what TLS connections are opened with; None where connections are plain.
+
+        Raises:
+            SettingsError: a file of certificates cannot be used.
+
+        Example:
+            >>> Address.parse("redis://localhost").ssl_context() is None
+            True
+        """
+        if self.tls is None:
+            return None
+        context = ssl.create_default_context()
+        context.check_hostname = self.tls.check_hostname
+        context.verify_mode = _CHECKS[self.tls.cert_reqs]
+        try:
+            if self.tls.ca_certs:
+                context.load_verify_locations(cafile=self.tls.ca_certs)
+            if self.tls.certfile:
+                context.load_cert_chain(self.tls.certfile, self.tls.keyfile or None)
+        except OSError as error:
+            files = ", ".join(filter(None, (self.tls.ca_certs, self.tls.certfile, self.tls.keyfile)))
+            raise SettingsError(
+                f"expected files of certificates that can be read, got {type(error).__name__} for {files}; "
+                "check ssl_ca_certs, ssl_certfile and ssl_keyfile in the address of Redis"
+            ) from error
+        return context
+
+
+def without_credentials(url: str) -> str:
+    """Return an address as it may be shown: credentials are masked, wherever they stand.
+
+    Args:
+        url: Any address, even one that cannot be used.
+
+    Example:
+        >>> without_credentials("redis+sentinel://app:s3cret@one,two/orders?sentinel_password=other")
+        'redis+sentinel://***@one,two/orders?sentinel_password=***'
+    """
+    return _SECRET_OPTIONS.sub(r"\1***", redacted(url))
+
+
+@dataclass(slots=True)
+class _Parts:
+    """An URL's parts; options are taken out as they are understood, and those left over are refused."""
+
+    scheme: str
+    kind: Kind
+    encrypted: bool
+    username: str
+    password: str = field(repr=False)
+    hosts: str
+    path: str
+    options: dict[str, str] = field(repr=False)
+
+    @classmethod
+    def of(cls, url: str) -> "_Parts":
+        scheme = url.partition(":")[0]
+        found = _URL.fullmatch(url)
+        if scheme.lower() not in _SCHEMES:
+            raise _refused(scheme if scheme.isascii() and len(scheme) <= 20 else "", "which is no scheme of Redis")
+        if found is None or "@" in found["path"] + (found["query"] or ""):
+            # Whatever follows may be the rest of a password, so nothing of it is shown.
+            raise _refused(
+                scheme, "with a part that cannot be read; write @ : / ? # in credentials as %40 %3A %2F %3F %23"
+            )
+        credentials, _, hosts = found["authority"].rpartition("@")
+        username, _, password = credentials.partition(":")
+        kind, encrypted = _SCHEMES[scheme.lower()]
+        options: dict[str, str] = {}
+        for name, value in parse_qsl(found["query"] or "", keep_blank_values=True):
+            options.setdefault(name, value)
+        username = unquote(username) or options.pop("username", "")
+        password = unquote(password) or options.pop("password", "")
+        return cls(scheme.lower(), kind, encrypted, username, password, hosts, found["path"], options)
+
+    def address(self) -> Address:
+        return self._checked(
+            {
+                "standalone": self._unix if self.scheme == "unix" else self._standalone,
+                "sentinel": self._sentinel,
+                "cluster": self._cluster,
+                "memory": self._memory,
+            }[self.kind]()
+        )
+
+    def _checked(self, address: Address) -> Address:
+        if self.options:
+            raise _refused(self.scheme, f"with options that it does not take: {', '.join(sorted(self.options))}")
+        return address
+
+    def _standalone(self) -> Address:
+        servers = self._servers(SERVER_PORT, "localhost")
+        if len(servers) > 1:
+            raise _refused(self.scheme, "with several hosts; only redis+sentinel:// and redis+cluster:// take several")
+        return Address(
+            "standalone", servers, "", self._db(self.path.strip("/")), self.username, self.password, tls=self._tls()
+        )
+
+    def _unix(self) -> Address:
+        if self.hosts or not self.path.strip("/"):
+            raise _refused(self.scheme, "without the path of a socket; write it as unix:///run/redis/redis.sock")
+        socket = Server(path=unquote(self.path))
+        return Address("standalone", (socket,), "", self._db(""), self.username, self.password)
+
+    def _sentinel(self) -> Address:
+        service, _, db = self.path.strip("/").partition("/")
+        if not service:
+            raise _refused(
+                self.scheme,
+                "without the name of a service; write it behind the hosts, as redis+sentinel://host/mymaster",
+            )
+        return Address(
+            "sentinel",
+            self._servers(SENTINEL_PORT),
+            unquote(service),
+            self._db(db),
+            self.username,
+            self.password,
+            self.options.pop("sentinel_username", ""),
+            self.options.pop("sentinel_password", ""),
+            self._tls(),
+        )
+
+    def _cluster(self) -> Address:
+        if self._db(self.path.strip("/")) != 0:
+            raise _refused(self.scheme, "with the number of a database; a Redis Cluster has only database 0")
+        return Address("cluster", self._servers(SERVER_PORT), "", 0, self.username, self.password, tls=self._tls())
+
+    def _memory(self) -> Address:
+        return Address("memory", (), unquote(self.hosts), self._db(self.path.strip("/")))
+
+    def _servers(self, port: int, default: str = "") -> tuple[Server, ...]:
+        return tuple(self._server(host, port, default) for host in self.hosts.split(","))
+
+    def _server(self, text: str, port: int, default: str) -> Server:
+        found = _HOST.fullmatch(text)
+        host = (unquote(found["v6"] or found["name"]) or default) if found else ""
+        number = int(found["port"] or port) if found else 0
+        if not host or not 0 < number < 65536:
+            raise _refused(
+                self.scheme, "with a host or port that cannot be read; write host:port, and IPv6 as [::1]:6379"
+            )
+        return Server(host.lower(), number)
+
+    def _db(self, text: str) -> int:
+        text = self.options.pop("db", text)
+        if text and not (text.isascii() and text.isdecimal() and len(text) < 6):
+            raise _refused(self.scheme, "with a database that is no number; write it as redis://localhost:6379/0")
+        return int(text or 0)
+
+    def _tls(self) -> Tls | None:
+        if not self.encrypted:
+            return None
+        checks = self.options.pop("ssl_cert_reqs", "required").lower()
+        check_hostname = _BOOLEANS.get(self.options.pop("ssl_check_hostname", "true").lower())
+        if checks not in _CHECKS or check_hostname is None:
+            raise _refused(
+                self.scheme,
+                "with an ssl_cert_reqs other than required, optional, none or an ssl_check_hostname "
+                "other than true, false",
+            )
+        return Tls(
+            checks,  # type: ignore[arg-type]
+            check_hostname and checks != "none",
+            self.options.pop("ssl_ca_certs", ""),
+            self.options.pop("ssl_certfile", ""),
+            self.options.pop("ssl_keyfile", ""),
+        )
+
+
+def _refused(scheme: str, what: str) -> SettingsError:
+    return SettingsError(
+        "the address of Redis cannot be used; expected one such as redis://localhost:6379/0, rediss://..., "
+        "unix:///run/redis.sock, redis+sentinel://host1,host2/service or redis+cluster://host1,host2, "
+        f"got one that begins with {scheme!r}, {what}"
+    )

@@ -1,0 +1,79 @@
+"""Opens Redis clients, whatever stands at the address."""
+
+import os
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from redis import ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel, SentinelConnectionPool
+
+from warmer.address import Address
+from warmer.connect.cluster import ClusterClient
+from warmer.connect.memory import client_in_memory
+from warmer.connect.options import sentinel_options, server_options
+
+_opened: WeakKeyDictionary[Any, tuple[Address, float, bool]] = WeakKeyDictionary()
+
+
+def connect(url: str, timeout_s: float, *, resend: bool = False) -> Any:
+    """Open a client; nothing is sent yet. It may be used in forked children, too.
+
+    By default commands are not re-sent behind our back: a script whose reply was lost must not run twice unnoticed.
+
+    Args:
+        url: An address that `Address.parse` understands.
+        timeout_s: How long to wait for a connection, and for an answer. Each Sentinel, and each node of a Cluster, that
+            has to be asked where a server is may take as long again.
+        resend: Whether commands whose reply was lost are sent again; for RQ, whose jobs are only hints.
+
+    Returns:
+        A `redis.Redis`, or a `redis.RedisCluster` for a Cluster, that answers in bytes; untyped, because redis-py's
+        types do not tell bytes from text.
+
+    Raises:
+        SettingsError: the address cannot be used.
+
+    Example:
+        >>> client = connect("redis://localhost:6379/0", timeout_s=1.0)
+        >>> client.close()
+    """
+    address = Address.parse(url)
+    if address.kind == "memory":
+        return client_in_memory(address)
+    address.ssl_context()  # so that certificates that cannot be used are found now, and said to be the reason
+    if address.kind == "cluster":
+        return ClusterClient(address, timeout_s, _retry(resend))
+    client = Redis.from_pool(_pool(address, timeout_s, resend))  # which closes the pool with the client
+    _opened[client] = (address, timeout_s, resend)
+    return client
+
+
+def _pool(address: Address, timeout_s: float, resend: bool) -> ConnectionPool:
+    options = {**server_options(address, timeout_s), "db": address.db, "retry": _retry(resend)}
+    if address.kind == "sentinel":
+        sentinels = Sentinel(  # type: ignore[no-untyped-call]
+            [(server.host, server.port) for server in address.servers],
+            sentinel_kwargs=sentinel_options(address, timeout_s),
+        )
+        return SentinelConnectionPool(address.service, sentinels, **options)  # type: ignore[no-untyped-call]
+    (server,) = address.servers
+    if server.path:
+        return ConnectionPool(connection_class=UnixDomainSocketConnection, path=server.path, **options)
+    if options.pop("ssl", False):
+        options["connection_class"] = SSLConnection
+    return ConnectionPool(host=server.host, port=server.port, **options)
+
+
+def _retry(resend: bool) -> Retry:
+    return Retry(ExponentialBackoff(), 3) if resend else Retry(NoBackoff(), 0)
+
+
+def _open_anew() -> None:
+    """Give a forked child pools of its own: a thread of the parent's may have held a lock of its pools, for ever."""
+    for client, options in list(_opened.items()):
+        client.connection_pool = _pool(*options)
+
+
+os.register_at_fork(after_in_child=_open_anew)

@@ -1,0 +1,67 @@
+"""What redis-py is told about every connection, so that all of warmer's behave alike."""
+
+from typing import Any, Final
+
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from warmer.address import Address
+
+MOST_CONNECTIONS: Final = 100_000
+"""More than a process has threads: redis-py's own bound of 100 takes a rush of cold keys for an outage."""
+
+
+def server_options(address: Address, timeout_s: float) -> dict[str, Any]:
+    """Return redis-py's options for connections to the servers of an address; its database is not among them.
+
+    Args:
+        address: Where Redis is.
+        timeout_s: How long to wait for a connection, and for an answer.
+
+    Example:
+        >>> server_options(Address.parse("redis://app:pw@localhost"), 1.0)["username"]
+        'app'
+    """
+    return _options(address, address.username, address.password, timeout_s)
+
+
+def sentinel_options(address: Address, timeout_s: float) -> dict[str, Any]:
+    """Return redis-py's options for connections to the Sentinels of an address, which have credentials of their own.
+
+    Args:
+        address: Where the Sentinels are.
+        timeout_s: How long to wait for a connection, and for an answer.
+
+    Example:
+        >>> sentinel_options(Address.parse("redis+sentinel://app:pw@host/orders"), 1.0)["username"] is None
+        True
+    """
+    options = _options(address, address.sentinel_username, address.sentinel_password, timeout_s)
+    return options | {"retry": Retry(NoBackoff(), 0)}  # the next Sentinel is asked instead
+
+
+def _options(address: Address, username: str, password: str, timeout_s: float) -> dict[str, Any]:
+    return {
+        "username": username or None,
+        "password": password or None,
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "protocol": 2,
+        "decode_responses": False,
+        "health_check_interval": 0,
+        "max_connections": MOST_CONNECTIONS,
+        **_tls_options(address),
+    }
+
+
+def _tls_options(address: Address) -> dict[str, Any]:
+    if address.tls is None:
+        return {}
+    return {
+        "ssl": True,
+        "ssl_cert_reqs": address.tls.cert_reqs,
+        "ssl_check_hostname": address.tls.check_hostname,
+        "ssl_ca_certs": address.tls.ca_certs or None,
+        "ssl_certfile": address.tls.certfile or None,
+        "ssl_keyfile": address.tls.keyfile or None,
+    }
