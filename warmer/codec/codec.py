@@ -1,0 +1,302 @@
+"""How one task's values are written and read."""
+
+import pickle
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, ClassVar, Final, Literal, NamedTuple, get_args
+
+import orjson
+from pydantic import ValidationError
+
+from warmer.codec import numbers
+from warmer.codec.annotation import UNKNOWN, Rebuilding, rebuilding, return_annotation
+from warmer.codec.compression import compressed, decompressed
+from warmer.codec.difference import first_difference, type_named
+from warmer.codec.formats import FORMATS, JSON_FORMAT, MSGPACK_FORMAT, Format
+from warmer.codec.signature import signed, verified
+from warmer.errors import CodecError, InvalidTaskError, ValueTooLargeError
+
+Kind = Literal["json", "msgpack", "bytes", "pickle"]
+
+DEFAULT_MAX_VALUE_BYTES: Final = 16 * 1024 * 1024
+
+MIN_SIGNING_KEY_BYTES: Final = 16
+
+_STORED_AS: Final[dict[Kind, str]] = {"json": "JSON", "msgpack": "msgpack", "bytes": "bytes", "pickle": "a pickle"}
+_PLAIN_TYPES: Final[dict[str, str]] = {
+    "JSON": "dicts, lists, strings, finite numbers, booleans or None; or choose codec='msgpack' or codec='pickle'",
+    "msgpack": "dicts, lists, strings, bytes, numbers, booleans or None; or choose codec='pickle'",
+}
+_MAX_PROBLEM_LENGTH: Final = 300
+
+
+class Encoded(NamedTuple):
+    """A value as an entry holds it.
+
+    Args:
+        number: How it was written; the entry's header keeps it.
+        payload: Its bytes.
+    """
+
+    number: int
+    payload: bytes
+
+
+class _UnstorableError(Exception):
+    """What is lost, and what to do about it; `Codec.encode` adds the cache key."""
+
+    def __init__(self, problem: str, advice: str) -> None:
+        super().__init__(problem, advice)
+        self.problem = problem
+        self.advice = advice
+
+
+@dataclass(frozen=True)
+class Codec:
+    """How one task's values are written; reading goes by what an entry says, whatever the kind is now.
+
+    Every kind stores None. What ``json`` and ``msgpack`` do not hold by themselves (tuples, sets, dates,
+    decimals, enums, dataclasses, models) is rebuilt by pydantic from the function's return annotation; what
+    would come back as something else even so is refused, never changed silently.
+
+    Args:
+        kind: ``json``; ``msgpack``, which also holds bytes, any scalar as a key, NaN and the infinities;
+            ``bytes``, for a function that returns exactly that; or ``pickle``, which needs a signing key.
+        returns: The function's return annotation; `Codec.UNKNOWN` if there is none.
+        compress_over: Payloads of more bytes than this are compressed, if that makes them smaller; None for never.
+        max_value_bytes: The most bytes that a value may take as stored, after compression.
+        signing_key: The secret, of 16 bytes or more, by which pickles are signed; without it none is ever read.
+
+    Raises:
+        InvalidTaskError: an argument cannot be used.
+
+    Example:
+        >>> codec = Codec(returns=tuple[int, ...])
+        >>> number, payload = codec.encode("numbers", (1, 2))
+        >>> codec.decode("numbers", number, payload)
+        (1, 2)
+    """
+
+    UNKNOWN: ClassVar[Any] = UNKNOWN
+
+    kind: Kind = "json"
+    returns: Any = UNKNOWN
+    compress_over: int | None = None
+    max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES
+    signing_key: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(Kind):
+            raise InvalidTaskError(f"codec: expected one of {', '.join(map(repr, get_args(Kind)))}, got {self.kind!r}")
+        if self.compress_over is not None and self.compress_over < 0:
+            raise InvalidTaskError(f"compress_over: expected a number of bytes or None, got {self.compress_over!r}")
+        if self.max_value_bytes < 1:
+            raise InvalidTaskError(f"max_value_bytes: expected 1 byte or more, got {self.max_value_bytes!r}")
+        if self.kind == "pickle" and self.signing_key is None:
+            raise InvalidTaskError(
+                "codec='pickle' needs a key to sign by, since reading a pickle runs code: "
+                "set WARMER_PICKLE_KEY (`pickle_key`) to the same secret in every process, or choose another codec"
+            )
+        if self.signing_key is not None and len(self.signing_key) < MIN_SIGNING_KEY_BYTES:
+            raise InvalidTaskError(
+                f"WARMER_PICKLE_KEY (`pickle_key`): expected a secret of {MIN_SIGNING_KEY_BYTES} bytes or more, "
+                f"got {len(self.signing_key)}; generate one with `openssl rand -hex 32`"
+            )
+
+    @classmethod
+    def of(
+        cls,
+        function: Callable[..., Any],
+        *,
+        kind: Kind = "json",
+        compress_over: int | None = None,
+        max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES,
+        signing_key: bytes | None = None,
+    ) -> "Codec":
+        """Return the codec for what a function returns, by its annotation.
+
+        Args:
+            function: The compute function, sync or async.
+            kind: As for `Codec`.
+            compress_over: As for `Codec`, in bytes.
+            max_value_bytes: As for `Codec`.
+            signing_key: As for `Codec`.
+
+        Raises:
+            InvalidTaskError: an argument cannot be used.
+
+        Example:
+            >>> def colours() -> set[str]: ...
+            >>> Codec.of(colours).returns
+            set[str]
+        """
+        return cls(kind, return_annotation(function), compress_over, max_value_bytes, signing_key)
+
+    def encode(self, cache_key: str, value: Any) -> Encoded:
+        """Return a value as an entry holds it.
+
+        Args:
+            cache_key: Where it will be stored: for messages, and for a pickle's signature.
+            value: What the function returned.
+
+        Raises:
+            CodecError: the value would come back as something else, or cannot be written at all.
+            ValueTooLargeError: it takes more bytes than `max_value_bytes`.
+
+        Example:
+            >>> Codec().encode("catalog", {"price": 9.5})
+            Encoded(number=1, payload=b'{"price":9.5}')
+        """
+        try:
+            number, payload = self._written(cache_key, value)
+        except _UnstorableError as refused:
+            problem, advice = refused.problem, refused.advice
+        except RecursionError:
+            problem, advice = "it contains itself, or is nested too deeply", "return a flatter value"
+        else:
+            return self._fitted(cache_key, number, payload)
+        raise CodecError(
+            f"the value for cache key {cache_key!r} cannot be stored as {_STORED_AS[self.kind]} "
+            f"({problem[:_MAX_PROBLEM_LENGTH]}); {advice}"
+        )
+
+    def decode(self, cache_key: str, number: int, payload: bytes | memoryview) -> Any:
+        """Return the value that an entry holds.
+
+        Args:
+            cache_key: Where it was found.
+            number: How it was written, as its header says.
+            payload: Its bytes.
+
+        Raises:
+            CodecError: it cannot be read; readers take that as a miss.
+
+        Example:
+            >>> Codec().decode("catalog", 1, b'{"price":9.5}')
+            {'price': 9.5}
+        """
+        if number == numbers.JSON:
+            try:
+                return orjson.loads(payload)
+            except orjson.JSONDecodeError as error:
+                raise CodecError(f"an entry's payload is not JSON: {error}") from None
+        if number & numbers.COMPRESSED:
+            return self._read(cache_key, number & ~numbers.COMPRESSED, decompressed(payload))
+        return self._read(cache_key, number, payload)
+
+    @cached_property
+    def _rebuilding(self) -> Rebuilding:
+        """How values are rebuilt: found out at first need, since most functions return what JSON holds."""
+        return rebuilding(self.returns)
+
+    def _written(self, cache_key: str, value: Any) -> tuple[int, bytes]:
+        if value is None:
+            return numbers.JSON, b"null"
+        if self.kind == "bytes":
+            return numbers.BYTES, _exact_bytes(value)
+        if self.kind == "pickle":
+            return numbers.PICKLE, signed(self.signing_key or b"", cache_key, _pickled(value))
+        format_ = JSON_FORMAT if self.kind == "json" else MSGPACK_FORMAT
+        plain = format_.plain(value)
+        if plain is not None:
+            return format_.number, plain
+        return format_.number | numbers.TYPED, self._typed(format_, value)
+
+    def _typed(self, format_: Format, value: Any) -> bytes:
+        """Return the bytes of a value that its annotation brings back as it was."""
+        adapter = self._rebuilding.adapter
+        advice = f"{self._rebuilding.advice}; or return {_PLAIN_TYPES[format_.name]}"
+        if adapter is None:
+            raise _UnstorableError(format_.first_loss(value), advice)
+        try:
+            payload = format_.dumps_typed(adapter, value)
+            change = first_difference(value, format_.loads_typed(adapter, payload))
+        except RecursionError:
+            raise
+        except Exception as error:
+            raise _UnstorableError(_in_short(error), advice) from error
+        if change is not None:
+            raise _UnstorableError(change, advice)
+        return payload
+
+    def _fitted(self, cache_key: str, number: int, payload: bytes) -> Encoded:
+        """Return what is stored: compressed if that is wanted and pays, and not larger than allowed."""
+        stored, encoded_bytes = payload, len(payload)
+        if self.compress_over is not None and encoded_bytes > self.compress_over:
+            stored = compressed(payload) or payload
+        if stored is not payload:
+            number |= numbers.COMPRESSED
+        if len(stored) > self.max_value_bytes:
+            shrunk = f", {len(stored)} compressed" if stored is not payload else ""
+            raise ValueTooLargeError(
+                f"the value for cache key {cache_key!r} takes {encoded_bytes} bytes{shrunk}; "
+                f"at most {self.max_value_bytes} may be stored (max_value_bytes): store less under one key, "
+                f"{'' if shrunk else 'compress it (compress_over), '}or raise the limit"
+            )
+        return Encoded(number, stored)
+
+    def _read(self, cache_key: str, number: int, payload: bytes | memoryview) -> Any:
+        if number == numbers.BYTES:
+            return bytes(payload)
+        if number == numbers.PICKLE:
+            return self._unpickled(cache_key, bytes(payload))
+        if number == numbers.ERROR:
+            raise CodecError(f"an entry names codec {number}: it holds an error and no value")
+        format_ = FORMATS.get(number & ~numbers.TYPED)
+        if format_ is None:
+            raise CodecError(f"an entry names codec {number}, which this version does not know")
+        if number & numbers.TYPED:
+            return self._rebuilt(format_, payload)
+        try:
+            return format_.loads(payload)
+        except Exception as error:
+            raise CodecError(f"an entry's payload is not {format_.name}: {error}") from None
+
+    def _rebuilt(self, format_: Format, payload: bytes | memoryview) -> Any:
+        adapter = self._rebuilding.adapter
+        if adapter is None:
+            raise CodecError(f"an entry has to be rebuilt by a return annotation; {self._rebuilding.advice}")
+        try:
+            return format_.loads_typed(adapter, payload)
+        except Exception as error:
+            raise CodecError(f"an entry does not fit the return annotation: {_in_short(error)}") from None
+
+    def _unpickled(self, cache_key: str, payload: bytes) -> Any:
+        if self.signing_key is None:
+            raise CodecError("an entry is a pickle, and none is read without WARMER_PICKLE_KEY (`pickle_key`)")
+        data = verified(self.signing_key, cache_key, payload)
+        try:
+            return pickle.loads(data)  # noqa: S301 - signed by ourselves, for this very key
+        except Exception as error:
+            raise CodecError(f"an entry's pickle cannot be read: {_in_short(error)}") from None
+
+
+def _exact_bytes(value: Any) -> bytes:
+    if type(value) is bytes:
+        return value
+    if isinstance(value, bytearray | memoryview):
+        advice = "return bytes(value)"
+    elif isinstance(value, str):
+        advice = "return text.encode(), or choose codec='json'"
+    else:
+        advice = "return bytes or None, or choose codec='json'"
+    raise _UnstorableError(f"value is {type_named(value)}, not bytes", advice)
+
+
+def _pickled(value: Any) -> bytes:
+    try:
+        return pickle.dumps(value, protocol=5)
+    except RecursionError:
+        raise
+    except Exception as error:
+        raise _UnstorableError(_in_short(error), "return something that pickle can bring back") from error
+
+
+def _in_short(error: Exception) -> str:
+    """Return one line about an error, without the values that pydantic quotes."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = "".join(f"[{part!r}]" for part in first["loc"])
+        return f"value{place} could not be rebuilt: {first['msg']}"
+    return f"{type(error).__name__}: {error}"

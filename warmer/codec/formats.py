@@ -1,0 +1,186 @@
+"""JSON and msgpack: what each holds as it is, and how it writes and reads the rest by an annotation."""
+
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from enum import Enum
+from math import isfinite
+from types import NoneType
+from typing import Any, Final
+
+import msgpack
+import orjson
+from pydantic import TypeAdapter
+from pydantic_core import to_jsonable_python
+
+from warmer.codec import numbers
+from warmer.codec.difference import type_named
+
+_CONTAINERS: Final = frozenset({dict, list})
+_REFUSED: Final = (TypeError, ValueError, OverflowError)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One way to write structured values.
+
+    Args:
+        name: What people call it.
+        number: By which a header names it.
+        scalars: The types that it brings back as they were.
+        keys: Those among them that it takes as keys.
+        has_nan: Whether it holds NaN and the infinities.
+        dumps: Writes a value made of those types, dicts and lists, or raises TypeError, ValueError or OverflowError.
+        loads: Reads it; raises whatever it likes on other bytes.
+        dumps_typed: Writes any value by an adapter.
+        loads_typed: Rebuilds it.
+    """
+
+    name: str
+    number: int
+    scalars: frozenset[type]
+    keys: frozenset[type]
+    has_nan: bool
+    dumps: Callable[[Any], bytes]
+    loads: Callable[[bytes | memoryview], Any]
+    dumps_typed: Callable[[TypeAdapter[Any], Any], bytes]
+    loads_typed: Callable[[TypeAdapter[Any], bytes | memoryview], Any]
+
+    def plain(self, value: Any) -> bytes | None:
+        """Return a value's bytes if it will come back as it is; None if it would not.
+
+        Raises:
+            RecursionError: the value contains itself, or is nested too deeply.
+
+        Example:
+            >>> JSON_FORMAT.plain([1, "a"]), JSON_FORMAT.plain((1, "a"))
+            (b'[1,"a"]', None)
+        """
+        if not self._is_plain(value):
+            return None
+        try:
+            return self.dumps(value)
+        except _REFUSED:
+            return None
+
+    def _is_plain(self, value: Any) -> bool:
+        if type(value) is dict:
+            return self.keys.issuperset(map(type, value)) and self._are_plain(value.values())
+        return self._are_plain(value if type(value) is list else (value,))
+
+    def _are_plain(self, parts: Collection[Any]) -> bool:
+        """Say whether all parts are plain, without a Python step for each of those that hold nothing themselves."""
+        kinds = set(map(type, parts))
+        if not kinds - _CONTAINERS <= self.scalars:
+            return False
+        if float in kinds and not self.has_nan and not all(isfinite(part) for part in parts if type(part) is float):
+            return False
+        return kinds.isdisjoint(_CONTAINERS) or all(self._is_plain(part) for part in parts if type(part) in _CONTAINERS)
+
+    def first_loss(self, value: Any) -> str:
+        """Say where and how a value that is not plain would be lost.
+
+        Args:
+            value: A value that `plain` has refused.
+
+        Raises:
+            RecursionError: the value contains itself, or is nested too deeply.
+
+        Example:
+            >>> JSON_FORMAT.first_loss({"at": (1, 2)})
+            "value['at'] is a tuple and would come back as [1, 2]"
+        """
+        found = self._loss(value)
+        return f"it is nested too deeply for {self.name}" if found is None else f"value{found}"
+
+    def _loss(self, value: Any) -> str | None:
+        if type(value) is dict:
+            if unusable := [key for key in value if not self._is_key(key)]:
+                return f" has the key {unusable[0]!r}, {type_named(unusable[0])} that is no key in {self.name}"
+            return next((f"[{key!r}]{loss}" for key, part in value.items() if (loss := self._loss(part))), None)
+        if type(value) is list:
+            return next((f"[{index}]{loss}" for index, part in enumerate(value) if (loss := self._loss(part))), None)
+        return None if self.plain(value) is not None else self._loss_of_scalar(value)
+
+    def _is_key(self, key: Any) -> bool:
+        return type(key) in self.keys and self.plain(key) is not None
+
+    def _loss_of_scalar(self, value: Any) -> str:
+        try:
+            return f" is {type_named(value)} and would come back as {self.loads(self.dumps(value))!r}"
+        except _REFUSED as error:
+            reason = str(error) if type(value) in self.scalars else f"{self.name} has no such type"
+            return f" is {type_named(value)}: {reason}"
+
+
+# Dates, dataclasses and subclasses would come back as something else: they are refused, not converted.
+_STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
+
+
+def _json_dumps(value: Any) -> bytes:
+    return orjson.dumps(value, option=_STRICT)
+
+
+# Fields go by their names, since the aliases that a model writes need not be those that it reads.
+def _json_dumps_typed(adapter: TypeAdapter[Any], value: Any) -> bytes:
+    return adapter.dump_json(value, by_alias=False, round_trip=True, warnings=False)
+
+
+def _json_loads_typed(adapter: TypeAdapter[Any], payload: bytes | memoryview) -> Any:
+    return adapter.validate_json(bytes(payload), by_alias=False, by_name=True)
+
+
+def _msgpack_dumps(value: Any) -> bytes:
+    return bytes(msgpack.packb(value, strict_types=True))
+
+
+def _msgpack_loads(payload: bytes | memoryview) -> Any:
+    return msgpack.unpackb(payload, strict_map_key=False)
+
+
+def _msgpack_dumps_typed(adapter: TypeAdapter[Any], value: Any) -> bytes:
+    leaves = adapter.dump_python(value, by_alias=False, round_trip=True, warnings=False)
+    return bytes(msgpack.packb(leaves, strict_types=True, default=_msgpack_default))
+
+
+def _msgpack_loads_typed(adapter: TypeAdapter[Any], payload: bytes | memoryview) -> Any:
+    return adapter.validate_python(_msgpack_loads(payload), by_alias=False, by_name=True)
+
+
+def _msgpack_default(value: Any) -> Any:
+    """Return what msgpack writes for a type that it does not have; parts of containers come back here."""
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, tuple | deque | AbstractSet):
+        return list(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return to_jsonable_python(value)
+
+
+JSON_FORMAT: Final = Format(
+    name="JSON",
+    number=numbers.JSON,
+    scalars=frozenset({str, int, float, bool, NoneType}),
+    keys=frozenset({str}),
+    has_nan=False,
+    dumps=_json_dumps,
+    loads=orjson.loads,
+    dumps_typed=_json_dumps_typed,
+    loads_typed=_json_loads_typed,
+)
+
+MSGPACK_FORMAT: Final = Format(
+    name="msgpack",
+    number=numbers.MSGPACK,
+    scalars=frozenset({str, int, float, bool, NoneType, bytes}),
+    keys=frozenset({str, int, float, bool, NoneType, bytes}),
+    has_nan=True,
+    dumps=_msgpack_dumps,
+    loads=_msgpack_loads,
+    dumps_typed=_msgpack_dumps_typed,
+    loads_typed=_msgpack_loads_typed,
+)
+
+FORMATS: Final = {format_.number: format_ for format_ in (JSON_FORMAT, MSGPACK_FORMAT)}
