@@ -4,6 +4,7 @@ All times are seconds since the epoch, all durations seconds, all rates reads pe
 """
 
 import math
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -133,6 +134,26 @@ def retry_delay_s(failures: int, luck: float) -> float:
     """
     longest = min(FIRST_RETRY_S * 2.0 ** min(failures - 1, 30), LONGEST_RETRY_S)
     return longest * (0.5 + 0.5 * luck)
+
+
+def jittered_ttl_s(ttl_s: float, jitter: float, cache_key: str) -> float:
+    """Return for how long a value is fresh: its ttl, shortened by its key, always by the same part.
+
+    Args:
+        ttl_s: The task's ttl.
+        jitter: By up to which part it is shortened, from 0 to 0.5.
+        cache_key: Where the value is cached; spreads what was computed together, and would expire together.
+
+    Returns:
+        Above `(1 - jitter) * ttl_s`, at most `ttl_s`.
+
+    Example:
+        >>> jittered_ttl_s(100.0, jitter=0.0, cache_key="user:42")
+        100.0
+        >>> 95.0 < jittered_ttl_s(100.0, jitter=0.05, cache_key="user:42") <= 100.0
+        True
+    """
+    return ttl_s * (1.0 - jitter * zlib.crc32(cache_key.encode()) / 2**32)
 
 
 def heat_reads_per_s(heat: float, half_life_s: float) -> float:

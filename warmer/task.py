@@ -1,11 +1,12 @@
 """What an application declares: tasks, and the targets they stand for."""
 
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from string import Formatter
-from typing import Annotated, Any
+from datetime import UTC, date, datetime
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, Self
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -16,11 +17,15 @@ from pydantic import (
     ConfigDict,
     Field,
     ModelWrapValidatorHandler,
+    PrivateAttr,
     ValidationError,
     model_validator,
 )
 
 from warmer.errors import InvalidTaskError
+from warmer.parameters import Parameters
+from warmer.template import Template, canonical_json
+from warmer.template import is_plain_text as is_plain_text
 
 CRITICAL_PRIORITY = 50
 """Targets of this priority and above are critical, flagged or not."""
@@ -28,23 +33,19 @@ CRITICAL_PRIORITY = 50
 MAX_PRIORITY = 4096
 """The ready order packs priority and time into the 53 exact bits of a sorted set's score."""
 
-MAX_REF_BYTES = 1024
+MAX_REF_BYTES = 8192
 
-_NOT_PLAIN = re.compile("[\x00-\x1f\ud800-\udfff]")  # a pattern, because every read checks its key
+TEN_YEARS_S: Final = 315_360_000
 
 NO_FUNCTION = "warmer:no_function"
 
-Arguments = Mapping[str, str | int]
+Arguments = Mapping[str, Any]
 
+_MEMORISED_TYPES: Final = (str, int, bool, type(None), UUID, date)
+"""Types whose values are equal only if they are the same argument; 0.0 and -0.0 are not, nor are equal datetimes."""
 
-def is_plain_text(text: str) -> bool:
-    """Say whether a text can be a key: without control characters, and encodable.
-
-    Example:
-        >>> is_plain_text("user:42"), is_plain_text(chr(10))
-        (True, False)
-    """
-    return _NOT_PLAIN.search(text) is None
+_MEMORISED_CALLS: Final = 2048
+_MEMORISED_CHARACTERS: Final = 200
 
 
 def _usable_text(text: str) -> str:
@@ -53,28 +54,12 @@ def _usable_text(text: str) -> str:
     return text
 
 
-def _usable_template(cache_key: str) -> str:
-    parts = _parsed(cache_key)
-    for _, field, format_spec, conversion in parts:
-        if field is not None and (not field.isidentifier() or format_spec or conversion):
-            raise ValueError(f"a template's fields are plain names such as {{user_id}}, not {{{field}}}")
-    fields = [position for position, part in enumerate(parts) if part[1] is not None]
-    for position in fields[1:]:
-        if not _separators(parts[position][0]):
-            raise ValueError("different arguments could make the same key; put a separator such as ':' between fields")
-    return cache_key
-
-
-def _separators(literal: str) -> set[str]:
-    """Return the characters of a template's text that values must not contain as they are."""
-    return {character for character in literal if not character.isalnum() and character != "%"}
-
-
-def _parsed(cache_key: str) -> list[tuple[str, str | None, str | None, str | None]]:
+def _usable_template(text: str) -> str:
     try:
-        return list(Formatter().parse(cache_key))
-    except ValueError as error:
-        raise ValueError(f"not a key template ({error}); write {{{{ and }}}} for literal braces") from None
+        Template.parse(text)
+    except InvalidTaskError as error:
+        raise ValueError(str(error)) from None
+    return text
 
 
 def _usable_cron(schedule: str | None) -> str | None:
@@ -96,17 +81,39 @@ def _usable_zone(timezone: str) -> str:
     return timezone
 
 
+_Seconds = Annotated[float, Field(gt=0, le=TEN_YEARS_S, allow_inf_nan=False)]
+
+
+class _NotMemorisedError(Exception):
+    """A call whose arguments may be equal to others without being the same."""
+
+
 class WarmingTask(BaseModel):
     """How to compute a value, under which cache key, for how long it is valid, how much it matters.
 
     Args:
         task_id: 1 to 128 characters out of letters, digits and ``_ . : / @ -``.
         name: What people call it; the id when empty.
-        cache_key: The key, or a template such as ``"user:{user_id}"``, up to 512 characters.
+        cache_key: The key, or a template such as ``"user:{user_id}"``, up to 512 characters. Fields are parameters of
+            the function or their attributes (``{user.id}``); ``{query:hash}`` lets a long value stand as a digest.
+            Every parameter without a default has to be a field.
         compute_fn: The function that computes the value, or its path ``"module:function"``; sync or async.
-            A template's fields are passed as keyword arguments.
+            Its arguments are validated by its annotations, and passed by name.
         ttl: Seconds for which a value is fresh, counted from the moment its computation began.
-        tags: Words to find tasks by.
+        stale_ttl: Seconds beyond the ttl for which a value is kept, and may be served while one refresh runs or when
+            computing fails.
+        refresh_ahead: Seconds before the end of freshness from which a read has one refresh run in the background;
+            less than the ttl.
+        negative_ttl: Seconds for which a None is fresh; the ttl when not given.
+        cache_errors: Exceptions of the function that are cached themselves, each for so many seconds.
+        jitter: By up to which part, from 0 to 0.5, a value's freshness is shortened, by its key, so that what was
+            computed together does not expire together.
+        wait_s: Seconds for which a reader waits for another's computation; the setting lease_wait_s when not given.
+        after_wait: What the reader does then: computes by itself, takes a stale value, or raises WaitTimeoutError.
+        codec: How values are stored: "json", "msgpack", "bytes", or "pickle", signed.
+        compress_over: Values of more bytes than this are compressed; none when not given.
+        max_value_bytes: No value may take more bytes; the setting of that name when not given.
+        tags: Words to find tasks by; over the key's fields, also templates such as ``"product:{product_id}"``.
         priority: From -4096 to 4096, higher first; 50 and above are critical.
         schedule: A cron line at which to refresh as well; it can only bring a refresh forward.
         timezone: The zone in which the cron line is read.
@@ -132,8 +139,20 @@ class WarmingTask(BaseModel):
         min_length=1, max_length=512
     )
     compute_fn: Callable[..., Any] | Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
-    ttl: float = Field(3600.0, gt=0, le=315_360_000, allow_inf_nan=False)
-    tags: frozenset[str] = frozenset()
+    ttl: float = Field(3600.0, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    stale_ttl: float = Field(0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    refresh_ahead: float = Field(0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    negative_ttl: float | None = Field(None, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    cache_errors: Annotated[Mapping[type[Exception], _Seconds], AfterValidator(MappingProxyType)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    jitter: float = Field(0.05, ge=0, le=0.5, allow_inf_nan=False)
+    wait_s: float | None = Field(None, ge=0, le=86_400, allow_inf_nan=False)
+    after_wait: Literal["compute", "stale", "raise"] = "compute"
+    codec: Literal["json", "msgpack", "bytes", "pickle"] = "json"
+    compress_over: int | None = Field(None, ge=0)
+    max_value_bytes: int | None = Field(None, ge=1)
+    tags: frozenset[Annotated[str, AfterValidator(_usable_template)]] = frozenset()
     priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
     schedule: Annotated[str | None, AfterValidator(_usable_cron)] = None
     timezone: Annotated[str, AfterValidator(_usable_zone)] = "UTC"
@@ -141,13 +160,49 @@ class WarmingTask(BaseModel):
     critical: bool = False
     timeout_s: float = Field(60.0, gt=0, le=86_400, allow_inf_nan=False)
 
+    _described: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    """What a definition said of the parameters of a function that this process does not know."""
+
     @model_validator(mode="wrap")
     @classmethod
     def _explain_refusal(cls, data: Any, handler: ModelWrapValidatorHandler["WarmingTask"]) -> "WarmingTask":
         try:
-            return handler(data)
+            task = handler(data)
         except ValidationError as error:
             raise InvalidTaskError(_explained(data, error)) from None
+        try:
+            task._check_as_a_whole()
+        except InvalidTaskError as error:
+            raise InvalidTaskError(f"task {task.task_id!r} refused: {error}") from None
+        return task
+
+    def _check_as_a_whole(self) -> None:
+        if self.refresh_ahead >= self.ttl:
+            raise InvalidTaskError(
+                f"refresh_ahead must be less than the ttl of {self.ttl:g} s, got {self.refresh_ahead:g}"
+            )
+        for template in self._tag_templates:
+            if unknown := [name for name in template.fields if name not in self.fields]:
+                raise InvalidTaskError(
+                    f"the tag {template.text!r} has the fields {unknown}, the cache_key has only {list(self.fields)}"
+                )
+        _ = self.parameters  # refuses what does not fit together
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed, validated like any task."""
+        copied = type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
+        copied._describe_parameters(self._described)
+        return copied
+
+    def __deepcopy__(self, memo: Any = None) -> Self:
+        return self  # nothing of it can change
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return _restored, (type(self), fields | {"cache_errors": dict(self.cache_errors)}, dict(self._described))
+
+    def __hash__(self) -> int:
+        return hash((self.task_id, self.cache_key, self.compute_path))
 
     @property
     def is_critical(self) -> bool:
@@ -168,15 +223,31 @@ class WarmingTask(BaseModel):
         """What people call the task: its name, or its id."""
         return self.name or self.task_id
 
+    @cached_property
+    def template(self) -> Template:
+        """The cache key's template."""
+        return Template.parse(self.cache_key)
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """What the function takes; untyped when it is given by its path, unless a definition describes it."""
+        templates = [self.template, *self._tag_templates]
+        known = None if isinstance(self.compute_fn, str) else Parameters.of(self.compute_fn, templates)
+        if known is not None and known.is_typed:
+            return known
+        return Parameters.described(
+            self._described.get("parameters", {}), self._described.get("defaults", {}), templates
+        )
+
     @property
     def fields(self) -> tuple[str, ...]:
-        """The names of the key template's fields, sorted; empty for a plain key."""
-        return tuple(sorted({field for _, field, _, _ in _parsed(self.cache_key) if field is not None}))
+        """The names of the arguments that the key template takes, sorted; empty for a plain key."""
+        return self.template.fields
 
     @property
     def key_shape(self) -> str:
         """The cache key with nameless fields: two templates that differ only in names make the same keys."""
-        return self.cache_key.format(**dict.fromkeys(self.fields, "{}"))
+        return self.template.shape
 
     @property
     def compute_path(self) -> str:
@@ -186,47 +257,125 @@ class WarmingTask(BaseModel):
         function = getattr(self.compute_fn, "func", self.compute_fn)  # a functools.partial names its inner one
         return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(type(function)))}"
 
-    def target(self, **arguments: str | int) -> "Target":
+    def target(self, /, **arguments: Any) -> "Target":
         """Return the target that this task stands for with these arguments.
 
         Args:
-            **arguments: A value for each field of the key template.
+            **arguments: A value for each field of the key template; parameters with a default can be left out.
 
         Raises:
-            InvalidTaskError: an argument is missing, unknown or of another type than str or int.
+            InvalidTaskError: an argument is missing, unknown or of no type that its parameter takes.
 
         Example:
             >>> WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load"
             ...             ).target(user_id=42).cache_key
             'user:42'
         """
-        if tuple(sorted(arguments)) != self.fields:
-            raise InvalidTaskError(
-                f"task {self.task_id!r} takes the arguments {list(self.fields)}, got {sorted(arguments)}"
-            )
-        for name, value in arguments.items():
-            check_argument(name, value)
-        return Target(self, arguments)
+        return self.target_of_call((), arguments)
+
+    def target_of_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "Target":
+        """Return the target that a call of the function asks for; quick for one that was met before.
+
+        Args:
+            args: The call's positional arguments.
+            kwargs: Its keyword arguments.
+
+        Raises:
+            InvalidTaskError: an argument is missing, unknown or of no type that its parameter takes.
+
+        Example:
+            >>> def load(user_id: int): ...
+            >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn=load)
+            >>> task.target_of_call(("42",), {}).ref
+            'profile{"user_id":42}'
+        """
+        try:
+            return self._memory(*args, **kwargs)
+        except (_NotMemorisedError, TypeError):  # of a type that is not memorised, or that has no hash
+            return Target(self, self._bound(args, kwargs))
+
+    def key_of(self, /, *args: Any, **kwargs: Any) -> str:
+        """Return the cache key of a call of the function.
+
+        Args:
+            *args: The call's positional arguments.
+            **kwargs: Its keyword arguments.
+
+        Raises:
+            InvalidTaskError: an argument is missing, unknown or of no type that its parameter takes.
+
+        Example:
+            >>> def load(user_id: int): ...
+            >>> WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn=load).key_of(42)
+            'user:42'
+        """
+        return self.target_of_call(args, kwargs).cache_key
+
+    def target_of_ref(self, ref: str) -> "Target":
+        """Return the target that a canonical text names, its arguments rebuilt by the function's annotations.
+
+        Args:
+            ref: What `Target.ref` returned, here or in another process.
+
+        Raises:
+            InvalidTaskError: it names another task, or its arguments do not fit this one.
+
+        Example:
+            >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load")
+            >>> task.target_of_ref('profile{"user_id":42}').cache_key
+            'user:42'
+        """
+        task_id, natives = parse_ref(ref)
+        if task_id != self.task_id:
+            raise InvalidTaskError(f"a target of task {self.task_id!r} was expected, got {_shortened(ref)}")
+        return self.target_of_json(natives)
+
+    def target_of_json(self, natives: Mapping[str, Any]) -> "Target":
+        """Return the target with these arguments, rebuilt by the function's annotations.
+
+        Args:
+            natives: The arguments as JSON holds them.
+
+        Raises:
+            InvalidTaskError: they do not fit this task.
+
+        Example:
+            >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load")
+            >>> task.target_of_json({"user_id": 42}).arguments
+            {'user_id': 42}
+        """
+        try:
+            return Target(self, self.parameters.load(natives))
+        except InvalidTaskError as error:
+            raise InvalidTaskError(f"task {self.task_id!r}: {error}") from None
 
     def definition(self) -> bytes:
         """Return the task as Redis keeps it: canonical JSON; the function is only named, never run from there."""
-        record = self.model_dump(mode="python", exclude={"compute_fn", "tags"})
+        record = self.model_dump(mode="python", exclude={"compute_fn", "tags", "cache_errors"})
         return orjson.dumps(
             {
                 **record,
                 "name": self.label,
                 "tags": sorted(self.tags),
+                "cache_errors": {
+                    f"{error.__module__}.{error.__qualname__}": seconds for error, seconds in self.cache_errors.items()
+                },
                 "compute": self.compute_path,
                 "critical": self.is_critical,
                 "fields": ",".join(self.fields),
                 "key_shape": self.key_shape,
+                "parameters": self.parameters.kinds,
+                "defaults": self.parameters.defaults,
             },
             option=orjson.OPT_SORT_KEYS,
         )
 
     @classmethod
     def from_definition(
-        cls, record: Mapping[str, Any], compute_fn: Callable[..., Any] | str = NO_FUNCTION
+        cls,
+        record: Mapping[str, Any],
+        compute_fn: Callable[..., Any] | str = NO_FUNCTION,
+        cache_errors: Mapping[type[Exception], float] = MappingProxyType({}),
     ) -> "WarmingTask":
         """Return the task that Redis describes, with a function of this process.
 
@@ -234,19 +383,54 @@ class WarmingTask(BaseModel):
             record: The definition, parsed.
             compute_fn: The function; what the definition names is never imported. Without one the task can be looked
                 at and its keys made, but not run.
+            cache_errors: The exceptions that are cached; the definition only names them, and is never imported from.
+
+        Raises:
+            InvalidTaskError: the definition is none that this version understands, or does not fit the function.
         """
         # What another version wrote beside our fields is left aside.
         described = {name: value for name, value in record.items() if name in cls.model_fields}
-        return cls(**described, compute_fn=compute_fn)
+        task = cls(**described | {"compute_fn": compute_fn, "cache_errors": cache_errors})
+        task._describe_parameters({name: record.get(name, {}) for name in ("parameters", "defaults")})
+        return task
+
+    def _describe_parameters(self, described: Mapping[str, Any]) -> None:
+        """Take over what a definition says of the parameters, if the function does not say it itself."""
+        if not self.parameters.is_typed:
+            self._described = described
+            del self.__dict__["parameters"]
+            _ = self.parameters  # refuses defaults that do not fit
+
+    @cached_property
+    def _tag_templates(self) -> tuple[Template, ...]:
+        return tuple(map(Template.parse, sorted(self.tags)))
+
+    @cached_property
+    def _memory(self) -> Callable[..., "Target"]:
+        """Returns the targets of calls, and remembers the latest; one per task, so it goes when the task goes."""
+
+        @lru_cache(maxsize=_MEMORISED_CALLS, typed=True)
+        def target(*args: Any, **kwargs: Any) -> Target:
+            if not all(map(_is_memorised, (*args, *kwargs.values()))):
+                raise _NotMemorisedError
+            return Target(self, self._bound(args, kwargs))
+
+        return target
+
+    def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self.parameters.bind(args, kwargs)
+        except InvalidTaskError as error:
+            raise InvalidTaskError(f"task {self.task_id!r}: {error}") from None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """One task with one set of arguments: the unit that is claimed, computed and cached.
 
     Args:
         task: The task.
-        arguments: A value for each field of its key template.
+        arguments: A value for each argument of its key template, as the function takes them.
 
     Example:
         >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load")
@@ -257,30 +441,47 @@ class Target:
     task: WarmingTask
     arguments: Arguments
 
-    @property
+    @cached_property
     def ref(self) -> str:
-        """The canonical text of this target."""
-        return make_ref(self.task.task_id, self.arguments)
+        """The canonical text of this target: its task id, then its arguments as sorted compact JSON.
 
-    @property
-    def cache_key(self) -> str:
-        """The key under which this target's value is cached.
-
-        In arguments, ``%`` and the separators of the template are percent-encoded (``a:b`` in ``"user:{user_id}"``
-        becomes ``user:a%3Ab``), so that different texts never share a key.
+        Raises:
+            InvalidTaskError: it would be longer than 8,192 bytes.
         """
-        separators = set().union(*(_separators(literal) for literal, _, _, _ in _parsed(self.task.cache_key)))
-        encoded = {name: _encoded(str(value), separators) for name, value in self.arguments.items()}
-        return self.task.cache_key.format(**encoded)
+        return make_ref(self.task.task_id, self.task.parameters.dump(self.arguments))
+
+    @cached_property
+    def cache_key(self) -> str:
+        """The key under which this target's value is cached; `Template` says how arguments stand in it.
+
+        Raises:
+            InvalidTaskError: an argument cannot stand in a key, or it would be longer than 512 characters.
+        """
+        return self.task.template.key(self.arguments, self.task.parameters.plain)
+
+    @cached_property
+    def identity(self) -> tuple[str, ...]:
+        """What tells this target from all others of its task that could have the same key.
+
+        For fields without annotation, 42 and ``"42"`` make the same key; their identities differ.
+        """
+        return self.task.template.identity(self.arguments)
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The task's tags for these arguments, sorted."""
+        templates, plain = self.task._tag_templates, self.task.parameters.plain
+        return tuple(sorted(template.key(self.arguments, plain) for template in templates))
 
 
-def _encoded(value: str, separators: set[str]) -> str:
-    return "".join(
-        "".join(f"%{byte:02X}" for byte in character.encode())
-        if character == "%" or character in separators
-        else character
-        for character in value
-    )
+def _is_memorised(value: Any) -> bool:
+    return type(value) in _MEMORISED_TYPES and not (type(value) is str and len(value) > _MEMORISED_CHARACTERS)
+
+
+def _restored(cls: type[WarmingTask], fields: dict[str, Any], described: dict[str, Any]) -> WarmingTask:
+    task = cls(**fields)
+    task._describe_parameters(described)
+    return task
 
 
 def check_argument(name: str, value: object) -> None:
@@ -305,10 +506,10 @@ def make_ref(task_id: str, arguments: Arguments) -> str:
 
     Args:
         task_id: The task's id.
-        arguments: Its arguments; nothing is appended when there are none.
+        arguments: Its arguments, as JSON holds them; nothing is appended when there are none.
 
     Raises:
-        InvalidTaskError: the text would be longer than 1,024 bytes.
+        InvalidTaskError: the text would be longer than 8,192 bytes, or JSON cannot hold an argument.
 
     Example:
         >>> make_ref("catalog", {})
@@ -316,7 +517,7 @@ def make_ref(task_id: str, arguments: Arguments) -> str:
     """
     if not arguments:
         return task_id
-    ref = task_id + orjson.dumps(dict(arguments), option=orjson.OPT_SORT_KEYS).decode()
+    ref = task_id + canonical_json("arguments", dict(arguments))
     if len(ref.encode()) > MAX_REF_BYTES:
         raise InvalidTaskError(
             f"the arguments of task {task_id!r} take {len(ref.encode())} bytes as JSON; "
@@ -325,8 +526,8 @@ def make_ref(task_id: str, arguments: Arguments) -> str:
     return ref
 
 
-def parse_ref(ref: str) -> tuple[str, dict[str, str | int]]:
-    """Return the task id and the arguments that a target's canonical text names.
+def parse_ref(ref: str) -> tuple[str, dict[str, Any]]:
+    """Return the task id and the arguments, as JSON holds them, that a target's canonical text names.
 
     Example:
         >>> parse_ref('profile{"user_id":42}')

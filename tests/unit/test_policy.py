@@ -2,6 +2,7 @@
 
 import math
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from warmer.policy import (
     chance_of_read,
     heat_reads_per_s,
     is_wanted,
+    jittered_ttl_s,
     lead_s,
     next_cron_s,
     next_due_s,
@@ -120,3 +122,16 @@ def test_heat_of_a_steady_rate_is_that_rate(rate, half_life):
     step = half_life / 1000
     heat = sum(rate * step * 2 ** (-n * step / half_life) for n in range(20_000))
     assert heat_reads_per_s(heat, half_life) == pytest.approx(rate, rel=0.01)
+
+
+@given(st.floats(0.001, 3e8), st.floats(0, 0.5), st.text(max_size=30).filter(lambda key: key.isprintable()))
+def test_jitter_only_ever_shortens_a_ttl_and_never_by_more_than_its_part(ttl, jitter, key):
+    assert (1 - jitter) * ttl <= jittered_ttl_s(ttl, jitter, key) <= ttl
+    assert jittered_ttl_s(ttl, jitter, key) == jittered_ttl_s(ttl, jitter, key)
+
+
+def test_what_was_computed_together_expires_spread_over_the_whole_jitter():
+    ends = sorted(jittered_ttl_s(100.0, 0.2, f"user:{n}") for n in range(1000))
+    assert ends[0] < 80.5
+    assert ends[-1] > 99.5
+    assert max(later - earlier for earlier, later in pairwise(ends)) < 1.0
