@@ -19,6 +19,7 @@ class _Reads:
     ref: bytes
     hits: int = 0
     misses: int = 0
+    stale: int = 0
     useful: set[int] = field(default_factory=set)
 
 
@@ -47,13 +48,13 @@ class Counted(NamedTuple):
     """What was counted since the last time.
 
     Args:
-        reads: For each key its target's ref ("" where only the key is known), the key, hits, misses, and the
-            `computed_at` of warm values whose read was useful.
+        reads: For each key its target's ref ("" where only the key is known), the key, hits, misses, the
+            `computed_at` of warm values whose read was useful, and how many of the hits were stale.
         dropped: Reads that were not counted, because there were too many distinct keys.
         errors: Reads that Redis did not answer.
     """
 
-    reads: list[tuple[str, str, int, int, list[int]]]
+    reads: list[tuple[str, str, int, int, list[int], int]]
     dropped: int
     errors: int
 
@@ -65,7 +66,7 @@ class ReadCounter:
         >>> counter = ReadCounter()
         >>> counter.miss("catalog")
         >>> counter.take().reads
-        [('', 'catalog', 0, 1, [])]
+        [('', 'catalog', 0, 1, [], 0)]
     """
 
     def __init__(self) -> None:
@@ -94,15 +95,22 @@ class ReadCounter:
             if reads is None:
                 return
             reads.hits += 1
-            if header.origin is Origin.WARM and now_ms >= header.useful_from_ms:
+            if now_ms >= header.fresh_until_ms:
+                reads.stale += 1
+            if header.origin == Origin.WARM and now_ms >= header.useful_from_ms:
                 reads.useful.add(header.computed_at_ms)
 
-    def miss(self, cache_key: str) -> None:
-        """Count a miss."""
+    def miss(self, cache_key: str, ref: str = "") -> None:
+        """Count a miss.
+
+        Args:
+            cache_key: What was read.
+            ref: Canonical text of the target, where it is known.
+        """
         if _uncounted.get():
             return
         with self._lock:
-            reads = self._of(cache_key, b"")
+            reads = self._of(cache_key, ref.encode())
             if reads is not None:
                 reads.misses += 1
 
@@ -117,7 +125,14 @@ class ReadCounter:
             reads, dropped, errors = self._reads, self._dropped, self._errors
             self._reads, self._dropped, self._errors = {}, 0, 0
         batch = [
-            (counted.ref.decode(errors="replace"), cache_key, counted.hits, counted.misses, sorted(counted.useful))
+            (
+                counted.ref.decode(errors="replace"),
+                cache_key,
+                counted.hits,
+                counted.misses,
+                sorted(counted.useful),
+                counted.stale,
+            )
             for cache_key, counted in reads.items()
         ]
         return Counted(batch, dropped, errors)

@@ -8,16 +8,18 @@ from typing import Any
 
 from warmer.access import uncounted
 from warmer.cache import check_key, check_ttl
+from warmer.claims import Claims
 from warmer.clock import Clock
-from warmer.compute import call
 from warmer.entry import Origin
 from warmer.errors import InvalidTaskError, UnknownTaskError
+from warmer.handle import WATCH_S
 from warmer.refresh import Refreshed, Refresher, Work, is_fresh
 from warmer.registry import Registry
 from warmer.results import UserWarming
 from warmer.settings import Settings
 from warmer.store import Result, Store
-from warmer.task import WarmingTask, check_argument, make_ref
+from warmer.task import Target, WarmingTask, check_argument
+from warmer.terms import TaskTerms, Terms
 
 logger = logging.getLogger("warmer")
 
@@ -32,29 +34,46 @@ class ByHand:
     Args:
         store: Where targets and entries are.
         registry: Says which task a key belongs to.
+        terms: On which terms each task's values are cached.
         refresher: The refresh routine.
+        claims: What a refresh means for its target.
         settings: Time-outs.
         clock: Measures the time.
     """
 
     def __init__(
-        self, store: Store, registry: Registry, refresher: Refresher, settings: Settings, clock: Clock
+        self,
+        store: Store,
+        registry: Registry,
+        terms: TaskTerms,
+        refresher: Refresher,
+        claims: Claims,
+        settings: Settings,
+        clock: Clock,
     ) -> None:
         """Start with nothing asked."""
+        self._terms = terms
+        self._claims = claims
         self._store = store
         self._registry = registry
         self._refresher = refresher
         self._settings = settings
         self._clock = clock
 
-    def ask(self, task_id: str, arguments: Mapping[str, str | int], force: bool) -> None:
-        """Ask the workers for one target."""
+    def target_of(self, task_id: str, arguments: Mapping[str, Any]) -> Target:
+        """Return the target with these arguments, of a task that any process may have registered."""
         (definition,) = self._store.definitions_of([task_id])
-        if definition is None or not definition["enabled"]:
-            state = "not registered" if definition is None else "disabled"
-            raise UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
-        target = WarmingTask.from_definition(definition).target(**arguments)
-        self._store.request([target.ref], force=force)
+        if definition is None:
+            raise _unknown(task_id, "not registered")
+        known = self._registry.get(task_id)
+        task = WarmingTask.from_definition(definition) if known is None else known
+        return task.target(**arguments)
+
+    def ask_for(self, target: Target, force: bool, watcher: str) -> None:
+        """Ask the workers for one target."""
+        (answer,) = self._store.request([target.ref], force=force, watcher=watcher, watch_s=WATCH_S)
+        if answer != "asked":
+            raise _unknown(target.task.task_id, "not registered" if answer == "unknown" else "disabled")
 
     def ask_for_user(self, user_id: str, force: bool, preload_forms: bool) -> UserWarming:
         """Ask the workers for a user's targets."""
@@ -62,13 +81,14 @@ class ByHand:
         if user_id == "":
             raise InvalidTaskError("argument 'user_id' must not be empty")
         task_ids = self._store.scoped_ids(["user_id"])
-        records = zip(task_ids, self._store.definitions_of(task_ids), strict=True)
-        forms = {task_id for task_id, record in records if record is not None and FORMS in record["tags"]}
-        wanted = [task_id for task_id in task_ids if preload_forms or task_id not in forms]
-        if self._store.request([make_ref(task_id, {"user_id": user_id}) for task_id in wanted], force=force):
+        records = self._store.definitions_of(task_ids)
+        tasks = [WarmingTask.from_definition(record) for record in records if record is not None]
+        wanted = [task for task in tasks if preload_forms or FORMS not in task.tags]
+        if self._store.request([task.target(user_id=user_id).ref for task in wanted], force=force):
             self._store.count("users_preloaded")
-        skipped = [task_id for task_id in task_ids if task_id not in wanted]
-        return UserWarming(user_id=str(user_id), requested=wanted, skipped=skipped)
+        requested = [task.task_id for task in wanted]
+        skipped = [task_id for task_id in task_ids if task_id not in requested]
+        return UserWarming(user_id=str(user_id), requested=requested, skipped=skipped)
 
     def compute_here(
         self, cache_key: str, function: Callable[[], Any], ttl_s: float, tags: Iterable[str] | None, force: bool
@@ -79,16 +99,23 @@ class ByHand:
         words = _checked_tags(tags)
         task = self._registry.owner(check_key(cache_key))
         ref = task.task_id if task else ""
-        work = Work(ref, cache_key, check_ttl(ttl_s), Origin.WARM, lambda: _uncounted_call(function), token_hex(16))
-        refreshed = self._refresh_in_turn(work, force)
+        terms = self._terms_of(task, function, check_ttl(ttl_s))
+        work = Work(ref, cache_key, terms, Origin.WARM, function, {}, token_hex(16))
+        with uncounted():
+            refreshed = self._refresh_in_turn(work, force)
         if refreshed.result is not Result.BUSY:
-            self._refresher.settle(task, ref, Origin.WARM, refreshed)
+            self._claims.settle(task, ref, Origin.WARM, refreshed)
         succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
         if not succeeded:
             tagged = f" (tags: {', '.join(words)})" if words else ""
             why = refreshed.error or refreshed.result.value
             logger.warning("warming %r%s did not succeed: %s", cache_key, tagged, why)
         return succeeded
+
+    def _terms_of(self, task: WarmingTask | None, function: Callable[[], Any], ttl_s: float) -> Terms:
+        if task is None:
+            return Terms.of_call(function, ttl_s, self._settings)
+        return self._terms.of(task).lasting(ttl_s)
 
     def _refresh_in_turn(self, work: Work, force: bool) -> Refreshed:
         """Refresh, waiting for its turn while another holds the lease."""
@@ -100,9 +127,8 @@ class ByHand:
             time.sleep(PAUSE_S)
 
 
-def _uncounted_call(function: Callable[[], Any]) -> Any:
-    with uncounted():
-        return call(function, {})
+def _unknown(task_id: str, state: str) -> UnknownTaskError:
+    return UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
 
 
 def _checked_tags(tags: Iterable[str] | None) -> list[str]:

@@ -1,33 +1,98 @@
 """Calls a compute function, sync or async, and waits for its value."""
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
 import threading
 from collections.abc import Callable, Coroutine, Mapping
+from queue import Empty, SimpleQueue
 from typing import Any
 
-from warmer.errors import ComputeTimeoutError
+from warmer.errors import ComputationFailedError, ComputeTimeoutError
 
 
-def call(function: Callable[..., Any], arguments: Mapping[str, Any], timeout_s: float | None = None) -> Any:
+def call(
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    timeout_s: float | None = None,
+    *,
+    leaves_thread: bool = False,
+) -> Any:
     """Return what a function computes; a coroutine is run to its end.
 
     Args:
         function: A sync or async function.
         arguments: Its keyword arguments.
-        timeout_s: Seconds after which a coroutine is cancelled; a sync function cannot be.
+        timeout_s: Seconds after which a coroutine is cancelled.
+        leaves_thread: Whether a sync function is subject to the time-out, too: it then runs in a thread of its own,
+            which is left behind.
 
     Raises:
-        ComputeTimeoutError: the coroutine took longer.
+        ComputeTimeoutError: the computation took longer.
         Exception: whatever the function raises.
 
     Example:
         >>> call(lambda: 42, {})
         42
     """
-    value = function(**arguments)
-    return _finished(value, timeout_s) if inspect.iscoroutine(value) else value
+    if leaves_thread and timeout_s is not None and not is_async(function):
+        return _in_own_thread(lambda: call(function, arguments, timeout_s), timeout_s)
+    try:
+        value = function(**arguments)
+        return _finished(value, timeout_s) if inspect.iscoroutine(value) else value
+    except (asyncio.CancelledError, GeneratorExit) as error:  # nobody outside can have stopped it
+        raise _ended_itself(error) from error
+
+
+async def acall(function: Callable[..., Any], arguments: Mapping[str, Any], timeout_s: float | None = None) -> Any:
+    """Return what a function computes, without blocking the running event loop: a sync one gets a thread of its own.
+
+    Args:
+        function: A sync or async function.
+        arguments: Its keyword arguments.
+        timeout_s: Seconds after which a coroutine is cancelled, and a sync function left behind.
+
+    Raises:
+        ComputeTimeoutError: the computation took longer.
+        Exception: whatever the function raises.
+
+    Example:
+        >>> asyncio.run(acall(lambda: 42, {}))
+        42
+    """
+    if is_async(function):
+        return await _within(function(**arguments), timeout_s)
+    return await _within(_beside(function, arguments), timeout_s)
+
+
+async def _beside(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
+    loop = asyncio.get_running_loop()
+    finished: asyncio.Future[tuple[bool, Any]] = loop.create_future()
+
+    def tell(outcome: tuple[bool, Any]) -> None:
+        if not finished.done():  # else nobody waits any more
+            finished.set_result(outcome)
+
+    def tell_from_thread(succeeded: bool, result: Any) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(tell, (succeeded, result))
+
+    _start_thread(lambda: function(**arguments), tell_from_thread)
+    succeeded, result = await finished
+    if not succeeded:
+        raise result
+    return await result if inspect.iscoroutine(result) else result
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Say whether a function is declared with ``async def``, also where it is wrapped.
+
+    Example:
+        >>> is_async(print)
+        False
+    """
+    return inspect.iscoroutinefunction(inspect.unwrap(getattr(function, "func", function)))
 
 
 def _finished(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> Any:
@@ -39,6 +104,7 @@ def _finished(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> A
 
 
 async def _within(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> Any:
+    task = asyncio.current_task()
     limit = asyncio.timeout(timeout_s)
     try:
         async with limit:
@@ -46,24 +112,51 @@ async def _within(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) 
     except TimeoutError:
         if not limit.expired():  # the function's own
             raise
-        raise ComputeTimeoutError(f"took longer than its timeout_s of {timeout_s:g} s") from None
+        raise _timed_out(timeout_s) from None
+    except (asyncio.CancelledError, GeneratorExit) as error:
+        if _is_stopped(task):
+            raise
+        raise _ended_itself(error) from error
 
 
-def _in_own_thread(run: Callable[[], Any]) -> Any:
-    """Run beside an event loop that is already running in this thread; it is blocked meanwhile."""
-    outcome: list[Any] = []
+def _is_stopped(task: "asyncio.Task[Any] | None") -> bool:
+    """Say whether a task was cancelled from outside, or is no longer run at all: its loop is gone."""
+    try:
+        return task is None or asyncio.current_task() is not task or task.cancelling() > 0
+    except RuntimeError:  # no loop is running
+        return True
+
+
+def _in_own_thread(run: Callable[[], Any], timeout_s: float | None = None) -> Any:
+    """Run in another thread and wait for it: beside an event loop of this thread, or so as to leave it behind."""
+    outcome: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+    _start_thread(run, lambda succeeded, result: outcome.put((succeeded, result)))
+    try:
+        succeeded, result = outcome.get(timeout=timeout_s)
+    except Empty:
+        raise _timed_out(timeout_s) from None
+    if succeeded:
+        return result
+    raise result
+
+
+def _start_thread(run: Callable[[], Any], tell: Callable[[bool, Any], None]) -> None:
     context = contextvars.copy_context()
 
     def body() -> None:
         try:
-            outcome.append((True, context.run(run)))
+            value = context.run(run)
         except BaseException as error:
-            outcome.append((False, error))
+            tell(False, error)
+        else:
+            tell(True, value)
 
-    thread = threading.Thread(target=body, name="warmer-compute", daemon=True)
-    thread.start()
-    thread.join()
-    succeeded, result = outcome[0]
-    if succeeded:
-        return result
-    raise result
+    threading.Thread(target=body, name="warmer-compute", daemon=True).start()
+
+
+def _ended_itself(error: BaseException) -> ComputationFailedError:
+    return ComputationFailedError(f"the computation ended itself with a {type(error).__name__}")
+
+
+def _timed_out(timeout_s: float | None) -> ComputeTimeoutError:
+    return ComputeTimeoutError(f"took longer than its timeout_s of {timeout_s:g} s")

@@ -6,10 +6,11 @@ from functools import partial
 from secrets import token_hex
 from typing import Any
 
+from warmer.claims import Claims
 from warmer.clock import Clock
 from warmer.errors import WarmerError
 from warmer.queue import DrainQueue
-from warmer.refresh import Refresher
+from warmer.renewal import Renewer
 from warmer.results import CriticalTask, CriticalWarming
 from warmer.store import Batch, Claim, Result, Store
 from warmer.task import parse_ref
@@ -28,15 +29,17 @@ class CriticalRun:
 
     Args:
         store: Where targets and outcomes are.
-        refresher: The refresh routine, for when this process has to do it.
+        claims: Carries out claims, for when this process has to do it.
+        renewer: Keeps them alive meanwhile.
         queue: Where workers are asked.
         clock: Measures the time.
     """
 
-    def __init__(self, store: Store, refresher: Refresher, queue: DrainQueue, clock: Clock) -> None:
+    def __init__(self, store: Store, claims: Claims, renewer: Renewer, queue: DrainQueue, clock: Clock) -> None:
         """Start with nothing asked."""
         self._store = store
-        self._refresher = refresher
+        self._claims = claims
+        self._renewer = renewer
         self._queue = queue
         self._clock = clock
         self._watcher = token_hex(16)
@@ -83,16 +86,16 @@ class CriticalRun:
 
     def _carry_out(self, claim: Claim, batch: Batch) -> None:
         try:
-            target = self._refresher.target_of(claim)
+            target = self._claims.target_of(claim)
         except WarmerError as error:
-            self._refresher.refuse(claim, batch, error)
+            self._claims.refuse(claim, batch, error)
             return
         if target is None:
             self._store.give_back(claim.ref, batch.token)
             self._unknown.add(parse_ref(claim.ref)[0])
             return
-        with self._refresher.renewer.holding(partial(self._store.renew_claims, batch.token, [claim.ref])):
-            self._refresher.carry_out(claim, batch, target)
+        with self._renewer.holding(partial(self._store.renew_claims, batch.token, [claim.ref])):
+            self._claims.carry_out(claim, batch, target)
 
     def _take_outcomes(self, wait_s: float) -> None:
         outcome = self._store.next_outcome(self._watcher, wait_s)

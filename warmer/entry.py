@@ -6,12 +6,13 @@ registered the task.
 """
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
-_HEADER = struct.Struct("<2sBBBQQQQIH")
+_HEADER = struct.Struct("<2sBBBQQQQQIH")
 _MAGIC = b"wm"
-_VERSION = 1
+_VERSION = 2
+_FIELDS = _HEADER.unpack_from
 
 HEADER_BYTES = _HEADER.size
 """Length of the fixed part; the target's ref and then the payload follow it."""
@@ -24,12 +25,15 @@ class Origin(IntEnum):
     WARM = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+_LAST_ORIGIN = int(max(Origin))
+
+
+class Header(NamedTuple):
     """What an entry says about its value; all times in milliseconds since the epoch, by the server's clock.
 
     Args:
         computed_at_ms: When the computation began, so that no value is older than it says.
+        renew_from_ms: From when on a read has it refreshed behind its back; at the latest when freshness ends.
         fresh_until_ms: Until when the value is fresh.
         expires_at_ms: Until when Redis keeps it.
         useful_from_ms: A hit from this moment on would have been a miss without this refresh; 0 for a miss's value.
@@ -40,20 +44,26 @@ class Header:
     """
 
     computed_at_ms: int
+    renew_from_ms: int
     fresh_until_ms: int
     expires_at_ms: int
     useful_from_ms: int
     compute_us: int
-    origin: Origin
+    origin: int
     codec: int
     ref: bytes
+
+    @property
+    def task_id(self) -> bytes:
+        """The id of the target's task; empty for a key without one."""
+        return self.ref.partition(b"{")[0]
 
 
 def pack(header: Header, payload: bytes) -> bytes:
     """Return the bytes of an entry.
 
     Example:
-        >>> header = Header(1, 2, 2, 0, 5, Origin.WARM, 1, b"catalog")
+        >>> header = Header(1, 2, 2, 2, 0, 5, Origin.WARM, 1, b"catalog")
         >>> unpack(pack(header, b"{}")) == (header, b"{}")
         True
     """
@@ -63,6 +73,7 @@ def pack(header: Header, payload: bytes) -> bytes:
         header.codec,
         header.origin,
         header.computed_at_ms,
+        header.renew_from_ms,
         header.fresh_until_ms,
         header.expires_at_ms,
         header.useful_from_ms,
@@ -72,7 +83,7 @@ def pack(header: Header, payload: bytes) -> bytes:
     return fixed + header.ref + payload
 
 
-def unpack(entry: bytes | None) -> tuple[Header, bytes] | None:
+def unpack(entry: bytes | memoryview | None) -> tuple[Header, bytes | memoryview] | None:
     """Return an entry's header and payload; None for anything that is not an entry of this version.
 
     Args:
@@ -87,20 +98,9 @@ def unpack(entry: bytes | None) -> tuple[Header, bytes] | None:
     """
     if entry is None or len(entry) < HEADER_BYTES:
         return None
-    fields = _HEADER.unpack_from(entry)
-    magic, version, codec, origin = fields[:4]
-    computed_at_ms, fresh_until_ms, expires_at_ms, useful_from_ms, compute_us, ref_length = fields[4:]
-    if magic != _MAGIC or version != _VERSION or origin not in (0, 1):
+    magic, version, codec, origin, computed, renew, fresh, expires, useful, compute_us, ref_length = _FIELDS(entry)
+    if magic != _MAGIC or version != _VERSION or origin > _LAST_ORIGIN:
         return None
     ref_end = HEADER_BYTES + ref_length
-    header = Header(
-        computed_at_ms,
-        fresh_until_ms,
-        expires_at_ms,
-        useful_from_ms,
-        compute_us,
-        Origin(origin),
-        codec,
-        entry[HEADER_BYTES:ref_end],
-    )
-    return header, entry[ref_end:]
+    ref = bytes(entry[HEADER_BYTES:ref_end])
+    return Header(computed, renew, fresh, expires, useful, compute_us, origin, codec, ref), entry[ref_end:]

@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from warmer import forking
 from warmer.access import Counted, ReadCounter
+from warmer.entry import Origin
 from warmer.errors import described
 from warmer.refresh import Refreshed
 from warmer.store import Store
@@ -34,8 +35,9 @@ class Pulse:
     Args:
         store: Where to.
         counter: The reads to flush.
-        settle: Records a miss that a reader computed.
+        settle: Records a refresh that this process made without a claim.
         emptied: Called when Redis turns out to have been emptied, with the switch as last seen.
+        register: Registers what this process has declared, and not registered yet.
         interval_s: Seconds between two beats.
     """
 
@@ -43,8 +45,9 @@ class Pulse:
         self,
         store: Store,
         counter: ReadCounter,
-        settle: Callable[[str, Refreshed], None],
+        settle: Callable[[str, Origin, Refreshed], None],
         emptied: Callable[[Switch | None], None],
+        register: Callable[[], None],
         interval_s: float,
     ) -> None:
         """Prepare; `start` starts the thread."""
@@ -52,6 +55,7 @@ class Pulse:
         self._counter = counter
         self._settle = settle
         self._emptied = emptied
+        self._register = register
         self._interval_s = interval_s
         self._start_afresh()
         self._fork_hook = forking.in_child(self._start_afresh)
@@ -60,7 +64,7 @@ class Pulse:
         self._reader = token_hex(8)
         self._number = 0
         self._unsent: _Batch | None = None
-        self._unsettled: deque[tuple[str, Refreshed]] = deque(maxlen=MOST_UNSETTLED)
+        self._unsettled: deque[tuple[str, Origin, Refreshed]] = deque(maxlen=MOST_UNSETTLED)
         self._epoch: str | None = None
         self._switch: Switch | None = None
         self._worker: str | None = None
@@ -109,9 +113,9 @@ class Pulse:
             if worker is not None:
                 self._attempt(lambda: self._store.worker_gone(worker))
 
-    def unsettled(self, ref: str, refreshed: Refreshed) -> None:
-        """Remember a miss that a reader computed, to be recorded at the next beat: readers do not wait for that."""
-        self._unsettled.append((ref, replace(refreshed, value=None, exception=None)))
+    def unsettled(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
+        """Remember a value that a reader computed, to be recorded at the next beat: readers do not wait for that."""
+        self._unsettled.append((ref, origin, replace(refreshed, value=None, encoded=None, exception=None)))
 
     def saw(self, switch: Switch) -> None:
         """Remember the switch that this process has just set."""
@@ -130,6 +134,7 @@ class Pulse:
         if self._worker is not None:
             self._store.worker_beat(self._worker)
         self._look_after_epoch()
+        self._register()
         self._flush()
         while self._unsettled:
             self._settle_first()
@@ -140,7 +145,7 @@ class Pulse:
         except RedisError:
             raise  # it stays, for the next beat
         except Exception:
-            logger.exception("a computed miss could not be recorded, and is not")
+            logger.exception("a computed value could not be recorded, and is not")
         self._unsettled.popleft()
 
     def _look_after_epoch(self) -> None:

@@ -1,38 +1,31 @@
-"""Lease, compute, publish, complete: the one routine that refreshes a value, for workers and readers alike."""
+"""Lease, compute, publish: the one routine that refreshes a value, for workers and readers alike."""
 
+import asyncio
 import logging
-import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from warmer import policy
-from warmer.access import uncounted
+from warmer import failure
 from warmer.clock import Clock
-from warmer.codec import encode
-from warmer.compute import call
+from warmer.codec import ERROR, Encoded
 from warmer.entry import Header, Origin, pack
 from warmer.errors import OutlivedTtlError, described
-from warmer.registry import Registry, function_of
+from warmer.flights import computing
 from warmer.renewal import Renewer
 from warmer.settings import Settings
-from warmer.store import Batch, Claim, Lease, Outcome, Result, Store
-from warmer.switch import Switch
-from warmer.task import Target, WarmingTask, parse_ref
+from warmer.steps import Compute, Do, Steps, run, running_loop
+from warmer.store import Entries, Lease, Result
+from warmer.terms import Terms
 
 logger = logging.getLogger("warmer.refresh")
 
-BUSY_RETRY_MS = 1000
-GIVE_UP_AFTER = 5
-"""Failures in a row after which a target that nobody reads is left alone."""
-
-JUDGEMENT_GRACE_S = 5.0
-"""Reads are flushed in batches: a refresh is judged wasted only when the last of them has surely arrived."""
-
-Due = tuple[Literal["at", "in", "never"], int]
+MOST_AHEAD = 0.9
+"""By at most this part of its freshness a value is renewed ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +35,19 @@ class Work:
     Args:
         ref: Canonical text of the target; "" for a key without a task.
         cache_key: Where the value is cached.
-        ttl_s: For how long it is fresh.
+        terms: On which terms.
         origin: Who computes it.
-        compute: Computes it.
+        function: Computes it.
+        arguments: The function's keyword arguments.
         token: What the lease is taken with.
     """
 
     ref: str
     cache_key: str
-    ttl_s: float
+    terms: Terms
     origin: Origin
-    compute: Callable[[], Any]
+    function: Callable[..., Any]
+    arguments: Mapping[str, Any]
     token: str
 
 
@@ -62,21 +57,34 @@ class Refreshed:
 
     Args:
         result: How it ended.
+        now_ms: The server's time when it began.
         value: The computed value, if there is one.
+        encoded: The same as bytes, if it could be encoded.
         duration_ms: How long the computation took.
         computed_at_ms: When the value that is now cached was computed; 0 when unknown.
         fresh_until_ms: Until when it is fresh.
         error: What went wrong.
         exception: What the computation raised, or why its value can never be cached; None if there is a value.
+        was_elsewhere: Whether it is another's computation that failed, while this caller waited for it.
     """
 
     result: Result
+    now_ms: int = 0
     value: Any = None
+    encoded: Encoded | None = None
     duration_ms: float = 0.0
     computed_at_ms: int = 0
     fresh_until_ms: int = 0
     error: str = ""
     exception: BaseException | None = None
+    was_elsewhere: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Computed:
+    duration_s: float
+    value: Any = None
+    error: BaseException | None = None
 
 
 def nothing_will_do(present: Header, now_ms: int) -> bool:
@@ -90,30 +98,34 @@ def is_fresh(present: Header, now_ms: int) -> bool:
 
 
 class Refresher:
-    """Refreshes values under a lease, and completes claims.
+    """Refreshes values under a lease.
 
     Args:
-        store: Where entries and claims are.
-        registry: The functions of this process.
-        settings: Time-outs and thresholds.
+        entries: Where values and leases are.
+        settings: Time-outs.
         clock: Measures durations.
     """
 
-    def __init__(self, store: Store, registry: Registry, settings: Settings, clock: Clock) -> None:
+    def __init__(self, entries: Entries, settings: Settings, clock: Clock) -> None:
         """Start idle."""
-        self._store = store
-        self._registry = registry
-        self._settings = settings
+        self._entries = entries
         self._clock = clock
         self.renewer = Renewer(min(settings.lease_timeout_s, settings.claim_timeout_s) / 3)
 
-    # --- lease, compute, publish -----------------------------------------------------------------------------
     def refresh(self, work: Work, will_do: Callable[[Header, int], bool]) -> Refreshed:
+        """Refresh in this thread; see `refreshing`."""
+        return run(self.refreshing(work, will_do))
+
+    def refreshing(
+        self, work: Work, will_do: Callable[[Header, int], bool], waiting_since_ms: int = 0
+    ) -> Steps[Refreshed]:
         """Compute a value and publish it under the lease, unless the present one will do.
 
         Args:
             work: What to compute.
             will_do: Given the present entry's header and the server's time in ms, says whether to leave it at that.
+            waiting_since_ms: Since when this caller has been waiting for another's computation; if that has failed
+                since, so has this.
 
         Returns:
             How it ended; an exception of the computation is in it, not raised.
@@ -121,237 +133,209 @@ class Refresher:
         Raises:
             redis.RedisError: the lease could not be asked for.
         """
-        lease = self._store.take_lease(work.cache_key, work.token)
+        try:
+            lease: Lease = yield Do(
+                lambda: self._entries.take_lease(work.cache_key, work.token, waiting_since_ms=waiting_since_ms)
+            )
+        except (GeneratorExit, RedisTimeoutError):
+            raise
+        except BaseException:  # it may be held: perhaps only the reply was lost
+            yield Do(lambda: self._release(work))
+            raise
+        if lease.failure:
+            return _failed_elsewhere(work, lease)
         if not lease.taken:
-            return Refreshed(Result.BUSY)
-        present = lease.present if lease.present and _is_same_target(lease.present, work) else None
+            return Refreshed(Result.BUSY, lease.now_ms)
+        present = lease.present if lease.present and _is_same_task(lease.present, work) else None
         if present is not None and will_do(present, lease.now_ms):
-            self._release(work)
-            return Refreshed(Result.FRESH, computed_at_ms=present.computed_at_ms, fresh_until_ms=present.fresh_until_ms)
-        with self.renewer.holding(lambda: self._store.renew_lease(work.cache_key, work.token)):
-            return self._compute_and_publish(work, lease, present)
-
-    def _compute_and_publish(self, work: Work, lease: Lease, present: Header | None) -> Refreshed:
-        started_s = self._clock.monotonic_s()
-        try:
-            value = work.compute()
-            codec, payload = encode(work.cache_key, value)
-        except BaseException as error:
-            self._release(work)
-            if _ends_the_process(error):
+            yield Do(lambda: self._release(work))
+            return Refreshed(
+                Result.FRESH,
+                lease.now_ms,
+                computed_at_ms=present.computed_at_ms,
+                fresh_until_ms=present.fresh_until_ms,
+            )
+        with self.renewer.holding(self._renewal_of(work)):
+            try:
+                computed = yield from self._computing(work)
+                refreshed: Refreshed = yield Do(lambda: self._conclude(work, lease, present, computed))
+            except GeneratorExit:
                 raise
-            duration_ms = 1000 * (self._clock.monotonic_s() - started_s)
-            return Refreshed(Result.FAILED, duration_ms=duration_ms, error=described(error), exception=error)
-        duration_s = self._clock.monotonic_s() - started_s
-        fresh_until_ms = lease.now_ms + round(1000 * work.ttl_s)
-        header = Header(
-            computed_at_ms=lease.now_ms,
-            fresh_until_ms=fresh_until_ms,
-            expires_at_ms=fresh_until_ms,
-            useful_from_ms=_useful_from_ms(work.origin, lease, present),
-            compute_us=round(1e6 * duration_s),
-            origin=work.origin,
-            codec=codec,
-            ref=work.ref.encode() or (present.ref if present else b""),
-        )
-        refreshed = Refreshed(Result.PUBLISHED, value, 1000 * duration_s, lease.now_ms, fresh_until_ms)
-        return self._publish(work, header, payload, refreshed)
+            except BaseException:
+                yield Do(lambda: self._release(work))
+                raise
+        return refreshed
 
-    def _publish(self, work: Work, header: Header, payload: bytes, refreshed: Refreshed) -> Refreshed:
+    def publish_value(self, work: Work, value: Any) -> Refreshed:
+        """Publish a value that the caller has, whoever holds the lease: what is being computed now is older.
+
+        Raises:
+            redis.RedisError: the lease could not be taken.
+            CodecError: the value cannot be cached as it is; the present one stays.
+        """
+        work.terms.codec.encode(work.cache_key, value)  # before anybody's lease is voided for nothing
+        lease = self._entries.take_lease(work.cache_key, work.token, seize=True)
+        return self._conclude(work, lease, lease.present, _Computed(0.0, value))
+
+    def _renewal_of(self, work: Work) -> Callable[[], object]:
+        """Return what renews a lease; one of a loop that was closed in the middle is left to lapse."""
+        loop = running_loop()
+
+        def renew() -> object:
+            if loop is not None and loop.is_closed():
+                return False
+            return self._entries.renew_lease(work.cache_key, work.token)
+
+        return renew
+
+    def _computing(self, work: Work) -> Steps[_Computed]:
+        started_s = self._clock.monotonic_s()
+        terms = work.terms
         try:
-            result = self._store.publish(work.cache_key, work.token, header.expires_at_ms, pack(header, payload))
+            with computing(work.cache_key):
+                value = yield Compute(work.function, work.arguments, terms.timeout_s, terms.leaves_thread)
+        except BaseException as error:
+            if _ends_the_caller(error):
+                raise
+            return _Computed(self._clock.monotonic_s() - started_s, error=error)
+        return _Computed(self._clock.monotonic_s() - started_s, value)
+
+    def _conclude(self, work: Work, lease: Lease, present: Header | None, computed: _Computed) -> Refreshed:
+        """Publish what was computed, be it a value or an exception that is cached; or tell those who wait."""
+        error = computed.error
+        if error is None:
+            try:
+                encoded = work.terms.codec.encode(work.cache_key, computed.value)
+            except Exception as refused:
+                error = refused
+            else:
+                return self._publish(work, lease, computed, encoded, _header(work, lease, present, computed, encoded))
+        if _may_be_cached(error, work.terms, present):
+            encoded = Encoded(ERROR, failure.pack(error, work.terms.cache_errors))
+            header = _error_header(work, lease, present, computed, error)
+            return self._publish(work, lease, replace(computed, error=error), encoded, header)
+        self._tell_failure(work, error)
+        return Refreshed(
+            Result.FAILED,
+            lease.now_ms,
+            duration_ms=1000 * computed.duration_s,
+            error=described(error),
+            exception=error,
+        )
+
+    def _publish(self, work: Work, lease: Lease, computed: _Computed, encoded: Encoded, header: Header) -> Refreshed:
+        refreshed = Refreshed(
+            Result.PUBLISHED,
+            lease.now_ms,
+            computed.value,
+            encoded,
+            1000 * computed.duration_s,
+            computed_at_ms=header.computed_at_ms,
+            fresh_until_ms=header.fresh_until_ms,
+            exception=computed.error,
+        )
+        try:
+            result = self._entries.publish(
+                work.cache_key, work.token, header.expires_at_ms, pack(header, encoded.payload)
+            )
         except RedisError as error:
             self._release(work)
+            logger.warning("%r was computed, but not cached: %s", work.cache_key, described(error))
             return replace(refreshed, result=Result.FAILED, error=f"not cached: {described(error)}")
         if result is None:
             outlived = OutlivedTtlError(
-                f"computing {work.cache_key!r} took {refreshed.duration_ms / 1000:.1f} s, longer than its ttl of "
-                f"{work.ttl_s:g} s, so the value was too old to cache; raise the ttl"
+                f"computing {work.cache_key!r} took {computed.duration_s:.1f} s, longer than its value may be kept "
+                f"(ttl {work.terms.ttl_s:g} s, stale_ttl {work.terms.stale_ttl_s:g} s), so it was not cached; raise "
+                "the ttl"
             )
             return replace(refreshed, result=Result.FAILED, error=described(outlived))
+        if lease.now_ms + refreshed.duration_ms > header.fresh_until_ms:
+            logger.warning(
+                "computing %r took %.1f s, longer than its value is fresh: it was stale from the start; raise the ttl",
+                work.cache_key,
+                computed.duration_s,
+            )
         return replace(refreshed, result=result)
+
+    def _tell_failure(self, work: Work, error: BaseException) -> None:
+        try:
+            self._entries.fail_lease(work.cache_key, work.token, failure.pack(error, work.terms.cache_errors))
+        except RedisError as away:  # the lease lapses by itself, and those who wait try anew
+            logger.warning("could not tell that %r has failed: %s", work.cache_key, described(away))
 
     def _release(self, work: Work) -> None:
         try:
-            self._store.release_lease(work.cache_key, work.token)
+            self._entries.release_lease(work.cache_key, work.token)
         except RedisError as error:  # it lapses by itself
             logger.warning("could not release the lease of %r: %s", work.cache_key, described(error))
 
-    # --- claims ----------------------------------------------------------------------------------------------
-    def target_of(self, claim: Claim) -> Target | None:
-        """Return the target that was claimed, with this process's function; None if it does not know the task.
 
-        Raises:
-            InvalidTaskError: the definition or the arguments are none that fit; `refuse` the claim then.
-        """
-        task = self._registry.resolve(claim.definition)
-        if task is None:
-            return None
-        _, arguments = parse_ref(claim.ref)
-        return task.target(**arguments)
+def _failed_elsewhere(work: Work, lease: Lease) -> Refreshed:
+    exception = failure.restored(lease.failure, work.terms.cache_errors)
+    return Refreshed(Result.FAILED, lease.now_ms, error=described(exception), exception=exception, was_elsewhere=True)
 
-    def carry_out(self, claim: Claim, batch: Batch, target: Target) -> Refreshed:
-        """Refresh a claimed target and complete its claim.
 
-        Args:
-            claim: The claim.
-            batch: What it was claimed with.
-            target: What was claimed, from `target_of`.
+def _header(work: Work, lease: Lease, present: Header | None, computed: _Computed, encoded: Encoded) -> Header:
+    """Return the header of a value: its age counts from the moment its computation began."""
+    terms = work.terms
+    fresh_for_ms = terms.fresh_for_ms(work.cache_key, computed.value)
+    fresh_until_ms = lease.now_ms + fresh_for_ms
+    # A shorter freshness, by jitter or for None, has a shorter end: or every read would have it renewed at once.
+    ahead = min(terms.refresh_ahead_s / terms.ttl_s, MOST_AHEAD)
+    return Header(
+        computed_at_ms=lease.now_ms,
+        renew_from_ms=fresh_until_ms - round(ahead * fresh_for_ms),
+        fresh_until_ms=fresh_until_ms,
+        expires_at_ms=fresh_until_ms + round(1000 * terms.stale_ttl_s),
+        useful_from_ms=_useful_from_ms(work.origin, lease, present),
+        compute_us=round(1e6 * computed.duration_s),
+        origin=work.origin,
+        codec=encoded.number,
+        ref=_ref(work, present),
+    )
 
-        Returns:
-            How it ended.
 
-        Raises:
-            redis.RedisError: Redis did not answer; the claim lapses, and the target becomes ready again.
-        """
-        try:
-            refreshed = self._refresh_claimed(claim, batch, target)
-        except RedisError:
-            raise
-        except Exception as error:
-            logger.exception("%s cannot be refreshed", claim.ref)
-            return self.refuse(claim, batch, error)
-        self._complete(claim, batch, target, refreshed)
-        return refreshed
+def _may_be_cached(error: BaseException, terms: Terms, present: Header | None) -> bool:
+    """Say whether an exception is cached: never in the place of a value, which may be served instead of it."""
+    return terms.error_fresh_for_ms(error) is not None and (present is None or present.codec == ERROR)
 
-    def _refresh_claimed(self, claim: Claim, batch: Batch, target: Target) -> Refreshed:
-        task = target.task
 
-        def will_do(present: Header, now_ms: int) -> bool:
-            return present.computed_at_ms > claim.due_ms or (claim.ensure and is_fresh(present, now_ms))
+def _error_header(
+    work: Work, lease: Lease, present: Header | None, computed: _Computed, error: BaseException
+) -> Header:
+    """Return the header of an exception: it lasts from the moment it was raised, and is never served when stale."""
+    raised_at_ms = lease.now_ms + round(1000 * computed.duration_s)
+    expires_at_ms = raised_at_ms + (work.terms.error_fresh_for_ms(error) or 0)
+    return Header(
+        computed_at_ms=lease.now_ms,
+        renew_from_ms=expires_at_ms,
+        fresh_until_ms=expires_at_ms,
+        expires_at_ms=expires_at_ms,
+        useful_from_ms=_useful_from_ms(work.origin, lease, present),
+        compute_us=round(1e6 * computed.duration_s),
+        origin=work.origin,
+        codec=ERROR,
+        ref=_ref(work, present),
+    )
 
-        return self.refresh(
-            Work(
-                claim.ref,
-                target.cache_key,
-                task.ttl,
-                Origin.WARM,
-                lambda: _uncounted_call(task, target),
-                batch.token,
-            ),
-            will_do,
-        )
 
-    def _complete(self, claim: Claim, batch: Batch, target: Target, refreshed: Refreshed) -> None:
-        self._log(claim.ref, refreshed)
-        demand = self._demand(target.task, claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, refreshed)
-        due = self._next_due(target.task, batch.switch, demand, refreshed, claim.failures)
-        self._store.complete(self._outcome(claim.ref, "warm", refreshed), batch.token, due)
-
-    def give_up(self, claim: Claim, batch: Batch, target: Target, error: str, duration_ms: float) -> None:
-        """Complete a claim whose computation did not come back; whatever it still writes is refused.
-
-        Args:
-            claim: The claim.
-            batch: What it was claimed with.
-            target: What was claimed.
-            error: Why it is given up.
-            duration_ms: How long it has been running.
-        """
-        self._store.release_lease(target.cache_key, batch.token)
-        self._complete(claim, batch, target, Refreshed(Result.FAILED, duration_ms=duration_ms, error=error))
-
-    def refuse(self, claim: Claim, batch: Batch, error: BaseException) -> Refreshed:
-        """Complete a claim that cannot be carried out at all: failed, with backoff, and let go if that does not help.
-
-        Args:
-            claim: The claim.
-            batch: What it was claimed with.
-            error: Why it cannot be.
-        """
-        failures = claim.failures + 1
-        due: Due = ("in", round(1000 * policy.retry_delay_s(failures, random.random())))
-        refreshed = Refreshed(Result.FAILED, error=described(error))
-        self._log(claim.ref, refreshed)
-        self._store.complete(
-            self._outcome(claim.ref, "warm", refreshed), batch.token, ("never", 0) if failures >= GIVE_UP_AFTER else due
-        )
-        return refreshed
-
-    def settle(self, task: WarmingTask | None, ref: str, origin: Origin, refreshed: Refreshed) -> None:
-        """Record a refresh that was made without a claim: by a reader that had missed, or by hand.
-
-        Args:
-            task: The target's task; None for a key without one.
-            ref: Canonical text of the target; "" for a key without a task.
-            origin: Who computed.
-            refreshed: How it ended.
-        """
-        due: Due = ("never", 0)
-        if task is not None:
-            reads_per_s, compute_p95_s, queue_wait_s, switch = self._store.demand(ref)
-            demand = self._demand(task, reads_per_s, compute_p95_s, queue_wait_s, refreshed)
-            due = self._next_due(task, switch, demand, refreshed, failures=0)
-        self._store.complete(self._outcome(ref, "warm" if origin is Origin.WARM else "miss", refreshed), "", due)
-
-    def _demand(
-        self,
-        task: WarmingTask,
-        reads_per_s: float,
-        compute_p95_s: float,
-        queue_wait_s: float,
-        refreshed: Refreshed,
-    ) -> policy.Demand:
-        slowest_s = max(compute_p95_s, refreshed.duration_ms / 1000)
-        lead_s = policy.lead_s(slowest_s, queue_wait_s, self._settings.tick_s, task.ttl)
-        return policy.Demand(reads_per_s, lead_s, self._settings.refresh_threshold)
-
-    def _next_due(
-        self, task: WarmingTask, switch: Switch, demand: policy.Demand, refreshed: Refreshed, failures: int
-    ) -> Due:
-        if refreshed.result is Result.BUSY:
-            return "in", BUSY_RETRY_MS
-        if refreshed.result is Result.LOST:
-            return "in", 0
-        if refreshed.result is Result.FAILED:
-            if failures + 1 >= GIVE_UP_AFTER and not policy.is_wanted(task, switch, demand):
-                return "never", 0
-            return "in", round(1000 * policy.retry_delay_s(failures + 1, random.random()))
-        due_s = policy.next_due_s(
-            task, switch, demand, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
-        )
-        return ("never", 0) if due_s is None else ("at", round(1000 * due_s))
-
-    def _outcome(self, ref: str, origin: Literal["warm", "miss"], refreshed: Refreshed) -> Outcome:
-        judged = origin == "warm" and refreshed.result is Result.PUBLISHED and ref != ""
-        grace_ms = round(1000 * (self._settings.flush_s + JUDGEMENT_GRACE_S))
-        return Outcome(
-            ref,
-            refreshed.result,
-            origin,
-            refreshed.duration_ms,
-            refreshed.computed_at_ms,
-            refreshed.error,
-            refreshed.computed_at_ms if judged else None,
-            refreshed.fresh_until_ms + grace_ms,
-        )
-
-    def _log(self, ref: str, refreshed: Refreshed) -> None:
-        if refreshed.result is Result.FAILED:
-            logger.warning("%s failed after %.0f ms: %s", ref, refreshed.duration_ms, refreshed.error)
-        elif refreshed.result is Result.LOST:
-            logger.warning("%s: the lease was lost, nothing was written %s", ref, refreshed.error)
-        else:
-            logger.info("%s: %s in %.1f ms", ref, refreshed.result, refreshed.duration_ms)
+def _ref(work: Work, present: Header | None) -> bytes:
+    return work.ref.encode() or (present.ref if present else b"")
 
 
 def _useful_from_ms(origin: Origin, lease: Lease, present: Header | None) -> int:
-    if origin is Origin.MISS:
+    if origin == Origin.MISS:
         return 0
     return lease.now_ms if present is None else max(present.fresh_until_ms, lease.now_ms)
 
 
-def _is_same_target(present: Header, work: Work) -> bool:
-    """Say whether an entry is this target's; one written or asked for by key alone is whoever's the key is."""
-    return present.ref == work.ref.encode() or not present.ref or not work.ref
+def _is_same_task(present: Header, work: Work) -> bool:
+    """Say whether an entry is this task's; one written or asked for by key alone is whoever's the key is."""
+    return not present.ref or not work.ref or present.task_id == work.ref.encode().partition(b"{")[0]
 
 
-def _uncounted_call(task: WarmingTask, target: Target) -> Any:
-    with uncounted():
-        return call(function_of(task), target.arguments, task.timeout_s)
-
-
-def _ends_the_process(error: BaseException) -> bool:
-    """Say whether this is Ctrl-C or an exit from a signal's handler: only the main thread ever gets those."""
+def _ends_the_caller(error: BaseException) -> bool:
+    """Say whether this is a cancellation, or Ctrl-C or an exit from a signal's handler in the main thread."""
     is_exit = isinstance(error, KeyboardInterrupt | SystemExit)
-    return is_exit and threading.current_thread() is threading.main_thread()
+    is_cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
+    return is_cancelled or (is_exit and threading.current_thread() is threading.main_thread())

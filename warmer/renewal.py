@@ -5,8 +5,6 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from redis.exceptions import RedisError
-
 from warmer import forking
 from warmer.errors import described
 
@@ -43,17 +41,22 @@ class Renewer:
         with self._wake:
             self._held[handle] = renew
             self._ensure_running()
-            self._wake.notify()
         try:
             yield
         finally:
             with self._wake:
-                del self._held[handle]
+                self._held.pop(handle, None)  # in a child forked meanwhile: none
 
     def _ensure_running(self) -> None:
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._run, name="warmer-renewal", daemon=True)
+        if self._thread is not None and self._thread.is_alive():
+            self._wake.notify()
+            return
+        self._thread = threading.Thread(target=self._run, name="warmer-renewal", daemon=True)
+        try:
             self._thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter is ending: it may lapse, and that is all
+            self._thread = None
+            logger.warning("nothing is renewed: %s", error)
 
     def _run(self) -> None:
         pause = threading.Event()
@@ -71,5 +74,5 @@ class Renewer:
 def _try(renew: Callable[[], object]) -> None:
     try:
         renew()
-    except RedisError as error:
+    except Exception as error:  # the others' turn comes all the same
         logger.warning("could not renew: %s", described(error))

@@ -1,63 +1,18 @@
 """Races on one key, with the interleaving forced: each test holds a computation where it hurts."""
 
-import threading
-from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import pytest
 
+from tests.interleaving import Beside, Gate, misses
 from warmer import WarmingTask
 from warmer.store import Result
-
-
-class Gate:
-    """A computation that announces itself, and goes on when it is told to."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
-        self.calls = 0
-        self.entered = threading.Event()
-        self.may_go_on = threading.Event()
-
-    def __call__(self) -> Any:
-        self.calls += 1
-        self.entered.set()
-        assert self.may_go_on.wait(20), "nobody opened the gate"
-        return self.value
-
-
-class Beside:
-    """Runs something in a thread, and hands over what it returned or raised."""
-
-    def __init__(self, action: Callable[[], Any]) -> None:
-        self._outcome: list[Any] = []
-        self._thread = threading.Thread(target=self._run, args=(action,), daemon=True)
-        self._thread.start()
-
-    def _run(self, action: Callable[[], Any]) -> None:
-        try:
-            self._outcome.append(action())
-        except BaseException as error:
-            self._outcome.append(error)
-
-    def result(self) -> Any:
-        self._thread.join(20)
-        assert self._outcome, "still running"
-        if isinstance(self._outcome[0], BaseException):
-            raise self._outcome[0]
-        return self._outcome[0]
-
-
-def misses(warmer) -> int:
-    """Reads of this process that have missed, and not been flushed yet."""
-    return sum(reads.misses for reads in list(warmer.counter._reads.values()))
 
 
 def claimed(warmer):
     batch = warmer.store.claim(1)
     (claim,) = batch.claims
-    return batch, claim, warmer.refresher.target_of(claim)
+    return batch, claim, warmer.claims.target_of(claim)
 
 
 def test_a_worker_paused_past_its_lease_writes_nothing(warmer):
@@ -65,7 +20,7 @@ def test_a_worker_paused_past_its_lease_writes_nothing(warmer):
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=gate))
     warmer.warm("t")
     batch, claim, target = claimed(warmer)
-    slow = Beside(lambda: warmer.refresher.carry_out(claim, batch, target))
+    slow = Beside(lambda: warmer.claims.carry_out(claim, batch, target))
     assert gate.entered.wait(10)
     # paused: its lease and its claim lapse, another computes and publishes, then the first wakes up
     warmer.store.control.delete(warmer.store.keys.lease("k"))
@@ -115,7 +70,7 @@ def test_processes_on_one_cold_key_compute_once(make_warmer, eventually):
 
 
 def test_a_leader_that_dies_has_one_successor(warmer, make_warmer, eventually):
-    warmer.store.take_lease("k", "a process that was killed")
+    warmer.store.entries.take_lease("k", "a process that was killed")
     calls: list[int] = []
     others = [make_warmer(flush_s=60, tick_s=60) for _ in range(4)]
     followers = [Beside(lambda w=w: w.get_or_compute("k", lambda: calls.append(1) or "value", ttl=60)) for w in others]
@@ -127,27 +82,19 @@ def test_a_leader_that_dies_has_one_successor(warmer, make_warmer, eventually):
 
 def test_waiting_for_another_s_computation_has_a_bound(make_warmer):
     warmer = make_warmer(lease_wait_s=0.1)
-    warmer.store.take_lease("k", "somebody slow")
+    warmer.store.entries.take_lease("k", "somebody slow")
     assert warmer.get_or_compute("k", lambda: "computed here", ttl=60) == "computed here"
     assert warmer.get("k", "not published") == "not published"
 
 
-def test_a_failing_leader_passes_the_lease_on(warmer, make_warmer):
-    entered, go_on = threading.Event(), threading.Event()
-
-    def fail() -> None:
-        entered.set()
-        go_on.wait(10)
-        raise OSError("database is down")
-
-    leader = Beside(lambda: warmer.get_or_compute("k", fail, ttl=60))
-    assert entered.wait(10)
-    other = make_warmer()
-    follower = Beside(lambda: other.get_or_compute("k", lambda: "value", ttl=60))
-    go_on.set()
+def test_a_failing_leader_passes_the_lease_on_to_who_comes_later(warmer, make_warmer):
+    failing = Gate(OSError("database is down"))
+    leader = Beside(lambda: warmer.get_or_compute("k", failing, ttl=60))
+    assert failing.entered.wait(10)
+    failing.may_go_on.set()
     with pytest.raises(OSError, match="database is down"):
         leader.result()
-    assert follower.result() == "value"
+    assert make_warmer().get_or_compute("k", lambda: "value", ttl=60) == "value"
 
 
 def test_a_lease_outlives_its_time_out_while_the_computation_lives(make_warmer, eventually):
@@ -175,14 +122,14 @@ def test_a_reader_and_a_worker_on_one_target_compute_once(warmer):
     reader = Beside(lambda: warmer.get_or_compute("k", gate, ttl=60))
     assert gate.entered.wait(10)
     batch, claim, target = claimed(warmer)
-    busy = warmer.refresher.carry_out(claim, batch, target)
+    busy = warmer.claims.carry_out(claim, batch, target)
     assert busy.result is Result.BUSY
     gate.may_go_on.set()
     reader.result()
     warmer.pulse.beat()
     warmer.warm("t")
     batch, claim, target = claimed(warmer)
-    assert warmer.refresher.carry_out(claim, batch, target).result is Result.FRESH
+    assert warmer.claims.carry_out(claim, batch, target).result is Result.FRESH
     assert gate.calls == 1
 
 

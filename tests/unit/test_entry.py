@@ -21,6 +21,7 @@ moments = st.integers(0, 2**63)
 headers = st.builds(
     Header,
     computed_at_ms=moments,
+    renew_from_ms=moments,
     fresh_until_ms=moments,
     expires_at_ms=moments,
     useful_from_ms=moments,
@@ -38,7 +39,7 @@ def test_entries_round_trip(header, payload):
 
 @given(st.binary(max_size=300))
 def test_anything_else_is_a_miss(data):
-    assert unpack(data) is None or data.startswith(b"wm\x01")
+    assert unpack(data) is None or data.startswith(b"wm\x02")
 
 
 @given(headers, st.binary(max_size=20), st.integers(0, HEADER_BYTES - 1))
@@ -47,12 +48,12 @@ def test_a_truncated_header_is_a_miss(header, payload, length):
 
 
 def test_another_version_is_a_miss():
-    entry = pack(Header(1, 2, 2, 0, 0, Origin.WARM, 1, b"r"), b"1")
-    assert unpack(entry[:2] + b"\x02" + entry[3:]) is None
+    entry = pack(Header(1, 2, 2, 2, 0, 0, Origin.WARM, 1, b"r"), b"1")
+    assert unpack(entry[:2] + b"\x03" + entry[3:]) is None
 
 
 def test_a_computation_longer_than_the_field_is_capped():
-    header = Header(1, 2, 2, 0, 10**12, Origin.WARM, 1, b"")
+    header = Header(1, 2, 2, 2, 0, 10**12, Origin.WARM, 1, b"")
     assert unpack(pack(header, b""))[0].compute_us == 2**32 - 1
 
 

@@ -10,7 +10,7 @@ from warmer.store.scripts import Scripts, source
 
 FOLDER = files("warmer.store") / "lua"
 NAMES = sorted(path.name.removesuffix(".lua") for path in FOLDER.iterdir() if path.name.endswith(".lua"))
-NAMED_BY_CALLER = {"lease", "entry", "held", "last_flush"}
+NAMED_BY_CALLER = {"lease", "entry", "failure", "held", "last_flush"}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -36,10 +36,11 @@ def test_a_wrong_number_of_arguments_is_an_error_not_a_nil():
         Scripts(None, Keys("n")).run("give_back", "only a ref")
 
 
-def test_an_entry_and_its_lease_share_a_slot_whatever_the_key():
+def test_an_entry_its_lease_and_its_failure_share_a_slot_whatever_the_key():
     from redis.crc import key_slot
 
     keys = Keys("warmer")
     for cache_key in ["a", "{a}", "}", "a}b", "%7D", "user:{", "{}{}", "ä}%"]:
-        assert key_slot(keys.entry(cache_key).encode()) == key_slot(keys.lease(cache_key).encode()), cache_key
+        names = (keys.entry(cache_key), keys.lease(cache_key), keys.failure(cache_key))
+        assert len({key_slot(name.encode()) for name in names}) == 1, cache_key
     assert len({keys.entry(cache_key) for cache_key in ["}", "%7D", "%257D"]}) == 3

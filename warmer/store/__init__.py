@@ -26,8 +26,20 @@ computed from older data is not published.
 leadership), by number (flush), or by nature (register, request, tick).
 """
 
+from warmer.store.entries import Entries
 from warmer.store.keys import Keys
 from warmer.store.records import Batch, Claim, Hot, Lease, Outcome, Result, TickReport
 from warmer.store.store import Store
 
-__all__ = ["Batch", "Claim", "Hot", "Keys", "Lease", "Outcome", "Result", "Store", "TickReport"]
+__all__ = [
+    "Batch",
+    "Claim",
+    "Entries",
+    "Hot",
+    "Keys",
+    "Lease",
+    "Outcome",
+    "Result",
+    "Store",
+    "TickReport",
+]

@@ -1,7 +1,7 @@
 """Every key name that warmer uses in Redis, with its type and lifetime; no other file spells one.
 
 Control keys live on one server (standalone or Sentinel). Cache keys may live on another, or on a cluster:
-an entry and its lease share a hash tag, so that one script can touch both.
+an entry, its lease and its failure share a hash tag, so that one script can touch them.
 """
 
 from dataclasses import dataclass
@@ -187,6 +187,10 @@ class Keys:
     def lease(self, cache_key: str) -> str:
         """STRING: token of the one who may write the entry; expires unless renewed."""
         return f"{self.namespace}:lease:{_tag(cache_key)}"
+
+    def failure(self, cache_key: str) -> str:
+        """STRING: when and how the last computation failed, as "ms|word"; a few seconds."""
+        return f"{self.namespace}:failure:{_tag(cache_key)}"
 
 
 def _tag(cache_key: str) -> str:

@@ -25,11 +25,13 @@ class Lease(NamedTuple):
         taken: Whether this token has it.
         now_ms: The server's time of the attempt.
         present: Header of the present entry, if there is one.
+        failure: How the computation that was waited for has failed; empty unless it has.
     """
 
     taken: bool
     now_ms: int
     present: Header | None
+    failure: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,19 +9,20 @@ from typing import Any, Literal
 import orjson
 
 from warmer.clock import Clock
-from warmer.entry import HEADER_BYTES, unpack
+from warmer.connect import connect
 from warmer.policy import heat_reads_per_s
 from warmer.settings import Settings
-from warmer.store.connect import connect
+from warmer.store.entries import Entries
 from warmer.store.keys import Keys
-from warmer.store.records import Batch, Claim, Hot, Lease, Outcome, Result, TickReport
+from warmer.store.records import Batch, Claim, Hot, Outcome, TickReport
 from warmer.store.scripts import Scripts
 from warmer.switch import Switch
-from warmer.task import MAX_REF_BYTES, WarmingTask
+from warmer.task import WarmingTask
+from warmer.wire import Reads, open_reads
 
 
 class Store:
-    """Warmer's keys in Redis: one method per operation, each atomic.
+    """Warmer's control keys in Redis: one method per operation, each atomic; and the cache, as `entries`.
 
     Args:
         settings: Where Redis is, and the time-outs.
@@ -39,14 +40,14 @@ class Store:
         control_url = settings.required_redis_url()
         cache_url = settings.cache_url or control_url
         self.control = connect(control_url, settings.redis_timeout_s)
-        self._cache = connect(cache_url, settings.redis_timeout_s)
-        self._reads = connect(cache_url, settings.read_timeout_s)
         self._on_control = Scripts(self.control, self.keys)
-        self._on_cache = Scripts(self._cache, self.keys)
+        self.entries = Entries(cache_url, self.keys, settings.redis_timeout_s, settings.lease_timeout_s)
+        self.reads: Reads = open_reads(cache_url, settings.read_timeout_s, clock)
+        self.readers_entries = Entries(cache_url, self.keys, settings.read_timeout_s, settings.lease_timeout_s)
 
     def close(self) -> None:
         """Close all connections."""
-        for client in (self.control, self._cache, self._reads):
+        for client in (self.control, self.entries, self.readers_entries, self.reads):
             client.close()
 
     def ping(self) -> None:
@@ -56,7 +57,7 @@ class Store:
             redis.RedisError: one does not answer.
         """
         self.control.ping()
-        self._cache.ping()
+        self.entries.ping()
 
     # --- registry --------------------------------------------------------------------------------------------
     def register(self, task: WarmingTask, replace: bool) -> tuple[str, str, str]:
@@ -278,14 +279,14 @@ class Store:
         )
 
     # --- reads -----------------------------------------------------------------------------------------------
-    def flush(self, reader: str, number: int, reads: Sequence[tuple[str, str, int, int, list[int]]]) -> bool:
+    def flush(self, reader: str, number: int, reads: Sequence[tuple[str, str, int, int, list[int], int]]) -> bool:
         """Take in a batch of counted reads; one that is sent twice counts once.
 
         Args:
             reader: Id of the sending process.
             number: Number of this batch, counting up.
-            reads: For each target its ref ("" where only the key is known), cache key, hits, misses, and the
-                `computed_at` of warm values whose read was useful.
+            reads: For each target its ref ("" where only the key is known), cache key, hits, misses, the
+                `computed_at` of warm values whose read was useful, and how many of the hits were stale.
         """
         return bool(
             self._on_control.run(
@@ -393,52 +394,6 @@ class Store:
     def has_leader(self) -> bool:
         """Say whether a scheduler is alive."""
         return bool(self.control.exists(self.keys.leader))
-
-    # --- cache -----------------------------------------------------------------------------------------------
-    def read(self, cache_key: str) -> bytes | None:
-        """Return the bytes of an entry, within the time that a read may take; None if there is none."""
-        found: bytes | None = self._reads.get(self.keys.entry(cache_key))
-        return found
-
-    def take_lease(self, cache_key: str, token: str) -> Lease:
-        """Take the right to write an entry, if nobody has it."""
-        taken, now_ms, beginning = self._on_cache.run(
-            "take_lease",
-            token,
-            _ms(self.settings.lease_timeout_s),
-            HEADER_BYTES + MAX_REF_BYTES,
-            **self._entry_keys(cache_key),
-        )
-        present = unpack(beginning)
-        return Lease(bool(taken), now_ms, present[0] if present else None)
-
-    def renew_lease(self, cache_key: str, token: str) -> bool:
-        """Extend a lease held with this token; False when it is lost."""
-        return bool(
-            self._on_cache.run(
-                "renew_lease", token, _ms(self.settings.lease_timeout_s), lease=self.keys.lease(cache_key)
-            )
-        )
-
-    def release_lease(self, cache_key: str, token: str) -> bool:
-        """Give a lease up without writing; False when it was not held with this token."""
-        return bool(self._on_cache.run("release", token, held=self.keys.lease(cache_key)))
-
-    def publish(self, cache_key: str, token: str, expires_at_ms: int, entry: bytes) -> Result | None:
-        """Write an entry if the token still holds the lease, which is given up.
-
-        Returns:
-            PUBLISHED; LOST when the lease was lost; None when the entry has already expired.
-        """
-        written = self._on_cache.run("publish", token, expires_at_ms, entry, **self._entry_keys(cache_key))
-        return {1: Result.PUBLISHED, 0: Result.LOST}.get(written)
-
-    def invalidate(self, cache_key: str) -> None:
-        """Delete an entry and void its lease, so that a value computed from older data is not published."""
-        self._cache.delete(*self._entry_keys(cache_key).values())
-
-    def _entry_keys(self, cache_key: str) -> dict[str, str]:
-        return {"lease": self.keys.lease(cache_key), "entry": self.keys.entry(cache_key)}
 
 
 def _ms(seconds: float) -> int:

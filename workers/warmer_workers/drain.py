@@ -52,7 +52,8 @@ class Drain:
     def __init__(self, warmer: Warmer, worker: str, stop: threading.Event) -> None:
         """Prepare; nothing is claimed yet."""
         self._store = warmer.store
-        self._refresher = warmer.refresher
+        self._claims = warmer.claims
+        self._renewer = warmer.refresher.renewer
         self._settings = warmer.settings
         self._clock = warmer.clock
         self._worker = worker
@@ -71,7 +72,7 @@ class Drain:
         """
         deadline_s = self._clock.monotonic_s() + self._settings.drain_s
         try:
-            with self._refresher.renewer.holding(self._renew_claims):
+            with self._renewer.holding(self._renew_claims):
                 while True:
                     may_claim = not self._stop.is_set() and self._clock.monotonic_s() < deadline_s
                     if may_claim:
@@ -96,9 +97,9 @@ class Drain:
 
     def _begin(self, claim: Claim, batch: Batch) -> None:
         try:
-            target = self._refresher.target_of(claim)
+            target = self._claims.target_of(claim)
         except WarmerError as error:
-            self._refresher.refuse(claim, batch, error)
+            self._claims.refuse(claim, batch, error)
             return
         if target is None:
             self._leave_to_others(claim, batch)
@@ -109,7 +110,7 @@ class Drain:
 
     def _carry_out(self, running: Running) -> None:
         try:
-            self._refresher.carry_out(running.claim, running.batch, running.target)
+            self._claims.carry_out(running.claim, running.batch, running.target)
         except RedisError as error:
             logger.warning("%s: left to lapse, Redis is away: %s", running.claim.ref, described(error))
         finally:
@@ -144,7 +145,7 @@ class Drain:
             if elapsed_s > limit_s + GRACE_S:
                 self._running.discard(running)
                 error = f"ComputeTimeoutError: took longer than its timeout_s of {limit_s:g} s"
-                self._refresher.give_up(running.claim, running.batch, running.target, error, 1000 * elapsed_s)
+                self._claims.give_up(running.claim, running.batch, running.target, error, 1000 * elapsed_s)
 
     def _renew_claims(self) -> None:
         refs_by_token = defaultdict(list)

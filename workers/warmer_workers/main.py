@@ -14,9 +14,9 @@ from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
 from warmer.client import Warmer
+from warmer.connect import connect
 from warmer.errors import NotImportableError, SettingsError, described
 from warmer.registry import load
-from warmer.store.connect import connect
 from warmer.workername import worker_name
 from warmer_workers.worker import ThreadWorker, WarmWorker
 
@@ -42,7 +42,7 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False) -
         import_tasks(modules)
     name = worker_name()
     warmer.pulse.start(worker=name)
-    warmer.pulse.beat()
+    warmer.pulse.beat()  # which also registers what the modules have declared
     logger.info("worker %s knows %d tasks", name, len(warmer.registry.tasks()))
     stop = threading.Event()
     try:

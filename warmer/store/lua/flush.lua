@@ -5,7 +5,7 @@
 -- @args number:number half_life_ms:number capacity:number reads
 -- number: of this flush, counting up
 -- capacity: most refs in heat
--- reads: as JSON, [[ref, cache key, hits, misses, [computed_at of warm values whose read was useful]], ...]
+-- reads: as JSON, [[ref, cache key, hits, misses, [computed_at of warm values whose read was useful], stale hits], ...]
 --        with an empty ref where only the key is known
 -- Returns  1, or 0 if this flush was taken in before.
 -- @include time
@@ -27,10 +27,10 @@ elseif (now - landmark_ms) / half_life_ms > LARGEST_EXPONENT then
 end
 local weight = 2 ^ ((now - landmark_ms) / half_life_ms)
 
-local hits, misses, useful = 0, 0, 0
+local hits, misses, useful, stale = 0, 0, 0, 0
 for _, read in ipairs(cjson.decode(reads)) do
   local ref = read[1] ~= '' and read[1] or redis.call('HGET', owners, read[2])
-  hits, misses = hits + read[3], misses + read[4]
+  hits, misses, stale = hits + read[3], misses + read[4], stale + read[6]
   if ref and redis.call('ZSCORE', tasks, task_of(ref)) then
     local stats = stats .. task_of(ref)
     redis.call('ZINCRBY', heat, (read[3] + read[4]) * weight, ref)
@@ -46,6 +46,7 @@ for _, read in ipairs(cjson.decode(reads)) do
 end
 redis.call('HINCRBY', totals, 'hits', hits)
 redis.call('HINCRBY', totals, 'misses', misses)
+if stale > 0 then redis.call('HINCRBY', totals, 'stale_hits', stale) end
 if useful > 0 then redis.call('HINCRBY', totals, 'useful', useful) end
 
 local overflow = redis.call('ZCARD', heat) - capacity

@@ -1,0 +1,412 @@
+"""What happens at a miss: of all readers, in all processes, one computes; and what is stale is renewed in between."""
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
+from secrets import token_hex
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from warmer import failure, forking
+from warmer.access import uncounted
+from warmer.clock import Clock
+from warmer.codec import ERROR, Encoded
+from warmer.compute import acall, call, is_async
+from warmer.entry import Header, Origin, unpack
+from warmer.errors import CodecError, InvalidTaskError, WaitTimeoutError
+from warmer.flights import ABANDONED, Flight, Flights, Landed, computing, is_own, is_within_another
+from warmer.refresh import Refreshed, Refresher, Work, is_fresh, nothing_will_do
+from warmer.resting import Resting
+from warmer.settings import Settings
+from warmer.slots import Slots
+from warmer.steps import Compute, Do, Pause, Steps, Wait, arun, run, running_loop
+from warmer.store import Keys, Result
+from warmer.terms import Terms
+from warmer.wanted import Wanted
+from warmer.wire import Reads
+
+logger = logging.getLogger("warmer.cache")
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1
+
+MOST_BEHIND = 8
+"""Refreshes behind readers' backs at once, in one process; what comes beyond them waits for the next read."""
+
+HEED_FAILURES_MS = 400
+"""Who would renew a value heeds a failure elsewhere that is no older; less than any rest after one of its own."""
+
+OVERDUE = Landed(is_abandoned=True)
+"""Stands for what has not landed in time."""
+
+Fly = Callable[[Flight, Wanted, Steps[Landed]], None]
+
+
+class Filler:
+    """Computes missing values: once, however many ask.
+
+    Args:
+        keys: Names the keys.
+        reads: Reads what another has computed, and knows whether Redis is away.
+        refresher: The refresh routine, with the patience of a reader.
+        settings: Time-outs.
+        clock: Measures the time.
+        settle: Takes note of a refresh that a reader made.
+    """
+
+    def __init__(
+        self,
+        keys: Keys,
+        reads: Reads,
+        refresher: Refresher,
+        settings: Settings,
+        clock: Clock,
+        settle: Callable[[str, Origin, Refreshed], None],
+    ) -> None:
+        """Start with nothing in flight."""
+        self._entry_key = keys.entry
+        self._reads = reads
+        self._refresher = refresher
+        self._settings = settings
+        self._clock = clock
+        self._settle = settle
+        self._flights = Flights()
+        self._start_afresh()
+        self._fork_hook = forking.in_child(self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        self._threads = ThreadPoolExecutor(MOST_BEHIND, "warmer-cache")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._behind = threading.Semaphore(MOST_BEHIND)
+        self._slots = Slots(self._settings.computations_without_redis)
+        self._resting = Resting(self._clock.monotonic_s)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False)
+
+    # --- for those who wait for the value ----------------------------------------------------------------------
+    def fill(self, wanted: Wanted) -> Any:
+        """Compute a missing value, or wait for another who does.
+
+        Raises:
+            WaitTimeoutError: another's computation took longer than this task waits for.
+            CodecError: the value cannot be cached as it is.
+            Exception: what the function raises.
+        """
+        if is_own(wanted.cache_key):
+            return call(wanted.function, wanted.arguments, wanted.terms.timeout_s)
+        wanted = _with_terms(wanted)
+        return _given(wanted, *run(self._filling(wanted, self._fly)))
+
+    async def afill(self, wanted: Wanted) -> Any:
+        """As `fill`, beside an event loop.
+
+        The computation goes on when the caller is cancelled: others may wait for it, and the value is cached.
+        """
+        if is_own(wanted.cache_key):
+            return await acall(wanted.function, wanted.arguments, wanted.terms.timeout_s)
+        wanted = _with_terms(wanted)
+        return _given(wanted, *await arun(self._filling(wanted, self._fly_in_task), self._threads))
+
+    def _filling(self, wanted: Wanted, fly: Fly) -> Steps[tuple[Landed, bool]]:
+        """Lead or follow, until there is an outcome; return it, and whether the caller led.
+
+        Not everybody who has waited in vain computes: one does, and if that takes too long as well, one more.
+        """
+        terms, deadline_s = wanted.terms, self._clock.monotonic_s() + wanted.terms.wait_s
+        in_vain: Flight | None = None
+        has_waited = False
+        while True:
+            flight, leads = self._flights.board(wanted.cache_key, instead_of=in_vain)
+            if leads:
+                fly(flight, wanted, self._unguarded(wanted) if has_waited else self._leading(wanted, deadline_s))
+            landed = yield from self._outcome_of(flight, None if leads else self._patience_s(terms, deadline_s))
+            if not landed.is_abandoned or (leads and landed.is_computed):
+                return landed, leads
+            has_waited = has_waited or landed is OVERDUE or self._clock.monotonic_s() >= deadline_s
+            if has_waited and terms.after_wait != "compute":
+                return (yield from self._after_waiting(wanted)), leads
+            in_vain = flight
+
+    def _patience_s(self, terms: Terms, deadline_s: float) -> float:
+        """Return how long to wait for a flight; who is ready to compute gives each one the same time."""
+        if terms.after_wait == "compute":
+            return terms.wait_s
+        return max(0.0, deadline_s - self._clock.monotonic_s())
+
+    def _outcome_of(self, flight: Flight, patience_s: float | None) -> Steps[Landed]:
+        try:
+            landed: Landed = yield Wait(flight, patience_s, flight.loop)
+        except TimeoutError:
+            return OVERDUE
+        return landed
+
+    def _after_waiting(self, wanted: Wanted) -> Steps[Landed]:
+        """Take what there is, if the task wants that, when another's computation takes too long."""
+        if wanted.terms.after_wait == "stale":
+            found: Landed | None = yield Do(lambda: self._look(wanted))
+            if found is not None:
+                return found
+        return Landed.with_error(_waited_in_vain(wanted))
+
+    # --- for those who want it computed anew ------------------------------------------------------------------
+    def refresh(self, wanted: Wanted) -> Any:
+        """Compute a value here and now, whatever is cached, and publish it.
+
+        Raises:
+            WaitTimeoutError: another's computation took longer than this task waits for.
+            CodecError: the value cannot be cached as it is.
+            redis.RedisError: Redis did not answer.
+            Exception: what the function raises.
+        """
+        if is_own(wanted.cache_key):
+            return call(wanted.function, wanted.arguments, wanted.terms.timeout_s)
+        return _value_of(run(self._refreshing(_with_terms(wanted))))
+
+    async def arefresh(self, wanted: Wanted) -> Any:
+        """As `refresh`, beside an event loop."""
+        if is_own(wanted.cache_key):
+            return await acall(wanted.function, wanted.arguments, wanted.terms.timeout_s)
+        return _value_of(await arun(self._refreshing(_with_terms(wanted)), self._threads))
+
+    def _refreshing(self, wanted: Wanted) -> Steps[Refreshed]:
+        work = _work(wanted, Origin.WARM)
+        deadline_s = self._clock.monotonic_s() + work.terms.wait_s
+        with uncounted():
+            for pause_s in _pauses():
+                refreshed = yield from self._refresher.refreshing(work, nothing_will_do)
+                if refreshed.result is not Result.BUSY:
+                    break
+                if self._clock.monotonic_s() >= deadline_s:
+                    raise _waited_in_vain(wanted)
+                yield Pause(pause_s)
+        self._settle(wanted.ref, Origin.WARM, refreshed)
+        return refreshed
+
+    # --- for those who have a value already --------------------------------------------------------------------
+    def renew_behind(self, wanted: Wanted) -> None:
+        """Have a value refreshed behind the reader's back, unless that is under way or has just failed."""
+        if self._is_resting(wanted.cache_key):
+            return
+        flight, leads = self._flights.board(wanted.cache_key)
+        if not leads:
+            return
+        if not self._behind.acquire(blocking=False):
+            self._flights.land(wanted.cache_key, flight, ABANDONED)
+        elif running_loop() is not None and is_async(wanted.function):
+            # What the reader has in its context, such as a transaction, is not for what goes on behind its back.
+            task = self._spawn(self._afly_behind(flight, wanted), Context())
+            task.add_done_callback(lambda done: self._behind.release())
+        else:
+            self._start_thread(flight, wanted)
+
+    def _start_thread(self, flight: Flight, wanted: Wanted) -> None:
+        thread = threading.Thread(
+            target=self._fly_behind, args=(flight, wanted), name="warmer-renew-behind", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as error:  # no more threads, or the interpreter is ending
+            logger.warning("%r is not renewed: %s", wanted.cache_key, error)
+            self._behind.release()
+            self._flights.land(wanted.cache_key, flight, ABANDONED)
+
+    def _fly_behind(self, flight: Flight, wanted: Wanted) -> None:
+        try:
+            with uncounted():
+                self._fly(flight, wanted, self._renewing(_with_terms(wanted)))
+        finally:
+            self._behind.release()
+
+    async def _afly_behind(self, flight: Flight, wanted: Wanted) -> None:
+        with uncounted():
+            await self._afly(flight, wanted, self._renewing(_with_terms(wanted)))
+
+    def _is_resting(self, cache_key: str) -> bool:
+        return self._resting.is_resting(cache_key)
+
+    # --- flying --------------------------------------------------------------------------------------------------
+    def _fly(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
+        landed = ABANDONED
+        try:
+            landed = run(leading)
+        except Exception as error:
+            landed = Landed.with_error(error)
+        finally:
+            self._flights.land(wanted.cache_key, flight, landed)
+
+    def _fly_in_task(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
+        flight.loop = asyncio.get_running_loop()
+        self._spawn(self._afly(flight, wanted, leading))
+
+    async def _afly(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
+        landed = ABANDONED
+        try:
+            landed = await arun(leading, self._threads)
+        except Exception as error:
+            landed = Landed.with_error(error)
+        finally:
+            self._flights.land(wanted.cache_key, flight, landed)
+
+    def _spawn(self, coroutine: Coroutine[Any, Any, None], context: Context | None = None) -> "asyncio.Task[None]":
+        task = asyncio.get_running_loop().create_task(coroutine, context=context)
+        self._tasks.add(task)  # the loop itself would let it be collected
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # --- leading ---------------------------------------------------------------------------------------------------
+    def _leading(self, wanted: Wanted, deadline_s: float) -> Steps[Landed]:
+        """Look after a key on behalf of all readers of this process; abandoned if another is at it for too long."""
+        entry_key = self._entry_key(wanted.cache_key)
+        work = _work(wanted, Origin.MISS)
+        will_do, waiting_since_ms = is_fresh, 0
+        for pause_s in _pauses():
+            if self._reads.is_away(entry_key):
+                return (yield from self._unguarded(wanted))
+            try:
+                refreshed = yield from self._refresher.refreshing(work, will_do, waiting_since_ms)
+            except RedisError as error:
+                self._reads.report(entry_key, error)
+                return (yield from self._unguarded(wanted))
+            if refreshed.result is Result.FRESH:  # somebody else has computed it
+                will_do = nothing_will_do  # for if it cannot be read: then it is replaced
+            elif refreshed.result is not Result.BUSY:
+                return self._landed(wanted, refreshed)
+            else:
+                remaining_s = deadline_s - self._clock.monotonic_s()
+                if remaining_s <= 0:
+                    return ABANDONED
+                waiting_since_ms = waiting_since_ms or refreshed.now_ms
+                yield Pause(min(pause_s, remaining_s))
+            found: Landed | None = yield Do(lambda: self._look(wanted))
+            if found is not None:
+                return found
+        raise AssertionError("pauses never end")
+
+    def _renewing(self, wanted: Wanted) -> Steps[Landed]:
+        """Renew a value that can still be served; abandoned unless this is the one who does."""
+        key, entry_key = wanted.cache_key, self._entry_key(wanted.cache_key)
+        if self._reads.is_away(entry_key):
+            return ABANDONED
+        heed_since_ms = self._clock.now_ms() - HEED_FAILURES_MS
+        try:
+            refreshed = yield from self._refresher.refreshing(
+                _work(wanted, Origin.MISS), _is_not_to_be_renewed, heed_since_ms
+            )
+        except RedisError as error:
+            self._reads.report(entry_key, error)
+            self._resting.busy(key)
+            return ABANDONED
+        if refreshed.result is Result.BUSY:
+            self._resting.busy(key)
+            return ABANDONED
+        if refreshed.result is Result.FAILED:
+            self._resting.failed(key)
+            logger.warning("%r could not be renewed, its old value is served: %s", key, refreshed.error)
+        else:
+            self._resting.recovered(key)
+        return ABANDONED if refreshed.result is Result.FRESH else self._landed(wanted, refreshed)
+
+    def _landed(self, wanted: Wanted, refreshed: Refreshed) -> Landed:
+        """Return what a refresh brought; one that lost its lease, to an invalidation perhaps, is for nobody else."""
+        if not refreshed.was_elsewhere:
+            self._settle(wanted.ref, Origin.MISS, refreshed)
+        if refreshed.exception is not None:
+            return Landed.with_error(refreshed.exception)
+        return Landed(
+            refreshed.value, refreshed.encoded, is_computed=True, is_abandoned=refreshed.result is Result.LOST
+        )
+
+    def _look(self, wanted: Wanted) -> Landed | None:
+        """Return what is cached by now, if it can be read."""
+        try:
+            entry = unpack(self._reads.get(self._entry_key(wanted.cache_key)))
+            if entry is None or not is_same_target(entry[0], wanted):
+                return None
+            header, payload = entry
+            if header.codec == ERROR:
+                return Landed.with_error(failure.restored(bytes(payload), wanted.terms.cache_errors))
+            wanted.terms.codec.decode(wanted.cache_key, header.codec, payload)
+        except (RedisError, CodecError):
+            return None
+        return Landed(encoded=Encoded(header.codec, bytes(payload)))
+
+    # --- without a lease -------------------------------------------------------------------------------------------
+    def _unguarded(self, wanted: Wanted) -> Steps[Landed]:
+        """Compute without a lease: only so many at once, or every outage of Redis would choke the source, too."""
+        if is_within_another():  # which has a slot, and waits for this
+            return (yield from self._computing(wanted))
+        slots, terms = self._slots, wanted.terms
+        turn = slots.take()
+        try:
+            yield Wait(turn, None if terms.after_wait == "compute" else terms.wait_s)
+            return (yield from self._computing(wanted))
+        except TimeoutError:
+            return Landed.with_error(_waited_in_vain(wanted))
+        finally:
+            slots.leave(turn)
+
+    def _computing(self, wanted: Wanted) -> Steps[Landed]:
+        terms = wanted.terms
+        try:
+            with computing(wanted.cache_key):
+                value = yield Compute(wanted.function, wanted.arguments, terms.timeout_s, terms.leaves_thread)
+            return Landed(value, terms.codec.encode(wanted.cache_key, value), is_computed=True)
+        except Exception as error:
+            return Landed.with_error(error)
+
+
+def _with_terms(wanted: Wanted) -> Wanted:
+    """Return the same with its terms worked out."""
+    terms = wanted.terms
+    return wanted._replace(find_terms=lambda: terms)
+
+
+def _given(wanted: Wanted, landed: Landed, leads: bool) -> Any:
+    key, codec = wanted.cache_key, wanted.terms.codec
+    return landed.for_leader(key, codec) if leads else landed.for_follower(key, codec)
+
+
+def _value_of(refreshed: Refreshed) -> Any:
+    if refreshed.exception is not None:
+        raise refreshed.exception
+    return refreshed.value
+
+
+def _work(wanted: Wanted, origin: Origin) -> Work:
+    return Work(wanted.ref, wanted.cache_key, wanted.terms, origin, wanted.function, wanted.arguments, token_hex(16))
+
+
+def _waited_in_vain(wanted: Wanted) -> WaitTimeoutError:
+    return WaitTimeoutError(
+        f"another computation of {wanted.cache_key!r} has not ended within {wanted.terms.wait_s:g} s (wait_s); "
+        "wait longer, or let readers compute for themselves with after_wait='compute'"
+    )
+
+
+def is_same_target(header: Header, wanted: Wanted) -> bool:
+    """Say whether an entry is the wanted target's; one written or asked for by key alone is whoever's the key is."""
+    if not header.ref or not wanted.ref or header.ref == wanted.ref.encode():
+        return True
+    target = wanted.target
+    if target is None or header.task_id != target.task.task_id.encode():
+        return False
+    try:
+        return target.task.target_of_ref(header.ref.decode()).identity == target.identity
+    except (InvalidTaskError, ValueError):  # of another version of the task
+        return False
+
+
+def _is_not_to_be_renewed(present: Header, now_ms: int) -> bool:
+    return present.renew_from_ms > now_ms
+
+
+def _pauses() -> Iterator[float]:
+    pause_s = FIRST_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(1.5 * pause_s, LONGEST_PAUSE_S)

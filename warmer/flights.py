@@ -1,0 +1,191 @@
+"""Single-flight: of all who want the same key in this process, threads and tasks alike, one computes it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from warmer import forking
+from warmer.codec import Codec, Encoded
+from warmer.errors import ComputationFailedError, described
+
+
+class Landed(NamedTuple):
+    """What a flight brought.
+
+    Args:
+        value: What the leader computed itself.
+        encoded: The same, or what another process computed, as bytes; None if there is no value.
+        error: What the computation raised.
+        traceback: Where it raised that.
+        is_computed: Whether `value` is set.
+        is_abandoned: Whether it is not for others, because the leader was stopped or its value is too old for them:
+            one of them has to lead.
+    """
+
+    value: object = None
+    encoded: Encoded | None = None
+    error: BaseException | None = None
+    traceback: TracebackType | None = None
+    is_computed: bool = False
+    is_abandoned: bool = False
+
+    @classmethod
+    def with_error(cls, error: BaseException) -> Self:
+        """Return what a flight brought that has failed."""
+        return cls(error=error, traceback=error.__traceback__)
+
+    @property
+    def is_for_others(self) -> bool:
+        """Whether it brought a value that others may have."""
+        return self.encoded is not None and not self.is_abandoned
+
+    def for_leader(self, cache_key: str, codec: Codec) -> object:
+        """Return the value, or raise what the computation raised."""
+        if self.error is not None:
+            raise self.error.with_traceback(self.traceback)  # not with what others have added to it
+        if self.is_computed or self.encoded is None:
+            return self.value
+        return codec.decode(cache_key, self.encoded.number, self.encoded.payload)
+
+    def for_follower(self, cache_key: str, codec: Codec) -> object:
+        """Return a copy of the value, which nobody else can change, or raise what the computation raised."""
+        if self.error is not None and not isinstance(self.error, Exception):  # it is the leader's thread that ends
+            raise ComputationFailedError(f"the computation was ended by {described(self.error)}") from self.error
+        return self.copied().for_leader(cache_key, codec)
+
+    def copied(self) -> Self:
+        """Return the same without the leader's own object."""
+        return self._replace(value=None, is_computed=False)
+
+
+ABANDONED = Landed(is_abandoned=True)
+
+
+class Flight(Future[Landed]):
+    """A computation that is under way; its result is what it brings.
+
+    Attributes:
+        loop: The event loop beside which it runs; None for a thread.
+        successor: What began in its place, when it brought nothing, or took too long.
+    """
+
+    loop: asyncio.AbstractEventLoop | None = None
+    successor: "Flight | None" = None
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether it will never land: its loop was closed in the middle."""
+        return self.loop is not None and self.loop.is_closed() and not self.done()
+
+
+class Flights:
+    """The computations of this process that are under way, by cache key.
+
+    Example:
+        >>> flights = Flights()
+        >>> flight, leads = flights.board("catalog")
+        >>> flights.board("catalog") == (flight, False)
+        True
+        >>> flights.land("catalog", flight, Landed(42))
+        >>> flight.result().value, leads
+        (42, True)
+    """
+
+    def __init__(self) -> None:
+        """Start with nothing in flight."""
+        self._start_afresh()
+        self._fork_hook = forking.in_child(self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        # Re-entrant: the garbage collector may end an abandoned task, and with it its flight, anywhere.
+        self._lock = threading.RLock()
+        self._flights: dict[str, Flight] = {}
+
+    def board(self, cache_key: str, instead_of: Flight | None = None) -> tuple[Flight, bool]:
+        """Return the flight for a key, and whether the caller leads it, and has to land it.
+
+        Args:
+            cache_key: The key.
+            instead_of: A flight that was waited for in vain: one, and only one, takes its place. If the old one brings
+                a value after all, those who wait for the new one have it, too.
+        """
+        with self._lock:
+            latest = self._flights.get(cache_key)
+            if instead_of is not None and instead_of.successor is not None:
+                return instead_of.successor, False
+            if latest is not None and latest is not instead_of and not latest.is_lost:
+                return latest, False
+            flight = self._flights[cache_key] = Flight()
+            if instead_of is not None:
+                instead_of.successor = flight
+        if instead_of is not None:
+            instead_of.add_done_callback(lambda landing: self._pass_on(cache_key, flight, landing.result()))
+        return flight, True
+
+    def land(self, cache_key: str, flight: Flight, landed: Landed) -> None:
+        """End a flight: whoever waits gets what it brought, and the next one starts anew."""
+        with self._lock:
+            if self._flights.get(cache_key) is flight:
+                del self._flights[cache_key]
+        with suppress(InvalidStateError):  # the one before it was quicker, after all
+            flight.set_result(landed)
+
+    def _pass_on(self, cache_key: str, flight: Flight, landed: Landed) -> None:
+        if landed.is_for_others:
+            self.land(cache_key, flight, landed.copied())
+
+
+class _Computation:
+    """What is being computed, as its own code can tell.
+
+    Args:
+        cache_key: The key.
+    """
+
+    __slots__ = ("cache_key", "is_over")
+
+    def __init__(self, cache_key: str) -> None:
+        self.cache_key = cache_key
+        self.is_over = False  # threads and tasks that it started may live on
+
+
+_around: ContextVar[tuple[_Computation, ...]] = ContextVar("computing", default=())
+
+
+@contextmanager
+def computing(cache_key: str) -> Iterator[None]:
+    """Mark what the computation in this block is for."""
+    computation = _Computation(cache_key)
+    token = _around.set((*_around.get(), computation))
+    try:
+        yield
+    finally:
+        computation.is_over = True
+        with suppress(ValueError):  # closed from elsewhere, after its loop
+            _around.reset(token)
+
+
+def is_own(cache_key: str) -> bool:
+    """Say whether this very computation is for that key: it would wait for itself.
+
+    Example:
+        >>> with computing("catalog"):
+        ...     is_own("catalog")
+        True
+    """
+    return any(around.cache_key == cache_key and not around.is_over for around in _around.get())
+
+
+def is_within_another() -> bool:
+    """Say whether this is part of a computation, which waits for it.
+
+    Example:
+        >>> is_within_another()
+        False
+    """
+    return any(not around.is_over for around in _around.get())

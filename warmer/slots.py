@@ -1,0 +1,51 @@
+"""A bound on what runs at once, kept in turn: for threads and tasks alike."""
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+
+
+class Slots:
+    """So many at once; whoever comes beyond them gets a turn when another leaves, first come, first served.
+
+    Args:
+        count: How many at once.
+
+    Example:
+        >>> slots = Slots(1)
+        >>> first, second = slots.take(), slots.take()
+        >>> first.done(), second.done()
+        (True, False)
+        >>> slots.leave(first)
+        >>> second.done()
+        True
+    """
+
+    def __init__(self, count: int) -> None:
+        """Start with all of them free."""
+        self._lock = threading.RLock()  # as that of `Flights`
+        self._free = count
+        self._waiting: deque[Future[None]] = deque()
+
+    def take(self) -> "Future[None]":
+        """Return a turn, which is done as soon as it has come; `leave` it in any case."""
+        turn: Future[None] = Future()
+        with self._lock:
+            if self._free == 0:
+                self._waiting.append(turn)
+                return turn
+            self._free -= 1
+        turn.set_result(None)
+        return turn
+
+    def leave(self, turn: "Future[None]") -> None:
+        """End a turn, or wait for it no longer."""
+        with self._lock:
+            if turn in self._waiting:  # it has not come
+                self._waiting.remove(turn)
+                return
+            if not self._waiting:
+                self._free += 1
+                return
+            following = self._waiting.popleft()
+        following.set_result(None)
