@@ -3,9 +3,12 @@
 Declare how a value is computed; workers keep it warm in a shared Redis, most important first, as often as it is read.
 """
 
+from warmer.access import uncounted
 from warmer.client import Warmer
+from warmer.default import configure, default_warmer
 from warmer.errors import (
     CodecError,
+    ComputationFailedError,
     ComputeTimeoutError,
     InvalidTaskError,
     NotImportableError,
@@ -15,16 +18,27 @@ from warmer.errors import (
     StoreUnavailableError,
     TaskConflictError,
     UnknownTaskError,
+    ValueTooLargeError,
+    WaitTimeoutError,
     WarmerError,
 )
-from warmer.quickstart import (
-    configure,
-    default_warmer,
+from warmer.handle import Handle
+from warmer.quickread import (
+    aget,
+    aget_many,
+    aget_or_compute,
+    ainvalidate,
+    aset,
     get,
+    get_many,
     get_or_compute,
+    invalidate,
+    set,  # noqa: A004  # the word of every cache
+    warmed,
+)
+from warmer.quickstart import (
     get_warming_performance,
     get_warming_stats,
-    invalidate,
     optimize_warming_schedules,
     register_critical_task,
     register_warming_task,
@@ -37,10 +51,14 @@ from warmer.quickstart import (
 )
 from warmer.settings import Settings
 from warmer.task import WarmingTask
+from warmer.warmed import AsyncWarmed, Warmed
 
 __all__ = [
+    "AsyncWarmed",
     "CodecError",
+    "ComputationFailedError",
     "ComputeTimeoutError",
+    "Handle",
     "InvalidTaskError",
     "NotImportableError",
     "OutlivedTtlError",
@@ -50,12 +68,21 @@ __all__ = [
     "StoreUnavailableError",
     "TaskConflictError",
     "UnknownTaskError",
+    "ValueTooLargeError",
+    "WaitTimeoutError",
+    "Warmed",
     "Warmer",
     "WarmerError",
     "WarmingTask",
+    "aget",
+    "aget_many",
+    "aget_or_compute",
+    "ainvalidate",
+    "aset",
     "configure",
     "default_warmer",
     "get",
+    "get_many",
     "get_or_compute",
     "get_warming_performance",
     "get_warming_stats",
@@ -63,10 +90,13 @@ __all__ = [
     "optimize_warming_schedules",
     "register_critical_task",
     "register_warming_task",
+    "set",
     "start_cache_warming",
     "stop_cache_warming",
+    "uncounted",
     "unregister_warming_task",
     "warm_cache",
     "warm_critical_data",
     "warm_user_data_optimized",
+    "warmed",
 ]

@@ -1,192 +1,332 @@
-"""The read path: get, count, and on a miss compute once."""
+"""The read path: get, count, and leave what is missing to be filled."""
 
 import logging
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from secrets import token_hex
-from typing import Any
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final
 
+import orjson
 from redis.exceptions import RedisError
 
-from warmer import forking
+from warmer import failure
 from warmer.access import ReadCounter
 from warmer.clock import Clock
-from warmer.codec import decode
-from warmer.compute import call
-from warmer.entry import Header, Origin, unpack
-from warmer.errors import CodecError, InvalidTaskError, described
+from warmer.codec import ERROR, JSON, Codec
+from warmer.entry import Header, unpack
+from warmer.errors import CodecError, InvalidTaskError
+from warmer.filling import Filler, is_same_target
 from warmer.pulse import Pulse
-from warmer.refresh import Refreshed, Refresher, Work, is_fresh, nothing_will_do
-from warmer.registry import Registry
+from warmer.registry import Registry, late_function_of
 from warmer.settings import Settings
-from warmer.store import Result, Store
-from warmer.task import is_plain_text
+from warmer.store import Keys
+from warmer.task import Target, WarmingTask, is_plain_text
+from warmer.template import Template
+from warmer.terms import TaskTerms, Terms
+from warmer.wanted import Wanted
+from warmer.wire import AWAY, Reads
 
 logger = logging.getLogger("warmer.cache")
 
-MISSING: Any = object()
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1
+MISSING: Final[Any] = object()
 
-PAUSE_AFTER_FAILURE_S = 1.0
-"""How long reads do without Redis after it has failed one of them."""
+MOST_SAID = 1000
+"""Tasks of which it is remembered that their unreadable entries were complained of."""
+
+
+class CachedError(Exception):
+    """Stands for an exception that is cached in the place of a value.
+
+    Args:
+        error: The exception.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        """Keep the exception."""
+        self.error = error
 
 
 class Cache:
-    """Reads values, and computes those that are missing under the lease.
+    """Reads values; what is missing is filled, what is stale is renewed behind the reader's back.
 
     Args:
-        store: Where entries are.
+        keys: Names the keys.
+        reads: The wire.
+        filler: Computes what is missing.
         registry: Says which task a key belongs to.
-        refresher: The refresh routine.
+        terms: On which terms each task's values are cached.
         counter: Counts the reads.
-        settings: Time-outs.
+        settings: What holds for keys without a task.
         clock: Tells the time.
-        pulse: Sends the counts, and records computed misses.
+        pulse: Sends the counts.
     """
 
     def __init__(
         self,
-        store: Store,
+        keys: Keys,
+        reads: Reads,
+        filler: Filler,
         registry: Registry,
-        refresher: Refresher,
+        terms: TaskTerms,
         counter: ReadCounter,
         settings: Settings,
         clock: Clock,
         pulse: Pulse,
     ) -> None:
-        """Start with nothing in flight."""
-        self._store = store
+        """Prepare; nothing is read yet."""
+        self._entry_key = keys.entry
+        self._reads = reads
+        self._filler = filler
         self._registry = registry
-        self._refresher = refresher
+        self._terms = terms
         self._counter = counter
         self._settings = settings
         self._clock = clock
         self._pulse = pulse
-        self._flights = Flights(settings.lease_wait_s)
-        self._skip_redis_until_s = 0.0
+        self._codec = Codec(signing_key=settings.signing_key())
+        self._said_unreadable: set[bytes] = set()
 
+    # --- by key ------------------------------------------------------------------------------------------------
     def get(self, cache_key: str, default: Any = None) -> Any:
         """Return the cached value, or the default on a miss; a cached None is a value."""
-        if not self._pulse.is_running:  # at the first read, and in a forked child
-            self._pulse.start()
-        found = self._lookup(cache_key)
-        if found is None:
-            self._counter.miss(cache_key)
-            return default
-        header, value = found
-        self._counter.hit(cache_key, header, self._clock.now_ms())
-        return value
+        return self._or_default(self._opened(cache_key, self._read(cache_key), None), default)
 
-    def get_or_compute(self, cache_key: str, function: Callable[[], Any], ttl_s: float) -> Any:
-        """Return the cached value, or compute and cache it: once, however many ask at the same time.
+    async def aget(self, cache_key: str, default: Any = None) -> Any:
+        """As `get`, beside an event loop."""
+        return self._or_default(self._opened(cache_key, await self._aread(cache_key), None), default)
+
+    def get_many(self, cache_keys: Sequence[str]) -> dict[str, Any]:
+        """Return the values that are cached, by key; all are asked for at once."""
+        return self._found(cache_keys, self._read_many(cache_keys))
+
+    async def aget_many(self, cache_keys: Sequence[str]) -> dict[str, Any]:
+        """As `get_many`, beside an event loop."""
+        return self._found(cache_keys, await self._aread_many(cache_keys))
+
+    # --- what is wanted, and computed if it is missing -----------------------------------------------------------
+    def want(self, wanted: Wanted) -> Any:
+        """Return a value, computed and cached if it is missing.
 
         Raises:
-            Exception: what the function raises, if this caller ran it.
+            Exception: what the function raises.
         """
-        value = self.get(cache_key, MISSING)
-        if value is not MISSING:
-            return value
-        with self._flights.alone(cache_key):
-            found = self._lookup(cache_key)
-            return found[1] if found else self._computed(cache_key, function, ttl_s)
+        value = self._opened(wanted.cache_key, self._read(wanted.cache_key), wanted)
+        return self._filler.fill(wanted) if value is MISSING else _value_of(value)
 
-    def _lookup(self, cache_key: str) -> tuple[Header, Any] | None:
-        """Return an entry's header and value; what cannot be read, for whatever reason, is a miss."""
-        if self._is_redis_away():
+    async def awant(self, wanted: Wanted) -> Any:
+        """As `want`, beside an event loop."""
+        value = self._opened(wanted.cache_key, await self._aread(wanted.cache_key), wanted)
+        return await self._filler.afill(wanted) if value is MISSING else _value_of(value)
+
+    def fill(self, wanted: Wanted) -> Any:
+        """Return a value that `look_for` did not find, computed and cached."""
+        return self._filler.fill(wanted)
+
+    async def afill(self, wanted: Wanted) -> Any:
+        """As `fill`, beside an event loop."""
+        return await self._filler.afill(wanted)
+
+    def peek(self, wanted: Wanted, default: Any) -> Any:
+        """Return a value if it is cached, else the default."""
+        return self._or_default(self._opened(wanted.cache_key, self._read(wanted.cache_key), wanted), default)
+
+    async def apeek(self, wanted: Wanted, default: Any) -> Any:
+        """As `peek`, beside an event loop."""
+        return self._or_default(self._opened(wanted.cache_key, await self._aread(wanted.cache_key), wanted), default)
+
+    def look_for(self, wanted: Sequence[Wanted]) -> list[Any]:
+        """Return for each what is cached, or `MISSING`; all are asked for at once.
+
+        Raises:
+            Exception: one that is cached in the place of a value.
+        """
+        entries = self._read_many([one.cache_key for one in wanted])
+        return self._opened_all(wanted, entries)
+
+    async def alook_for(self, wanted: Sequence[Wanted]) -> list[Any]:
+        """As `look_for`, beside an event loop."""
+        entries = await self._aread_many([one.cache_key for one in wanted])
+        return self._opened_all(wanted, entries)
+
+    def wanting(self, task: WarmingTask) -> Callable[[Target], Wanted]:
+        """Return what says of each target of a task what a read of it asks for."""
+        terms, function = self._terms.of(task), late_function_of(task)
+
+        def find_terms() -> Terms:
+            return terms
+
+        def wanted_of(target: Target) -> Wanted:
+            return Wanted(target.cache_key, target.ref, find_terms, function, target.arguments, target)
+
+        return wanted_of
+
+    def wanted_by_key(self, cache_key: str, function: Callable[[], Any], ttl_s: float) -> Wanted:
+        """Return what a read of this key asks for, which may be that of a task."""
+        owner = self._registry.owner(cache_key)
+        if owner is None:
+            return Wanted(cache_key, "", lambda: Terms.of_call(function, ttl_s, self._settings), function, {}, None)
+        target = owner.target()
+        return Wanted(cache_key, target.ref, lambda: self._terms.of(owner).lasting(ttl_s), function, {}, target)
+
+    def owner(self, cache_key: str) -> WarmingTask | None:
+        """Return the task whose key this is, or whose template alone makes such keys; None if there is none."""
+        owner = self._registry.owner(cache_key)
+        if owner is not None:
+            return owner
+        owners = [task for task in self._registry.tasks() if could_make(task.template, cache_key)]
+        return owners[0] if len(owners) == 1 else None
+
+    # --- asking Redis -------------------------------------------------------------------------------------------
+    def _read(self, cache_key: str) -> Any:
+        if not self._pulse.is_running:  # at the first read, and in a forked child
+            self._pulse.start()
+        try:
+            return self._reads.get(self._entry_key(cache_key))
+        except RedisError:
             self._counter.error()
             return None
+
+    async def _aread(self, cache_key: str) -> Any:
+        if not self._pulse.is_running:
+            self._pulse.start()
         try:
-            entry = unpack(self._store.read(cache_key))
-            if entry is None or self._is_foreign(cache_key, entry[0]):
-                return None
-            return entry[0], decode(entry[0].codec, entry[1])
-        except CodecError as error:
-            logger.warning("entry of %r is unreadable, taken as a miss: %s", cache_key, error)
-        except RedisError as error:
+            return await self._reads.aget(self._entry_key(cache_key))
+        except RedisError:
             self._counter.error()
-            self._leave_redis_alone(error)
-        return None
+            return None
 
-    def _is_redis_away(self) -> bool:
-        return self._clock.monotonic_s() < self._skip_redis_until_s
-
-    def _leave_redis_alone(self, error: RedisError) -> None:
-        """After a failure, let reads do without Redis for a moment, so that not each of them waits for it in vain."""
-        self._skip_redis_until_s = self._clock.monotonic_s() + PAUSE_AFTER_FAILURE_S
-        logger.warning("Redis does not answer, reads are misses for %g s: %s", PAUSE_AFTER_FAILURE_S, described(error))
-
-    def _is_foreign(self, cache_key: str, header: Header) -> bool:
-        """Say whether the entry is another target's than the one that this process knows under the key."""
-        owner = self._registry.owner(cache_key)
-        return owner is not None and header.ref != b"" and header.ref != owner.task_id.encode()
-
-    def _computed(self, cache_key: str, function: Callable[[], Any], ttl_s: float) -> Any:
-        task = self._registry.owner(cache_key)
-        ref = task.task_id if task else ""
-        work = Work(ref, cache_key, ttl_s, Origin.MISS, lambda: call(function, {}), token_hex(16))
-        will_do = is_fresh
-        deadline_s = self._clock.monotonic_s() + self._settings.lease_wait_s
-        for pause_s in _pauses():
-            if self._is_redis_away():
-                return work.compute()
-            try:
-                refreshed = self._refresher.refresh(work, will_do)
-            except RedisError as error:
-                self._leave_redis_alone(error)
-                return work.compute()
-            if refreshed.result not in (Result.BUSY, Result.FRESH):
-                self._pulse.unsettled(ref, refreshed)
-                return _value_of(refreshed)
-            # Somebody else has computed the value, or is at it.
-            found = self._lookup(cache_key)
-            if found is not None:
-                return found[1]
-            if refreshed.result is Result.FRESH:
-                will_do = nothing_will_do  # an entry that cannot be read is replaced
-            if self._clock.monotonic_s() >= deadline_s:
-                logger.warning("waited %.1f s for another's computation of %r", self._settings.lease_wait_s, cache_key)
-                return work.compute()
-            time.sleep(pause_s)
-        raise AssertionError("pauses never end")
-
-
-class Flights:
-    """Lets one thread of this process at a time look after a key.
-
-    Args:
-        wait_s: How long another one waits for its turn, before it goes ahead all the same.
-    """
-
-    def __init__(self, wait_s: float) -> None:
-        """Start with nothing in flight."""
-        self._wait_s = wait_s
-        self._start_afresh()
-        self._fork_hook = forking.in_child(self._start_afresh)
-
-    def _start_afresh(self) -> None:
-        self._lock = threading.Lock()
-        self._locks: dict[str, tuple[threading.Lock, int]] = {}
-
-    @contextmanager
-    def alone(self, cache_key: str) -> Iterator[None]:
-        """Wait, within bounds, until no other thread looks after this key; the lock goes when the last one leaves."""
-        with self._lock:
-            lock, holders = self._locks.get(cache_key, (threading.Lock(), 0))
-            self._locks[cache_key] = lock, holders + 1
-        is_mine = lock.acquire(timeout=self._wait_s)
+    def _read_many(self, cache_keys: Sequence[str]) -> list[Any]:
+        if not self._pulse.is_running:
+            self._pulse.start()
         try:
-            yield
-        finally:
-            if is_mine:
-                lock.release()
-            with self._lock:
-                lock, holders = self._locks.get(cache_key, (lock, 1))  # in a child forked meanwhile: none
-                if holders == 1:
-                    self._locks.pop(cache_key, None)
+            return self._reads.get_many([self._entry_key(cache_key) for cache_key in cache_keys])
+        except RedisError:
+            return [AWAY] * len(cache_keys)
+
+    async def _aread_many(self, cache_keys: Sequence[str]) -> list[Any]:
+        if not self._pulse.is_running:
+            self._pulse.start()
+        try:
+            return await self._reads.aget_many([self._entry_key(cache_key) for cache_key in cache_keys])
+        except RedisError:
+            return [AWAY] * len(cache_keys)
+
+    # --- opening what came ----------------------------------------------------------------------------------------
+    def _opened(self, cache_key: str, entry: Any, wanted: Wanted | None) -> Any:
+        """Return an entry's value, and count the read; what cannot be read, for whatever reason, is a miss."""
+        unpacked = unpack(entry)
+        if unpacked is not None:
+            header, payload = unpacked
+            if self._is_ours(cache_key, header, wanted):
+                try:
+                    value = (
+                        orjson.loads(payload)
+                        if header.codec == JSON
+                        else self._rebuilt(cache_key, header, payload, wanted)
+                    )
+                except (CodecError, InvalidTaskError, orjson.JSONDecodeError) as error:
+                    self._say_unreadable(cache_key, header, error)
                 else:
-                    self._locks[cache_key] = lock, holders - 1
+                    now_ms = self._clock.now_ms()
+                    self._counter.hit(cache_key, header, now_ms)
+                    if now_ms >= header.renew_from_ms:
+                        self._look_after(cache_key, header, wanted)
+                    return value
+        self._counter.miss(cache_key, wanted.ref if wanted else "")
+        return MISSING
+
+    def _say_unreadable(self, cache_key: str, header: Header, error: Exception) -> None:
+        """Say it once for each task, however often such entries are read."""
+        about = header.task_id or cache_key.encode()
+        if about not in self._said_unreadable and len(self._said_unreadable) < MOST_SAID:
+            self._said_unreadable.add(about)
+            logger.warning("the entry of %r is unreadable, and such are taken as misses: %s", cache_key, error)
+
+    def _is_ours(self, cache_key: str, header: Header, wanted: Wanted | None) -> bool:
+        """Say whether the entry is that of the target which this process knows under the key."""
+        if wanted is not None:
+            return is_same_target(header, wanted)
+        owner = self._registry.owner(cache_key)
+        return owner is None or not header.ref or header.ref == owner.task_id.encode()
+
+    def _rebuilt(self, cache_key: str, header: Header, payload: Any, wanted: Wanted | None) -> Any:
+        if header.codec == ERROR:
+            return CachedError(failure.restored(bytes(payload), wanted.terms.cache_errors if wanted else {}))
+        if wanted is not None:
+            return wanted.terms.codec.decode(cache_key, header.codec, payload)
+        task = self._registry.get(header.task_id.decode(errors="replace")) if header.ref else self.owner(cache_key)
+        codec = self._codec if task is None else self._terms.of(task).codec
+        return codec.decode(cache_key, header.codec, payload)
+
+    def _opened_all(self, wanted: Sequence[Wanted], entries: Iterable[Any]) -> list[Any]:
+        return [
+            _value_of(self._opened(one.cache_key, self._or_away(entry), one))
+            for one, entry in zip(wanted, entries, strict=True)
+        ]
+
+    def _found(self, cache_keys: Sequence[str], entries: Iterable[Any]) -> dict[str, Any]:
+        opened = (
+            (cache_key, self._opened(cache_key, self._or_away(entry), None))
+            for cache_key, entry in zip(cache_keys, entries, strict=True)
+        )
+        return {
+            cache_key: value
+            for cache_key, value in opened
+            if value is not MISSING and not isinstance(value, CachedError)
+        }
+
+    def _or_away(self, entry: Any) -> Any:
+        if entry is AWAY:
+            self._counter.error()
+            return None
+        return entry
+
+    def _or_default(self, value: Any, default: Any) -> Any:
+        return default if value is MISSING or isinstance(value, CachedError) else value
+
+    def _look_after(self, cache_key: str, header: Header, wanted: Wanted | None) -> None:
+        """Renew a value that is stale, or will be soon, if this process knows how."""
+        if header.expires_at_ms <= header.renew_from_ms:  # it expires right now: the next reader will miss it
+            return
+        if wanted is None:
+            wanted = self._wanted_of_entry(cache_key, header)
+        if wanted is not None:
+            self._filler.renew_behind(wanted)
+
+    def _wanted_of_entry(self, cache_key: str, header: Header) -> Wanted | None:
+        task = self._registry.get(header.task_id.decode(errors="replace"))
+        if task is None or not task.enabled:
+            return None
+        try:
+            target = task.target_of_ref(header.ref.decode())
+            is_here = target.cache_key == cache_key
+        except (InvalidTaskError, ValueError):  # of another version of the task
+            return None
+        return self.wanting(task)(target) if is_here else None
+
+
+def _value_of(value: Any) -> Any:
+    if isinstance(value, CachedError):
+        raise value.error
+    return value
+
+
+def could_make(template: Template, cache_key: str) -> bool:
+    """Say whether a template makes such keys: its own separators never stand in the values between them.
+
+    Example:
+        >>> template = Template.parse("product:{product_id}")
+        >>> could_make(template, "product:42"), could_make(template, "product:42:reviews")
+        (True, False)
+    """
+    return _pattern_of(template).fullmatch(cache_key) is not None
+
+
+@lru_cache(maxsize=1024)
+def _pattern_of(template: Template) -> re.Pattern[str]:
+    separators = {character for literal in template.literals for character in literal if not character.isalnum()}
+    excluded = re.escape("".join(separators - {"%"}))
+    return re.compile((f"[^{excluded}]*" if excluded else ".*").join(map(re.escape, template.literals)))
 
 
 def check_key(cache_key: str) -> str:
@@ -200,6 +340,28 @@ def check_key(cache_key: str) -> str:
     return cache_key
 
 
+def check_keys(cache_keys: Iterable[str]) -> list[str]:
+    """Return the keys, each once, or refuse those that cannot be used.
+
+    Raises:
+        InvalidTaskError: one cannot be used, or they are no collection of keys.
+    """
+    if isinstance(cache_keys, str | bytes) or not isinstance(cache_keys, Iterable):
+        raise InvalidTaskError(f"expected a list of cache keys, got {type(cache_keys).__name__} {cache_keys!r:.60}")
+    return list(map(check_key, dict.fromkeys(cache_keys)))
+
+
+def check_function(function: Callable[[], Any]) -> Callable[[], Any]:
+    """Return the function, or refuse what cannot be called.
+
+    Raises:
+        InvalidTaskError: it is no function.
+    """
+    if not callable(function):
+        raise InvalidTaskError(f"compute_fn must be a function, got {type(function).__name__} {function!r:.60}")
+    return function
+
+
 def check_ttl(ttl_s: float) -> float:
     """Return the ttl, or refuse one that cannot be used.
 
@@ -209,17 +371,3 @@ def check_ttl(ttl_s: float) -> float:
     if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 < ttl_s <= 315_360_000:
         raise InvalidTaskError(f"ttl must be a number of seconds above 0 (at most ten years), got {ttl_s!r}")
     return ttl_s
-
-
-def _value_of(refreshed: Refreshed) -> Any:
-    """Return what was computed, also if it could not be cached, or raise what the computation raised."""
-    if refreshed.exception is not None:
-        raise refreshed.exception
-    return refreshed.value
-
-
-def _pauses() -> Iterator[float]:
-    pause_s = FIRST_PAUSE_S
-    while True:
-        yield pause_s
-        pause_s = min(1.5 * pause_s, LONGEST_PAUSE_S)

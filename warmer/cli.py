@@ -23,8 +23,8 @@ from rich.table import Table
 
 from warmer.children import Children
 from warmer.client import Warmer
+from warmer.default import default_warmer
 from warmer.errors import SettingsError, WarmerError, described
-from warmer.quickstart import default_warmer
 from warmer.results import WarmingStats
 from warmer.server import PrivateServer
 from warmer.workername import is_of_this_host
@@ -202,17 +202,28 @@ def unregister(task_id: str) -> None:
 @click.argument("task_id")
 @click.option("--arguments", default="{}", metavar="JSON", help="""Of a task with a key template: '{"user_id": 42}'.""")
 @click.option("--force", is_flag=True, help="Compute even if the present value is fresh.")
+@click.option("--wait", "wait_s", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait for the outcome.")
 @_command
-def warm(task_id: str, arguments: str, force: bool) -> None:
-    """Ask the workers to warm one target now."""
+def warm(task_id: str, arguments: str, force: bool, wait_s: float | None) -> None:
+    """Ask the workers to warm one target now.
+
+    With --wait, the exit code is 1 if it failed.
+    """
     try:
         parsed = json.loads(arguments)
     except json.JSONDecodeError as error:
         raise SettingsError(f"--arguments must be a JSON object, got {arguments!r} ({error})") from None
     if not isinstance(parsed, dict):
         raise SettingsError(f"--arguments must be a JSON object, got {arguments!r}")
-    _fleet().warm(task_id, parsed, force=force)
-    click.echo(f"asked for {task_id}")
+    handle = _fleet().warm(task_id, parsed, force=force)
+    if wait_s is None:
+        click.echo(f"asked for {handle.ref}")
+        return
+    outcome = handle.wait(wait_s)
+    if not outcome.success:
+        click.echo(f"{outcome.ref} failed after {outcome.duration_ms:.1f} ms: {outcome.error}", err=True)
+        sys.exit(EXIT_NO)
+    click.echo(f"{outcome.ref}: {outcome.result} in {outcome.duration_ms:.1f} ms")
 
 
 # --- looking -------------------------------------------------------------------------------------------------
@@ -274,7 +285,8 @@ def _summary(found: WarmingStats) -> Table:
     table.add_row("scheduler", "alive" if found.scheduler_alive else "[red]none")
     table.add_row("workers", str(found.workers) if found.workers else "[red]none")
     table.add_row("backlog", str(found.backlog))
-    table.add_row("hit ratio", f"{100 * performance.hit_ratio:.1f} %")
+    stale = f", {performance.stale_hits} of the hits stale" if performance.stale_hits else ""
+    table.add_row("hit ratio", f"{100 * performance.hit_ratio:.1f} %{stale}")
     judged = f"{performance.efficiency_score:.1f} % of {performance.judged} refreshes were used"
     table.add_row("efficiency", judged if performance.judged else "nothing judged yet")
     table.add_row(

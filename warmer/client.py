@@ -4,42 +4,43 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from secrets import token_hex
+from typing import Any, Unpack, overload
 
 from redis.exceptions import RedisError
 
 from warmer import forking, ledger, optimize
 from warmer.access import ReadCounter
 from warmer.byhand import ByHand
-from warmer.cache import Cache, check_key, check_ttl
+from warmer.cache import Cache
+from warmer.claims import Claims
 from warmer.clock import Clock
 from warmer.critical import CriticalRun
 from warmer.embedded import Embedded
 from warmer.entry import Origin
-from warmer.errors import (
-    InvalidTaskError,
-    StoreUnavailableError,
-    TaskConflictError,
-    WarmerError,
-    described,
-)
+from warmer.errors import InvalidTaskError, described
+from warmer.filling import Filler
+from warmer.handle import Handle
 from warmer.part import part
 from warmer.pulse import Pulse
 from warmer.queue import DrainQueue
+from warmer.reading import Reading, unavailable
 from warmer.refresh import Refreshed, Refresher
-from warmer.registry import Registry, check_importable
+from warmer.registration import Registration
+from warmer.registry import Registry
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
 from warmer.settings import Settings
 from warmer.store import Store
 from warmer.switch import Switch
-from warmer.task import WarmingTask
+from warmer.task import Target, WarmingTask, parse_ref
+from warmer.terms import TaskTerms
+from warmer.wanted import Wanted
+from warmer.warmed import Decorator, TaskOptions, Warmed, warmed_by
 
 logger = logging.getLogger("warmer")
 
-Answer = TypeVar("Answer")
 
-
-class Warmer:
+class Warmer(Reading):
     """Registers tasks, reads values, and asks for values to be warmed.
 
     Args:
@@ -62,6 +63,12 @@ class Warmer:
         self.clock = Clock()
         self.counter = ReadCounter()
         self._yields_switch = False
+        self.registration = Registration(
+            self.registry,
+            lambda: self.store,
+            lambda: self.settings.embedded,
+            lambda epoch: self.pulse.registered_in(epoch),
+        )
         self._start_afresh()
         self._fork_hook = forking.in_child(self._start_afresh)
 
@@ -90,20 +97,38 @@ class Warmer:
     @part
     def refresher(self) -> Refresher:
         """The refresh routine."""
-        return Refresher(self.store, self.registry, self.settings, self.clock)
+        return Refresher(self.store.entries, self.settings, self.clock)
+
+    @part
+    def terms(self) -> TaskTerms:
+        """On which terms each task's values are cached."""
+        return TaskTerms(self.settings)
+
+    @part
+    def claims(self) -> Claims:
+        """What workers do with claims."""
+        return Claims(self.store, self.registry, self.terms, self.refresher, self.settings)
 
     @part
     def by_hand(self) -> ByHand:
         """Warming by hand."""
-        return ByHand(self.store, self.registry, self.refresher, self.settings, self.clock)
+        return ByHand(self.store, self.registry, self.terms, self.refresher, self.claims, self.settings, self.clock)
+
+    @part
+    def filler(self) -> Filler:
+        """What happens at a miss, with the patience of a reader."""
+        refresher = Refresher(self.store.readers_entries, self.settings, self.clock)
+        return Filler(self.store.keys, self.store.reads, refresher, self.settings, self.clock, self.pulse.unsettled)
 
     @part
     def cache(self) -> Cache:
         """The read path."""
         return Cache(
-            self.store,
+            self.store.keys,
+            self.store.reads,
+            self.filler,
             self.registry,
-            self.refresher,
+            self.terms,
             self.counter,
             self.settings,
             self.clock,
@@ -114,7 +139,12 @@ class Warmer:
     def pulse(self) -> Pulse:
         """The background thread."""
         return Pulse(
-            self.store, self.counter, self._settle_miss, self._emptied, min(self.settings.flush_s, self.settings.tick_s)
+            self.store,
+            self.counter,
+            self._settle,
+            self._emptied,
+            self.registration.register_declared,
+            min(self.settings.flush_s, self.settings.tick_s),
         )
 
     # --- tasks -----------------------------------------------------------------------------------------------
@@ -136,9 +166,7 @@ class Warmer:
         """
         if not isinstance(task, WarmingTask):
             raise InvalidTaskError(f"expected a WarmingTask, got {type(task).__name__}: {str(task)[:80]}")
-        if not self.settings.embedded:
-            check_importable(task)
-        status = self._reach(lambda: self._write_definition(task, replace))
+        status = self._reach(lambda: self.registration.register(task, replace))
         self.pulse.start()
         if status != "unchanged" and task.enabled:
             self._hint()
@@ -162,26 +190,7 @@ class Warmer:
         """
         if not isinstance(task_id, str):
             raise InvalidTaskError(f"task_id must be a str, got {type(task_id).__name__}")
-        known = self._reach(lambda: self.store.unregister(task_id))
-        self.registry.remove(task_id)
-        return known
-
-    def _write_definition(self, task: WarmingTask, replace: bool) -> str:
-        """Know the task first, so that a worker of this process does, too, by the time it can claim it."""
-        displaced = self.registry.add(task)
-        try:
-            status, other, epoch = self.store.register(task, replace)
-            if status == "conflict":
-                raise TaskConflictError(
-                    f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "
-                    f"call unregister_warming_task({other!r}) first, or register with replace=True"
-                )
-        except (WarmerError, RedisError):
-            self.registry.restore(task.task_id, displaced)
-            raise
-        self.registry.remove(other)  # what was replaced, if anything
-        self.pulse.registered_in(epoch)
-        return status
+        return self._reach(lambda: self.registration.unregister(task_id))
 
     # --- the switch ------------------------------------------------------------------------------------------
     def start(self, interval_minutes: float = 60, *, pattern: bool = True, critical: bool = True) -> None:
@@ -257,7 +266,7 @@ class Warmer:
             self.embedded.stop()
 
     # --- warming by hand -------------------------------------------------------------------------------------
-    def warm(self, task_id: str, arguments: Mapping[str, str | int] | None = None, *, force: bool = False) -> None:
+    def warm(self, task_id: str, arguments: Mapping[str, Any] | None = None, *, force: bool = False) -> Handle:
         """Ask the workers to warm one target now; does not wait.
 
         Args:
@@ -265,18 +274,21 @@ class Warmer:
             arguments: A value for each field of the key template.
             force: Whether to compute even if the present value is fresh.
 
+        Returns:
+            A handle to wait on.
+
         Raises:
             UnknownTaskError: no such task is registered, or it is disabled.
             InvalidTaskError: the arguments do not fit the template.
             StoreUnavailableError: Redis did not answer.
         """
-        self._reach(lambda: self.by_hand.ask(task_id, arguments or {}, force))
-        self._hint()
+        self._reach(self.registration.register_declared)
+        return self.ask(self._reach(lambda: self.by_hand.target_of(task_id, arguments or {})), force=force)
 
     def warm_cache(
         self,
         cache_key: str,
-        function: Callable[[], Any],
+        compute_fn: Callable[[], Any],
         ttl: float = 3600,
         tags: Iterable[str] | None = None,
         *,
@@ -286,7 +298,7 @@ class Warmer:
 
         Args:
             cache_key: Where to cache it.
-            function: Computes it; sync or async.
+            compute_fn: Computes it; sync or async.
             ttl: Seconds for which it is fresh.
             tags: Words for the log.
             force: Whether to compute even if the present value is fresh.
@@ -299,7 +311,7 @@ class Warmer:
             InvalidTaskError: the key, the ttl, the function or the tags cannot be used.
             StoreUnavailableError: Redis did not answer.
         """
-        return self._reach(lambda: self.by_hand.compute_here(cache_key, function, ttl, tags, force))
+        return self._reach(lambda: self.by_hand.compute_here(cache_key, compute_fn, ttl, tags, force))
 
     def warm_critical_data(self, *, timeout_s: float = 60.0, force: bool = False) -> CriticalWarming:
         """Warm all critical targets, highest priority first, and wait.
@@ -313,7 +325,7 @@ class Warmer:
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        run = CriticalRun(self.store, self.refresher, self.queue, self.clock)
+        run = CriticalRun(self.store, self.claims, self.refresher.renewer, self.queue, self.clock)
         return self._reach(lambda: run.warm(timeout_s, force))
 
     def warm_user_data(self, user_id: str, *, force: bool = False, preload_forms: bool = True) -> UserWarming:
@@ -335,38 +347,68 @@ class Warmer:
             self._hint()
         return asked
 
-    # --- reading ---------------------------------------------------------------------------------------------
-    def get(self, cache_key: str, default: Any = None) -> Any:
-        """Return the cached value, or the default on a miss; a cached None is a value. Never raises for Redis.
+    # --- warmed functions ------------------------------------------------------------------------------------
+    @overload
+    def warmed(self, cache_key: WarmingTask, /) -> Warmed[..., Any]: ...
 
-        Raises:
-            InvalidTaskError: the key cannot be used.
-            SettingsError: no Redis is configured.
-        """
-        return self.cache.get(check_key(cache_key), default)
+    @overload
+    def warmed(self, cache_key: str, **options: Unpack[TaskOptions]) -> Decorator: ...
 
-    def get_or_compute(self, cache_key: str, function: Callable[[], Any], ttl: float = 3600) -> Any:
-        """Return the cached value, or compute and cache it: once, however many ask at the same time.
+    def warmed(self, cache_key: str | WarmingTask, **options: Unpack[TaskOptions]) -> Any:
+        """Decorate a function, sync or async, so that its calls read through the cache and its values are kept warm.
+
+        Worker processes know the tasks of the default `Warmer`, which `warmer.warmed` declares on; those of another one
+        are cached, and kept warm only by a process that has it.
 
         Args:
-            cache_key: Where it is cached.
-            function: Computes it; sync or async.
-            ttl: Seconds for which it is fresh.
+            cache_key: The key template, such as ``"product:{product_id}"``; its fields are the function's parameters.
+                Or a whole `WarmingTask`, if there is one already: its function is returned, warmed.
+            **options: The other fields of a `WarmingTask`; `task_id` is the function's dotted name unless given.
 
         Raises:
-            InvalidTaskError: the key or the ttl cannot be used.
-            CodecError: the computed value cannot be cached as it is.
-            Exception: what the function raises, if this caller ran it.
+            InvalidTaskError: when decorating, if the template, an option or the function cannot be used.
         """
-        return self.cache.get_or_compute(check_key(cache_key), function, check_ttl(ttl))
 
-    def invalidate(self, cache_key: str) -> None:
-        """Delete a value; a computation that has begun before this is not published.
+        def declare(task: WarmingTask) -> Callable[[], Warmer]:
+            self.declare(task)
+            return lambda: self
+
+        return warmed_by(cache_key, options, declare)
+
+    def declare(self, task: WarmingTask) -> None:
+        """Know a task here, and register it for the whole fleet soon: nothing is sent by this call."""
+        self.registration.declare(task)
+
+    def ask(self, target: Target, *, force: bool = False) -> Handle:
+        """Ask the workers to warm a target now.
+
+        Args:
+            target: The target.
+            force: Whether to compute even if the present value is fresh.
+
+        Returns:
+            A handle to wait on.
 
         Raises:
+            UnknownTaskError: its task is not registered, or it is disabled.
             StoreUnavailableError: Redis did not answer.
         """
-        self._reach(lambda: self.store.invalidate(check_key(cache_key)))
+        watcher = token_hex(16)
+        self._reach(self.registration.register_declared)
+        self._reach(lambda: self.by_hand.ask_for(target, force, watcher))
+        self._hint()
+        return Handle(target.ref, watcher, self.store, self.clock)
+
+    def refresh_now(self, wanted: Wanted) -> Any:
+        """Compute a value here and now, and cache it; see `Warmed.refresh`."""
+        return self._reach(lambda: self.filler.refresh(wanted))
+
+    async def arefresh_now(self, wanted: Wanted) -> Any:
+        """As `refresh_now`, beside an event loop."""
+        try:
+            return await self.filler.arefresh(wanted)
+        except RedisError as error:
+            raise unavailable(error) from error
 
     # --- statistics ------------------------------------------------------------------------------------------
     def stats(self) -> WarmingStats:
@@ -407,21 +449,14 @@ class Warmer:
             self.embedded.stop()
         if "pulse" in parts:
             self.pulse.stop()
+        if "filler" in parts:
+            self.filler.close()
         if "store" in parts:
             self.store.close()
         if "embedded" in parts:
             self.embedded.stop_server()
 
     # --- within ----------------------------------------------------------------------------------------------
-    def _reach(self, action: Callable[[], Answer]) -> Answer:
-        try:
-            return action()
-        except RedisError as error:
-            raise StoreUnavailableError(
-                f"Redis did not do what was asked ({described(error)}); check that the server at WARMER_REDIS_URL "
-                "is up and accepts writes, then try again"
-            ) from error
-
     def _hint(self) -> None:
         """Ask for a drain now; if that fails, the next tick asks for it."""
         try:
@@ -429,8 +464,8 @@ class Warmer:
         except RedisError as error:
             logger.warning("could not ask for a drain, the next tick will: %s", described(error))
 
-    def _settle_miss(self, ref: str, refreshed: Refreshed) -> None:
-        self.refresher.settle(self.registry.get(ref), ref, Origin.MISS, refreshed)
+    def _settle(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
+        self.claims.settle(self.registry.get(parse_ref(ref)[0]), ref, origin, refreshed)
 
     def _emptied(self, switch: Switch | None) -> None:
         """Bring back what this process knows, after Redis was emptied.
@@ -440,9 +475,5 @@ class Warmer:
         """
         if switch is not None:
             self.store.restore_switch(switch)
-        for task in self.registry.tasks():
-            try:
-                self._write_definition(task, replace=False)
-            except InvalidTaskError as error:  # another process has registered something else by now
-                logger.warning("could not register %s again: %s", task.task_id, error)
+        self.registration.register_again()
         self._hint()

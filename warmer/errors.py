@@ -41,8 +41,20 @@ class CodecError(WarmerError):
     """A value that cannot be stored without changing it."""
 
 
+class ValueTooLargeError(CodecError):
+    """A value takes more bytes than may be stored."""
+
+
 class ComputeTimeoutError(WarmerError):
     """A computation took longer than its task allows."""
+
+
+class ComputationFailedError(WarmerError):
+    """A computation that another caller ran has failed; the message says with what."""
+
+
+class WaitTimeoutError(WarmerError):
+    """What was waited for did not come in time."""
 
 
 class OutlivedTtlError(WarmerError):

@@ -49,6 +49,7 @@ def performance_of(totals: Mapping[str, float], recent_ms: list[float]) -> Warmi
         judged=judged,
         useful=useful,
         hit_ratio=hits / reads if reads else 0.0,
+        stale_hits=int(totals.get("stale_hits", 0)),
     )
 
 

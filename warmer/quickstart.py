@@ -1,55 +1,11 @@
-"""The module-level functions, over one default `Warmer`."""
+"""The functions of the quick start: registering, warming and statistics, over the default `Warmer`."""
 
-import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from warmer.client import Warmer
+from warmer.default import default_warmer
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
-from warmer.settings import Settings
 from warmer.task import WarmingTask
-
-_lock = threading.Lock()
-_default: Warmer | None = None
-
-
-def default_warmer() -> Warmer:
-    """Return the default `Warmer`, made at first use from ``WARMER_*`` variables.
-
-    Raises:
-        SettingsError: a variable cannot be used.
-    """
-    global _default
-    with _lock:
-        if _default is None:
-            _default = Warmer()
-        return _default
-
-
-def configure(settings: Settings | None = None, **values: Any) -> Warmer:
-    """Configure the default `Warmer`, before or instead of ``WARMER_*`` variables.
-
-    Args:
-        settings: All settings at once.
-        **values: Or some of them by name; the rest comes from the environment.
-
-    Returns:
-        The new default; the one before it is closed.
-
-    Raises:
-        SettingsError: a value cannot be used.
-
-    Example:
-        >>> configure(embedded=True).settings.embedded
-        True
-    """
-    global _default
-    fresh = Warmer(settings or Settings.load(**values))
-    with _lock:
-        before, _default = _default, fresh
-    if before is not None:
-        before.close()
-    return fresh
 
 
 def register_warming_task(task: WarmingTask, *, replace: bool = False) -> None:
@@ -248,52 +204,3 @@ def optimize_warming_schedules() -> Optimization:
         0
     """
     return default_warmer().optimize()
-
-
-def get(key: str, default: Any = None) -> Any:
-    """Return the cached value, or the default on a miss; a cached None is a value.
-
-    Redis being away is a miss, never an error.
-
-    Raises:
-        InvalidTaskError: the key cannot be used.
-        SettingsError: no Redis is configured.
-
-    Example:
-        >>> get("nobody cached this", default="nothing")
-        'nothing'
-    """
-    return default_warmer().get(key, default)
-
-
-def get_or_compute(key: str, compute_fn: Callable[[], Any], ttl: float = 3600) -> Any:
-    """Return the cached value, or compute and cache it: once, however many ask at the same time.
-
-    Args:
-        key: Where it is cached.
-        compute_fn: Computes it; sync or async.
-        ttl: Seconds for which it is fresh.
-
-    Raises:
-        InvalidTaskError: the key or the ttl cannot be used.
-        CodecError: the computed value cannot be cached as it is.
-        Exception: what the function raises, if this caller ran it.
-
-    Example:
-        >>> get_or_compute("seven", lambda: 3 + 4, ttl=60)
-        7
-    """
-    return default_warmer().get_or_compute(key, compute_fn, ttl)
-
-
-def invalidate(key: str) -> None:
-    """Delete a value; a computation that has begun before this is not published.
-
-    Raises:
-        InvalidTaskError: the key cannot be used.
-        StoreUnavailableError: Redis did not answer.
-
-    Example:
-        >>> invalidate("seven")
-    """
-    default_warmer().invalidate(key)

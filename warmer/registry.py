@@ -102,7 +102,7 @@ class Registry:
         before = self._resolved.get(task_id)
         if before is not None and before[0] == definition:
             return before[1]
-        task = WarmingTask.from_definition(record, known.compute_fn)
+        task = WarmingTask.from_definition(record, known.compute_fn, known.cache_errors)
         self._resolved[task_id] = (definition, task)
         return task
 
@@ -151,7 +151,22 @@ def function_of(task: WarmingTask) -> Callable[..., Any]:
     Raises:
         NotImportableError: the path leads nowhere.
     """
-    return load(task.compute_fn) if isinstance(task.compute_fn, str) else task.compute_fn
+    function = load(task.compute_fn) if isinstance(task.compute_fn, str) else task.compute_fn
+    # A warmed function would read its own warm value: what is wanted is what it computes.
+    return getattr(function, "warmed_function", function)
+
+
+def late_function_of(task: WarmingTask) -> Callable[..., Any]:
+    """Return the function that computes a task's value; one that cannot be imported says so when it is called."""
+    try:
+        return function_of(task)
+    except NotImportableError as error:
+        refusal = error
+
+    def refuse(**arguments: Any) -> Any:
+        raise refusal
+
+    return refuse
 
 
 def check_importable(task: WarmingTask) -> None:
@@ -182,4 +197,4 @@ def check_importable(task: WarmingTask) -> None:
 
 
 def _is_same(found: Any, given: Any) -> bool:
-    return found is given or found == given
+    return found is given or found == given or getattr(found, "warmed_function", None) is given

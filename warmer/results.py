@@ -1,6 +1,6 @@
 """What the functions return: typed models that also read like the dicts they are documented as."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -75,6 +75,7 @@ class WarmingPerformance(DictLike):
         judged: Refreshes judged so far.
         useful: Those among them that were useful.
         hit_ratio: Reads that were hits, from 0.0 to 1.0; 0.0 before the first read.
+        stale_hits: Hits among them that got a stale value, while it was renewed or because it could not be.
     """
 
     total_warmings: int
@@ -89,6 +90,7 @@ class WarmingPerformance(DictLike):
     judged: int
     useful: int
     hit_ratio: float
+    stale_hits: int
 
 
 class TaskDetail(DictLike):
@@ -205,6 +207,36 @@ class UserWarming(DictLike):
     user_id: str
     requested: list[str]
     skipped: list[str]
+
+
+class WarmOutcome(DictLike):
+    """How one target fared that workers were asked to warm.
+
+    Args:
+        ref: Canonical text of the target.
+        success: Whether a fresh value is cached now.
+        result: "published", "fresh" (one was there already), or "failed".
+        duration_ms: How long the computation took; 0.0 if none was needed.
+        error: What went wrong, if it failed.
+    """
+
+    ref: str
+    success: bool
+    result: str
+    duration_ms: float
+    error: str | None
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> "WarmOutcome":
+        """Return the outcome that was told to those who wait."""
+        success = told["result"] in ("published", "fresh")
+        return cls(
+            ref=told["ref"],
+            success=success,
+            result=told["result"],
+            duration_ms=told["duration_ms"],
+            error=None if success else told["error"],
+        )
 
 
 class ScheduleAdjustment(DictLike):

@@ -70,7 +70,7 @@ def take(warmer: Warmer) -> Snapshot:
     now_ms = warmer.clock.now_ms()
 
     def target_of(task: TaskDetail, definition: dict[str, Any]) -> Target:
-        header = _header(store.read(definition["cache_key"]))
+        header = _header(store.entries.read(definition["cache_key"]))
         return Target(
             name=task.name,
             priority=task.priority,

@@ -1,0 +1,75 @@
+"""The default `Warmer` of a process, and what was declared before it was there."""
+
+import threading
+from typing import Any
+
+from warmer.client import Warmer
+from warmer.errors import SettingsError
+from warmer.settings import Settings
+from warmer.task import WarmingTask
+
+_lock = threading.Lock()
+_default: Warmer | None = None
+_declared: dict[str, WarmingTask] = {}
+
+
+def default_warmer() -> Warmer:
+    """Return the default `Warmer`, made at first use from ``WARMER_*`` variables.
+
+    Raises:
+        SettingsError: a variable cannot be used.
+    """
+    global _default
+    warmer = _default
+    if warmer is not None:
+        return warmer
+    with _lock:
+        if _default is None:
+            _default = _knowing_declared(Warmer())
+        return _default
+
+
+def declare(task: WarmingTask) -> None:
+    """Have the default `Warmer` know a task, whichever that is or will be; nothing is sent by this call.
+
+    Example:
+        >>> declare(WarmingTask(task_id="declared", cache_key="declared", compute_fn=lambda: 42))
+    """
+    with _lock:
+        _declared[task.task_id] = task
+        if _default is not None:
+            _default.declare(task)
+
+
+def _knowing_declared(warmer: Warmer) -> Warmer:
+    for task in _declared.values():
+        warmer.declare(task)
+    return warmer
+
+
+def configure(settings: Settings | None = None, **values: Any) -> Warmer:
+    """Configure the default `Warmer`, before or instead of ``WARMER_*`` variables.
+
+    Args:
+        settings: All settings at once.
+        **values: Or some of them by name; the rest comes from the environment.
+
+    Returns:
+        The new default; the one before it is closed.
+
+    Raises:
+        SettingsError: a value cannot be used, or settings were given both ways.
+
+    Example:
+        >>> configure(embedded=True).settings.embedded
+        True
+    """
+    global _default
+    if settings is not None and values:
+        raise SettingsError(f"expected all settings at once or some by name, got both: {sorted(values)} too")
+    fresh = Warmer(settings or Settings.load(**values))
+    with _lock:
+        before, _default = _default, _knowing_declared(fresh)
+    if before is not None:
+        before.close()
+    return fresh

@@ -1,0 +1,226 @@
+"""A `Warmer` in the memory of this process, whose scheduler and worker is the test itself."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from secrets import token_hex
+from typing import Any
+
+from warmer import default
+from warmer.client import Warmer
+from warmer.embedded import Embedded
+from warmer.errors import StoreUnavailableError, WarmerError
+from warmer.filling import Filler
+from warmer.part import part
+from warmer.pulse import Pulse
+from warmer.refresh import Refreshed, Refresher
+from warmer.results import WarmOutcome
+from warmer.settings import Settings
+from warmer.steps import running_loop
+from warmer.store import Batch, Claim, Result
+from warmer.task import WarmingTask, parse_ref
+from warmer.testing import memoryserver
+from warmer.testing.clock import ManualClock
+from warmer.testing.recorder import Recorder
+from warmer.testing.renewals import Renewals
+from warmer.testing.stillness import StillRenewer, without_thread, without_threads
+
+MOST_CLAIMS = 500
+
+NEVER_LAPSES_S = 10 * 365.25 * 86_400
+"""However far a test moves the clock during a computation: its worker is alive, and would have renewed its lease."""
+
+
+class MemoryWarmer(Warmer):
+    """A `Warmer` for tests: no server, no background threads, and a time that stands still until it is told to move.
+
+    Warming is switched on, and nothing happens behind a test's back: what the scheduler, the worker and the renewal of
+    stale values would do by and by, `drain` does at once.
+
+    Args:
+        clock: What it goes by, in Redis too; a new one unless given.
+        **settings: Settings by name. With the ``redis_url`` and the clock of another one, this is a second process of
+            the same fleet.
+
+    Raises:
+        SettingsError: a setting cannot be used.
+
+    Example:
+        >>> memory = MemoryWarmer()
+        >>> @memory.warmed("square:{n}", ttl=60, stale_ttl=60)
+        ... def square(n: int) -> int:
+        ...     return n * n
+        >>> square(7)
+        49
+        >>> memory.clock.advance(61)
+        >>> square(7)  # stale by now, so to be renewed
+        49
+        >>> [outcome.success for outcome in memory.drain()], memory.drain()
+        ([True], [])
+        >>> memory.close()
+    """
+
+    clock: ManualClock
+
+    def __init__(self, clock: ManualClock | None = None, **settings: Any) -> None:
+        """Begin with an empty server, unless the address is another's."""
+        given: dict[str, Any] = {
+            "redis_url": f"memory://{token_hex(8)}",
+            "cache_url": None,  # not even where WARMER_CACHE_URL names a real one
+            "embedded": True,  # so that local functions are allowed
+            "lease_timeout_s": NEVER_LAPSES_S,
+            "claim_timeout_s": NEVER_LAPSES_S,
+            **settings,
+        }
+        super().__init__(Settings.load(**given))
+        self.clock = clock or ManualClock()
+        self._urls = [url for url in (self.settings.redis_url, self.settings.cache_url) if url is not None]
+        for url in self._urls:
+            memoryserver.server_at(url, self.clock)
+        self._renewals = Renewals(self.filler)
+        self.start()
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+    @part
+    def embedded(self) -> Embedded:
+        """Nothing that runs by itself."""
+        return without_threads(super().embedded)
+
+    @part
+    def pulse(self) -> Pulse:
+        """What is owed to the fleet, as `drain` does it."""
+        return without_thread(super().pulse)
+
+    @part
+    def refresher(self) -> Refresher:
+        """The refresh routine."""
+        refresher = super().refresher
+        refresher.renewer = StillRenewer()
+        return refresher
+
+    @part
+    def filler(self) -> Filler:
+        """What happens at a miss."""
+        filler = super().filler
+        filler._refresher.renewer = StillRenewer()
+        return filler
+
+    # --- what a test does ------------------------------------------------------------------------------------------
+    def drain(self) -> list[WarmOutcome]:
+        """Do all that is to be done by now: renew what was read stale, send counts, refresh what is due.
+
+        Each target is refreshed once at most, those of the highest priority first.
+
+        Returns:
+            What was computed; a computation that failed is told, not raised.
+
+        Raises:
+            StoreUnavailableError: the beat failed; the log says with what.
+            WarmerError: this is called in a running event loop, which it would block.
+
+        Example:
+            >>> memory = MemoryWarmer()
+            >>> @memory.warmed("answer", ttl=60, critical=True)
+            ... def answer() -> int:
+            ...     return 42
+            >>> [outcome.result for outcome in memory.drain()], memory.get("answer")
+            (['published'], 42)
+            >>> memory.close()
+        """
+        if running_loop() is not None:
+            raise WarmerError("drain() would block the event loop that runs here; use `await memory_warmer.adrain()`")
+        return [*self._renewals.carry_out(), *self._refresh_due()]
+
+    async def adrain(self) -> list[WarmOutcome]:
+        """As `drain`, beside an event loop.
+
+        Async functions renew stale values in this loop, as they do for readers; what is due is refreshed in a thread
+        with loops of its own, as workers do it.
+        """
+        return [*await self._renewals.acarry_out(), *await asyncio.to_thread(self._refresh_due)]
+
+    @contextmanager
+    def as_default(self) -> Iterator["MemoryWarmer"]:
+        """Be the default `Warmer` for a block: what the application has decorated with ``@warmed`` reads through it.
+
+        Example:
+            >>> import warmer
+            >>> with MemoryWarmer().as_default() as memory:
+            ...     warmer.set("greeting", "hello")
+            ...     memory.get("greeting")
+            'hello'
+        """
+        with default._lock:
+            declared = dict(default._declared)
+            before, default._default = default._default, default._knowing_declared(self)
+        try:
+            yield self
+        finally:
+            with default._lock:
+                configured, default._default = default._default, before
+                lasting = {task_id: task for task_id, task in default._declared.items() if not _is_tests_own(task)}
+                default._declared.clear()
+                default._declared.update({**declared, **lasting})
+            if configured is not None and configured is not self:
+                configured.close()
+
+    def close(self) -> None:
+        """Close the connections, and let go of the data.
+
+        Example:
+            >>> MemoryWarmer().close()
+        """
+        super().close()
+        for url in self._urls:
+            memoryserver.forget(url)
+
+    # --- a worker's work -------------------------------------------------------------------------------------------
+    def _refresh_due(self) -> list[WarmOutcome]:
+        if not self.pulse.beat():
+            raise StoreUnavailableError("the beat failed, see the log of 'warmer.pulse'")
+        refreshed: dict[str, WarmOutcome | None] = {}
+        unknown: set[str] = set()
+        while claims := self._claim_others(refreshed, unknown):
+            for claim, batch in claims:
+                refreshed[claim.ref] = self._carry_out(claim, batch, unknown)
+        return [outcome for outcome in refreshed.values() if outcome is not None]
+
+    def _claim_others(self, refreshed: dict[str, WarmOutcome | None], unknown: set[str]) -> list[tuple[Claim, Batch]]:
+        """Claim what is ready, but for what was refreshed already."""
+        while self.store.tick().more:
+            pass
+        batch = self.store.claim(MOST_CLAIMS, unknown)
+        for claim in batch.claims:
+            if claim.ref in refreshed:
+                self.store.give_back(claim.ref, batch.token)
+        return [(claim, batch) for claim in batch.claims if claim.ref not in refreshed]
+
+    def _carry_out(self, claim: Claim, batch: Batch, unknown: set[str]) -> WarmOutcome | None:
+        """Refresh a target; None if there was nothing to compute, or nobody here knows how."""
+        try:
+            target = self.claims.target_of(claim)
+        except WarmerError as error:
+            return _outcome(claim, self.claims.refuse(claim, batch, error))
+        if target is None:
+            unknown.add(parse_ref(claim.ref)[0])
+            self.store.give_back(claim.ref, batch.token)
+            return None
+        return _outcome(claim, self.claims.carry_out(claim, batch, target))
+
+
+def _is_tests_own(task: WarmingTask) -> bool:
+    """Say whether a task ends with the test that has declared it, unlike those of modules that it has imported."""
+    return isinstance(task.compute_fn, Recorder) or "<locals>" in task.compute_path
+
+
+def _outcome(claim: Claim, refreshed: Refreshed) -> WarmOutcome | None:
+    if refreshed.result not in (Result.PUBLISHED, Result.FAILED):
+        return None
+    success = refreshed.result is Result.PUBLISHED
+    return WarmOutcome(
+        ref=claim.ref,
+        success=success,
+        result=refreshed.result.value,
+        duration_ms=refreshed.duration_ms,
+        error=None if success else refreshed.error,
+    )
