@@ -34,7 +34,9 @@ HERE = Path(__file__).parent
 SCHEDULER_SAMPLES = 10  # each waits for a tick of a second
 
 
-TASK = WarmingTask(task_id="latency", cache_key="latency:key", compute_fn="_plain_job:compute", ttl=3600, priority=10)
+TASK = WarmingTask(
+    task_id="latency", cache_key="latency:key", compute_fn="measuring.plain_job:compute", ttl=3600, priority=10
+)
 
 
 def main() -> None:
@@ -97,12 +99,12 @@ def measure(url: str, warmer: Warmer, samples: int) -> dict[str, list[float]]:
         key = f"plain:{number}"
         plain = lambda key=key: client.get(key)  # noqa: E731
         measured["RQ"].append(
-            timed(lambda key=key: queue.enqueue("_plain_job.compute_and_set", url, key, result_ttl=0), plain)
+            timed(lambda key=key: queue.enqueue("measuring.plain_job.compute_and_set", url, key, result_ttl=0), plain)
         )
 
         warmer.unregister(TASK.task_id)
         warmer.invalidate(TASK.cache_key)
-        ours = lambda: warmer.store.read(TASK.cache_key)  # noqa: E731
+        ours = lambda: warmer.store.entries.read(TASK.cache_key)  # noqa: E731
         measured["warmer"].append(timed(lambda: warmer.register(TASK), ours))
         settle(warmer)
 
@@ -112,7 +114,7 @@ def measure(url: str, warmer: Warmer, samples: int) -> dict[str, list[float]]:
 
         if number < SCHEDULER_SAMPLES:
             key = f"stock:{number}"
-            ask = lambda key=key: stock.enqueue_at(datetime.now(UTC), "_plain_job.compute_and_set", url, key)  # noqa: E731
+            ask = lambda key=key: stock.enqueue_at(datetime.now(UTC), "measuring.plain_job.compute_and_set", url, key)  # noqa: E731
             measured["rq-scheduler"].append(timed(ask, lambda key=key: client.get(key)))
     return measured
 

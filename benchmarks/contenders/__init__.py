@@ -1,0 +1,1 @@
+"""Who competes, each used as its own users would."""

@@ -1,0 +1,32 @@
+"""How tables look, and who is missing from them."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from contenders.contender import Side
+
+WIDTH = 120
+STYLES: dict[Side, str] = {"ours": "bold green", "base": "bold", "rival": "", "floor": "dim"}
+
+
+def wide_console() -> Console:
+    """Return a console for tables; what is not a terminal (a file, a log) is taken to be wide enough for them."""
+    console = Console()
+    return console if console.is_terminal else Console(width=WIDTH)
+
+
+def table_of(title: str, *numbers: str) -> Table:
+    """Return an empty table of contenders, with a column for each of these numbers."""
+    table = Table("contender", title=title, title_justify="left", title_style="bold")
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    return table
+
+
+def print_absent(console: Console, absent: Mapping[str, str]) -> None:
+    """Print who could not be measured, and why."""
+    for library, reason in absent.items():
+        console.print(f"[bold yellow]not measured:[/] {library}: {escape(reason)}")

@@ -1,0 +1,160 @@
+"""What a hit costs, beside the bare GET and beside other caches; and what a miss adds to its computation.
+
+In one run, in one process, on a private server, in interleaved rounds:
+
+- sync and async: one hit after the other, values of 100 B, 1 KB and 64 KB of JSON;
+- 100 readers at once on an event loop;
+- 1,000 keys of 1 KB at once;
+- misses: the round trips between the call and the caller's value, counted by a proxy, not timed.
+
+The bare GET is redis-py's, with orjson.loads (= 1.0). At the end stands what is promised, and whether this run found it
+held. The exit code is 0 if all of it was, 1 if not.
+
+Run: python benchmarks/read.py [--quick] [--json] [--plot FILE]      (rivals: pip install 'warmer[bench]')
+"""
+
+import argparse
+import asyncio
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import warmer
+from measuring.cases import MANY, READS, USUAL_SIZE, hit_of
+from measuring.chart import Bar, Panel, check_can_draw, draw
+from measuring.promises import Promise, exit_code
+from measuring.reads import ASYNC, SYNC, Reads, count_misses, run_without_loop
+from measuring.report import Comparison, Report
+from measuring.round_trips import CountingProxy
+from measuring.surroundings import in_one_line, surroundings
+from warmer.server import PrivateServer
+
+ROUNDS, QUICK_ROUNDS = 200, 40
+
+COUNTED_HITS = {"sync": "warmer.get", "async": "warmer.aget"}
+MOST_FOR_A_HIT = 1.15
+MOST_FOR_MANY = 1.3
+MOST_ROUND_TRIPS = 2
+
+
+def main() -> int:
+    """Measure, and print what was measured."""
+    options = parsed_options()
+    if options.plot:
+        check_can_draw()
+    report = measured(QUICK_ROUNDS if options.quick else options.rounds)
+    promises = list(judged(report))
+    if options.json:
+        print(json.dumps(report.as_json(promises), indent=2))
+    else:
+        report.print(promises)
+    if options.plot:
+        plot(report, options.plot)
+    return exit_code(promises)
+
+
+def parsed_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="rounds that count (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} rounds")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a picture of them, such as read.svg")
+    return parser.parse_args()
+
+
+def measured(rounds: int) -> Report:
+    with PrivateServer.start() as server:
+        report = Report(surroundings(server))
+        warmer.configure(redis_url=server.url)
+        run_without_loop(measure_sync(server.url, rounds, report))
+        asyncio.run(measure_async(server.url, rounds, report))
+        with CountingProxy(server.port) as proxy:
+            # Beats far apart: what goes on in the background is not taken for a reader's round trip.
+            warmer.configure(redis_url=proxy.url, flush_s=60, tick_s=60)
+            run_without_loop(count_misses(SYNC, proxy, report))
+            asyncio.run(count_misses(ASYNC, proxy, report))
+            warmer.default_warmer().close()
+    return report
+
+
+async def measure_sync(url: str, rounds: int, report: Report) -> None:
+    reads = Reads(SYNC, url, rounds, report)
+    await reads.measure_hits()
+    await reads.measure_many()
+
+
+async def measure_async(url: str, rounds: int, report: Report) -> None:
+    reads = Reads(ASYNC, url, rounds, report)
+    await reads.measure_hits()
+    await reads.measure_crowd()
+    await reads.measure_many()
+
+
+# --- what is promised ------------------------------------------------------------------------------------------
+def judged(report: Report) -> Iterator[Promise]:
+    """Yield each promise, beside what was measured."""
+    for kind in COUNTED_HITS:
+        for work in map(hit_of, READS):
+            yield hit_is_cheap(report.find(kind, work))
+    for kind in COUNTED_HITS:
+        for work in map(hit_of, READS):
+            yield rivals_are_beaten(report.find(kind, work), report.absent)
+    for kind in COUNTED_HITS:
+        yield many_are_cheap(report.find(kind, MANY))
+    yield from misses_are_short(report)
+
+
+def hit_is_cheap(comparison: Comparison) -> Promise:
+    name = COUNTED_HITS[comparison.kind]
+    ratio = next(figure.ratio for figure in comparison.figures if figure.name == name)
+    text = f"a counted hit costs at most {MOST_FOR_A_HIT}x the bare GET ({comparison.title})"
+    return Promise(text, f"{ratio:.2f}x", ratio <= MOST_FOR_A_HIT)
+
+
+def rivals_are_beaten(comparison: Comparison, absent: dict[str, str]) -> Promise:
+    """Judge the slowest of ours beside the quickest rival; a rival that was not measured is not beaten."""
+    text = f"a hit costs less than any rival's ({comparison.title})"
+    rivals = comparison.of_side("rival")
+    if not rivals:
+        return Promise(text, "no rival was measured", False)
+    slowest = max(comparison.of_side("ours"), key=lambda figure: figure.ratio)
+    quickest = min(rivals, key=lambda figure: figure.ratio)
+    shown = f"{slowest.name} {slowest.ratio:.2f}x, {quickest.name} {quickest.ratio:.2f}x"
+    missing = f"; not measured: {', '.join(absent)}" if absent else ""
+    return Promise(text, shown + missing, slowest.ratio < quickest.ratio and not absent)
+
+
+def many_are_cheap(comparison: Comparison) -> Promise:
+    ratio = comparison.of_side("ours")[0].ratio
+    text = f"{comparison.work} cost at most {MOST_FOR_MANY}x the bare MGET ({comparison.kind})"
+    return Promise(text, f"{ratio:.2f}x", ratio <= MOST_FOR_MANY)
+
+
+def misses_are_short(report: Report) -> Iterator[Promise]:
+    for miss in report.misses:
+        if miss.side == "ours":
+            text = f"a miss adds at most {MOST_ROUND_TRIPS} round trips to the read ({miss.name})"
+            yield Promise(text, f"{miss.added}", miss.added <= MOST_ROUND_TRIPS)
+
+
+# --- the picture -----------------------------------------------------------------------------------------------
+def plot(report: Report, file: Path) -> None:
+    usual = hit_of(USUAL_SIZE)
+    shown = [("sync", usual), ("async", usual), ("sync", MANY), ("async", MANY)]
+    panels = [panel(report.find(kind, work)) for kind, work in shown]
+    draw(panels, "What a cached value costs to read", in_one_line(report.surroundings), file)
+
+
+def panel(comparison: Comparison) -> Panel:
+    bars = [
+        Bar(figure.name, figure.side, figure.median_us, f"{figure.median_us:,.0f} µs   {figure.ratio:.2f}x")
+        for figure in comparison.figures
+        if figure.side != "floor"
+    ]
+    base = comparison.of_side("base")[0].name
+    return Panel(comparison.title, f"µs, median of all rounds; x that of {base} in the same rounds", bars)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
