@@ -56,17 +56,17 @@ def test_children_read_count_and_compute_for_themselves(fleet):
 def test_a_child_does_not_wait_for_its_parent_s_computation(fleet):
     printed = fleet.python(
         """
-        import os, time
-        from warmer.cache import Flights
+        import os
+        from warmer.flights import Flights, Landed
 
-        flights = Flights(wait_s=30)
-        with flights.alone("k"):
-            pid = os.fork()
-            if pid == 0:
-                began = time.monotonic()
-                with flights.alone("k"):
-                    os._exit(0 if time.monotonic() - began < 5 else 1)
-            print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        flights = Flights()
+        flight, _ = flights.board("k")
+        pid = os.fork()
+        if pid == 0:
+            _, leads = flights.board("k")
+            os._exit(0 if leads else 1)
+        flights.land("k", flight, Landed(1))
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         """
     )
     assert printed.strip() == "0"
@@ -76,14 +76,20 @@ def test_a_fork_in_the_middle_of_a_computation_breaks_neither_side(fleet):
     printed = fleet.python(
         """
         import os
-        from warmer.cache import Flights
+        from warmer import Settings, Warmer
 
-        flights, pid = Flights(wait_s=30), None
-        with flights.alone("k"):
-            pid = os.fork()
-        if pid == 0:
-            os._exit(0)
-        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        app, pids = Warmer(Settings.load(embedded=True)), []
+
+        def fork_and_compute():
+            pids.append(os.fork())
+            return "value"
+
+        value = app.get_or_compute("k", fork_and_compute, ttl=60)
+        again = app.get_or_compute("other", lambda: "value", ttl=60)
+        if pids[0] == 0:
+            os._exit(0 if value == again == "value" else 1)
+        app.close()
+        print(os.waitstatus_to_exitcode(os.waitpid(pids[0], 0)[1]), value, again)
         """
     )
-    assert printed.strip() == "0"
+    assert printed.split() == ["0", "value", "value"]

@@ -33,7 +33,7 @@ def work(warmer) -> None:
         warmer.store.tick()
         batch = warmer.store.claim(1)
         for claim in batch.claims:
-            warmer.refresher.carry_out(claim, batch, warmer.refresher.target_of(claim))
+            warmer.claims.carry_out(claim, batch, warmer.claims.target_of(claim))
     except RedisConnectionError:
         pass
 

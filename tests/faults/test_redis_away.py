@@ -127,16 +127,22 @@ def test_a_stalled_redis_holds_a_read_no_longer_than_its_budget(make_warmer, own
     assert time.monotonic() - started < 1.5
 
 
-def test_after_a_failure_reads_do_without_redis_for_a_moment(app, own_server, monkeypatch, caplog):
+def test_after_a_failure_reads_do_without_redis_until_it_is_back(app, own_server, monkeypatch, caplog, eventually):
+    from warmer.wire.pool import Pool
+
+    app.get("k")
     asked = []
-    read = app.store.read
-    monkeypatch.setattr(app.store, "read", lambda key: asked.append(key) or read(key))
+    get = Pool.get
+    monkeypatch.setattr(Pool, "get", lambda pool, key, began_s: asked.append(key) or get(pool, key, began_s))
     own_server.kill()
     for _ in range(50):
         assert app.get("k", "default") == "default"
         assert app.get_or_compute("k", lambda: "computed", ttl=60) == "computed"
     assert len(asked) == 1
-    assert sum("reads are misses" in record.getMessage() for record in caplog.records) == 1
+    assert sum("reads go on without it" in record.getMessage() for record in caplog.records) == 1
+    own_server.restart_empty()
+    app.pulse.beat()
+    eventually(lambda: app.get_or_compute("other", lambda: "cached", ttl=60) == app.get("other") == "cached")
 
 
 def test_reads_that_redis_did_not_answer_are_counted(app, own_server, eventually):

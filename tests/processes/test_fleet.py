@@ -400,7 +400,7 @@ def test_dev_says_what_cannot_be_run(fleet):
 
 
 def test_a_signal_before_rq_listens_is_not_forgotten(fleet, make_warmer):
-    from warmer.store.connect import connect
+    from warmer.connect import connect
     from warmer_workers.worker import WarmWorker
 
     app, stop = make_warmer(), threading.Event()

@@ -68,7 +68,7 @@ def test_it_works_while_warming_is_off(make_warmer):
 
 def test_waiting_ends_at_its_time_out(warmer):
     register(warmer, "t", lambda: 1)
-    warmer.store.take_lease("t", "a reader that takes its time")
+    warmer.store.entries.take_lease("t", "a reader that takes its time")
     result = warmer.warm_critical_data(timeout_s=0.3)
     assert (result["failed"], result["tasks"][0]["error"]) == (1, "not finished within 0.3 s")
     assert 300 <= result["total_duration_ms"] < 5000
@@ -80,13 +80,13 @@ def test_a_reader_s_computation_is_waited_for(make_warmer, eventually):
 
     warmer, go_on = make_warmer(), threading.Event()
     register(warmer, "t", lambda: pytest.fail("computed twice"))
-    lease = warmer.store.take_lease("t", "a reader")
+    lease = warmer.store.entries.take_lease("t", "a reader")
     until_ms = lease.now_ms + 60_000
 
     def publish() -> None:
         go_on.wait(10)
-        entry = pack(Header(lease.now_ms, until_ms, until_ms, 0, 1, Origin.MISS, 1, b"t"), b'"the reader\'s"')
-        warmer.store.publish("t", "a reader", until_ms, entry)
+        entry = pack(Header(lease.now_ms, until_ms, until_ms, until_ms, 0, 1, Origin.MISS, 1, b"t"), b'"the reader\'s"')
+        warmer.store.entries.publish("t", "a reader", until_ms, entry)
 
     reader = threading.Thread(target=publish)
     reader.start()

@@ -142,7 +142,7 @@ def test_a_value_that_redis_refuses_is_a_failure_with_backoff(running, monkeypat
         raise ResponseError("string exceeds maximum allowed size")
 
     register(running, "t", lambda: 1)
-    monkeypatch.setattr(running.store, "publish", refuse)
+    monkeypatch.setattr(running.store.entries, "publish", refuse)
     drain(running)
     assert "not cached: ResponseError: string exceeds" in detail(running, "t")["last_error"]
     assert running.store.control.exists(running.store.keys.lease("t:key")) == 0

@@ -13,7 +13,7 @@ def register(warmer, task_id: str, **values: object) -> None:
 
 def read(warmer, task_id: str, times: int) -> None:
     read.number += 1
-    warmer.store.flush("reader", read.number, [(task_id, "", times, 0, [])])
+    warmer.store.flush("reader", read.number, [(task_id, "", times, 0, [], 0)])
 
 
 read.number = 0

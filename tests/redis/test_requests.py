@@ -32,8 +32,8 @@ class App:
         results = []
         while (batch := self.store.claim(1)).claims:
             (claim,) = batch.claims
-            target = self.warmer.refresher.target_of(claim)
-            results.append(self.warmer.refresher.carry_out(claim, batch, target).result)
+            target = self.warmer.claims.target_of(claim)
+            results.append(self.warmer.claims.carry_out(claim, batch, target).result)
         return results
 
     def pass_a_millisecond(self) -> None:
@@ -94,13 +94,13 @@ def test_a_value_computed_by_hand_after_it_was_asked_for_will_do(app):
 def test_a_busy_lease_does_not_turn_a_forced_or_changed_refresh_into_any_value(app, change):
     app.register()
     app.work()
-    app.store.take_lease("k", "a reader that began before")
+    app.store.entries.take_lease("k", "a reader that began before")
     if "ttl" in change:
         app.register(ttl=50)
     else:
         app.warmer.warm("t", force=True)
     assert app.work() == [Result.BUSY]
-    app.store.release_lease("k", "a reader that began before")
+    app.store.entries.release_lease("k", "a reader that began before")
     app.due_now()
     assert app.work() == [Result.PUBLISHED]
     assert app.calls == 2
@@ -109,10 +109,10 @@ def test_a_busy_lease_does_not_turn_a_forced_or_changed_refresh_into_any_value(a
 def test_a_reader_that_began_before_a_forced_refresh_does_not_answer_it(app):
     app.register()
     app.work()
-    lease = app.store.take_lease("k", "a reader")
+    lease = app.store.entries.take_lease("k", "a reader")
     app.store.request(["t"], force=True, watcher="me", watch_s=60)
     assert app.work() == [Result.BUSY]
-    app.store.release_lease("k", "a reader")
+    app.store.entries.release_lease("k", "a reader")
     app.store.complete(Outcome("t", Result.PUBLISHED, "miss", 1.0, lease.now_ms), "", ("in", 60_000))
     assert app.store.next_outcome("me", 0) is None
     app.due_now()
@@ -165,10 +165,10 @@ def test_a_request_for_any_value_does_not_weaken_a_forced_one(app):
 def test_a_request_for_any_value_does_not_weaken_a_forced_one_that_waits_for_its_lease(app):
     app.register()
     app.work()
-    app.store.take_lease("k", "a reader")
+    app.store.entries.take_lease("k", "a reader")
     app.warmer.warm("t", force=True)
     assert app.work() == [Result.BUSY]
-    app.store.release_lease("k", "a reader")
+    app.store.entries.release_lease("k", "a reader")
     app.warmer.warm("t", force=False)
     assert app.work() == [Result.PUBLISHED]
 
@@ -237,9 +237,9 @@ def test_a_busy_lease_is_all_that_a_scheduled_refresh_needs(app):
     app.register()
     app.work()
     app.due_now()
-    app.store.take_lease("k", "a reader")
+    app.store.entries.take_lease("k", "a reader")
     assert app.work() == [Result.BUSY]
-    app.store.release_lease("k", "a reader")
+    app.store.entries.release_lease("k", "a reader")
     app.warmer.warm_cache("k", lambda: "the reader's", force=True)
     assert app.store.tick().moved == 0, "the next refresh is that of the reader's value"
     assert app.work() == []
@@ -249,7 +249,7 @@ def test_who_forces_a_claimed_target_is_told_of_the_later_computation(app):
     app.register()
     batch = app.store.claim(1)
     app.store.request(["t"], force=True, watcher="me", watch_s=60)
-    first = app.warmer.refresher.carry_out(batch.claims[0], batch, app.warmer.refresher.target_of(batch.claims[0]))
+    first = app.warmer.claims.carry_out(batch.claims[0], batch, app.warmer.claims.target_of(batch.claims[0]))
     assert first.result is Result.PUBLISHED
     assert app.store.next_outcome("me", 0) is None
     assert app.work() == [Result.PUBLISHED]
@@ -261,7 +261,7 @@ def test_forcing_a_claimed_target_counts_even_if_warming_is_switched_off_meanwhi
     batch = app.store.claim(1)
     app.store.request(["t"], force=True)
     app.warmer.stop()
-    app.warmer.refresher.carry_out(batch.claims[0], batch, app.warmer.refresher.target_of(batch.claims[0]))
+    app.warmer.claims.carry_out(batch.claims[0], batch, app.warmer.claims.target_of(batch.claims[0]))
     assert app.work() == [Result.PUBLISHED]
     assert app.store.backlog() == 0
 

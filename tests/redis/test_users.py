@@ -6,7 +6,7 @@ from warmer import InvalidTaskError, WarmingTask
 
 
 def register(warmer, task_id: str, cache_key: str, **values: object) -> None:
-    def compute(user_id: str | int) -> dict[str, object]:
+    def compute(user_id: str | int, **more: int) -> dict[str, object]:
         return {"task": task_id, "user": user_id}
 
     warmer.register(WarmingTask(**{"task_id": task_id, "cache_key": cache_key, "compute_fn": compute, **values}))
@@ -15,7 +15,7 @@ def register(warmer, task_id: str, cache_key: str, **values: object) -> None:
 def drain(warmer) -> None:
     while (batch := warmer.store.claim(10)).claims:
         for claim in batch.claims:
-            warmer.refresher.carry_out(claim, batch, warmer.refresher.target_of(claim))
+            warmer.claims.carry_out(claim, batch, warmer.claims.target_of(claim))
 
 
 @pytest.fixture
