@@ -1,6 +1,8 @@
 """The default `Warmer` of a process, and what was declared before it was there."""
 
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from warmer.client import Warmer
@@ -39,6 +41,30 @@ def declare(task: WarmingTask) -> None:
         _declared[task.task_id] = task
         if _default is not None:
             _default.declare(task)
+
+
+@contextmanager
+def standing_in(warmer: Warmer, is_passing: Callable[[WarmingTask], bool]) -> Iterator[None]:
+    """Let another `Warmer` be the default in this block, for tests.
+
+    Args:
+        warmer: Which one; it learns what has been declared so far.
+        is_passing: Says of a task that is declared in this block whether it ends with it.
+    """
+    global _default
+    with _lock:
+        declared = dict(_declared)
+        before, _default = _default, _knowing_declared(warmer)
+    try:
+        yield
+    finally:
+        with _lock:
+            configured, _default = _default, before
+            lasting = {task_id: task for task_id, task in _declared.items() if not is_passing(task)}
+            _declared.clear()
+            _declared.update({**declared, **lasting})
+        if configured is not None and configured is not warmer:
+            configured.close()
 
 
 def _knowing_declared(warmer: Warmer) -> Warmer:

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 
-from warmer import default
 from warmer.client import Warmer
+from warmer.default import standing_in
 from warmer.embedded import Embedded
 from warmer.errors import StoreUnavailableError, WarmerError
 from warmer.filling import Filler
@@ -150,19 +150,8 @@ class MemoryWarmer(Warmer):
             ...     memory.get("greeting")
             'hello'
         """
-        with default._lock:
-            declared = dict(default._declared)
-            before, default._default = default._default, default._knowing_declared(self)
-        try:
+        with standing_in(self, _is_tests_own):
             yield self
-        finally:
-            with default._lock:
-                configured, default._default = default._default, before
-                lasting = {task_id: task for task_id, task in default._declared.items() if not _is_tests_own(task)}
-                default._declared.clear()
-                default._declared.update({**declared, **lasting})
-            if configured is not None and configured is not self:
-                configured.close()
 
     def close(self) -> None:
         """Close the connections, and let go of the data.
