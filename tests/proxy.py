@@ -1,11 +1,15 @@
-"""A TCP proxy that delays, trickles, stalls and cuts, and a server that answers as a test tells it to."""
+"""A proxy that delays, trickles, stalls and cuts, one that takes off TLS, and a server that answers as it is told."""
 
 import contextlib
+import select
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Self
+
+from tests.certificates import AUTHORITY, CERTIFICATE, KEY
 
 HOST = "127.0.0.1"
 
@@ -89,6 +93,32 @@ class Proxy(_Listener):
         _end(server)
 
 
+class TlsProxy(_Listener):
+    """Takes TLS off before a server, which then may be built without it.
+
+    Args:
+        port: The server's port.
+        asks_for_certificates: Whether clients have to show one that the tests' authority signed.
+    """
+
+    def __init__(self, port: int, asks_for_certificates: bool = False) -> None:
+        self._server_port = port
+        self._tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=AUTHORITY)
+        self._tls.load_cert_chain(CERTIFICATE, KEY)
+        if asks_for_certificates:
+            self._tls.verify_mode = ssl.CERT_REQUIRED
+        super().__init__()
+
+    def serve(self, client: socket.socket) -> None:
+        with (
+            self._tls.wrap_socket(client.dup(), server_side=True) as encrypted,
+            socket.create_connection((HOST, self._server_port)) as server,
+        ):
+            while True:  # one thread for both ways: OpenSSL's connections are not to be shared
+                for readable in select.select([encrypted, server], [], [])[0]:
+                    _pass_on(*((encrypted, server) if readable is encrypted else (server, encrypted)))
+
+
 class Scripted(_Listener):
     """Answers each piece that it receives as the test says; an answer of None ends the connection.
 
@@ -122,6 +152,13 @@ def trickle(pause_s: float) -> Callable[[bytes], Iterator[bytes]]:
             yield bytes([byte])
 
     return fault
+
+
+def _pass_on(giver: socket.socket, taker: socket.socket) -> None:
+    piece = giver.recv(65536)  # more than TLS has in one record, so that none of it is left unseen
+    if not piece:
+        raise CutError
+    taker.sendall(piece)
 
 
 def _end(connection: socket.socket) -> None:

@@ -93,3 +93,35 @@ def test_a_fork_in_the_middle_of_a_computation_breaks_neither_side(fleet):
         """
     )
     assert printed.split() == ["0", "value", "value"]
+
+
+def test_children_of_multiprocessing_send_their_counts_at_their_end(fleet):
+    fleet.write(
+        "reading",
+        """
+        from warmer import default_warmer
+
+        def read(_=None):
+            for _ in range(100):
+                default_warmer().get("k")
+        """,
+    )
+    printed = fleet.python(
+        """
+        import multiprocessing
+        from concurrent.futures import ProcessPoolExecutor
+        from reading import read
+        from warmer import default_warmer
+
+        read()
+        for kind in ("fork", "forkserver"):
+            child = multiprocessing.get_context(kind).Process(target=read)
+            child.start()
+            child.join(30)
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+            list(pool.map(read, [1]))
+        default_warmer().pulse.beat()
+        print(int(default_warmer().store.totals()["misses"]))
+        """
+    )
+    assert printed.split()[-1] == "400"

@@ -16,11 +16,11 @@ from redis import exceptions as redis_errors
 from tests.proxy import CutError, Proxy, Scripted, trickle
 from tests.topologies import HOST, Cluster
 from warmer.address import Address
-from warmer.clock import Clock
 from warmer.connect import connect
 from warmer.connect.topology import Topology
-from warmer.wire import resp
-from warmer.wire.reads import AWAY, WireReads, open_reads
+from warmer.wire import AWAY, open_reads, resp
+from warmer.wire.pool import Connection
+from warmer.wire.reads import WireReads
 from warmer.wire.watch import Watch
 
 TIMEOUT_S = 0.25
@@ -120,6 +120,34 @@ def test_all_coroutines_that_wait_on_a_stalled_connection_are_told_in_time(proxy
 
     asyncio.run(crowd())
     proxy.flowing.set()
+
+
+def test_an_answer_that_came_in_time_is_taken_however_late_its_thread_runs(own_server, monkeypatch):
+    send_all = Connection.send_all
+
+    def send_and_stall(*arguments):
+        send_all(*arguments)
+        time.sleep(TIMEOUT_S + 0.05)
+
+    monkeypatch.setattr(Connection, "send_all", send_and_stall)
+    with closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+        assert reads.get("k") is None
+        assert reads.get_many(["k", "l"]) == [None, None]
+
+
+@pytest.mark.parametrize("size", [10, 1_000_000])
+def test_an_answer_that_came_in_time_is_taken_however_late_its_loop_runs(own_server, size):
+    async def read_late():
+        for _ in range(3):
+            await reads.aget("k")  # which opens the connection, and lets its buffers grow
+        waiting = asyncio.ensure_future(reads.aget("k"))
+        await asyncio.sleep(0)
+        time.sleep(TIMEOUT_S + 0.05)
+        return await waiting
+
+    with closing(connect(own_server.url, 5.0)) as client, closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+        client.set("k", b"v" * size)
+        assert asyncio.run(read_late()) == b"v" * size
 
 
 # --- cuts ------------------------------------------------------------------------------------------------------
@@ -372,7 +400,7 @@ def test_one_dead_node_of_a_cluster_takes_only_its_own_keys_with_it(server, name
         written = {f"{namespace}:{{{number}}}": str(number).encode() for number in range(60)}
         with (
             closing(connect(cluster.url, 5.0)) as client,
-            closing(WireReads(address, topology, TIMEOUT_S, Clock())) as reads,
+            closing(WireReads(address, topology, TIMEOUT_S)) as reads,
         ):
             for key, value in written.items():
                 client.set(key, value)

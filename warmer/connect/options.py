@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from redis.backoff import NoBackoff
 from redis.retry import Retry
+from redis.sentinel import Sentinel
 
 from warmer.address import Address
 
@@ -25,19 +26,23 @@ def server_options(address: Address, timeout_s: float) -> dict[str, Any]:
     return _options(address, address.username, address.password, timeout_s)
 
 
-def sentinel_options(address: Address, timeout_s: float) -> dict[str, Any]:
-    """Return redis-py's options for connections to the Sentinels of an address, which have credentials of their own.
+def sentinels_of(address: Address, timeout_s: float) -> Sentinel:
+    """Return redis-py's client of the Sentinels of an address, which have credentials of their own; closing is due.
 
     Args:
         address: Where the Sentinels are.
         timeout_s: How long to wait for a connection, and for an answer.
 
     Example:
-        >>> sentinel_options(Address.parse("redis+sentinel://app:pw@host/orders"), 1.0)["username"] is None
+        >>> with sentinels_of(Address.parse("redis+sentinel://app:pw@host/orders"), 1.0) as sentinels:
+        ...     sentinels.sentinel_kwargs["username"] is None
         True
     """
     options = _options(address, address.sentinel_username, address.sentinel_password, timeout_s)
-    return options | {"retry": Retry(NoBackoff(), 0)}  # the next Sentinel is asked instead
+    return Sentinel(  # type: ignore[no-untyped-call]
+        [(server.host, server.port) for server in address.servers],
+        sentinel_kwargs=options | {"retry": Retry(NoBackoff(), 0)},  # the next Sentinel is asked instead
+    )
 
 
 def _options(address: Address, username: str, password: str, timeout_s: float) -> dict[str, Any]:

@@ -1,8 +1,6 @@
 """Which server holds a key: constant for one server, discovered for Sentinels and for a Cluster."""
 
-import threading
 from binascii import crc_hqx
-from collections.abc import Iterator
 from typing import Final
 
 from redis import Redis
@@ -10,11 +8,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
-from warmer import forking
 from warmer.address import Address, Server
-from warmer.connect.options import sentinel_options, server_options
+from warmer.connect.options import sentinels_of, server_options
 
 SLOTS: Final = 16384
 
@@ -34,11 +30,11 @@ def slot_of(key: bytes) -> int:
         end = key.find(b"}", start)
         if end > start:
             key = key[start:end]
-    return crc_hqx(key, 0) & 16383
+    return crc_hqx(key, 0) % SLOTS
 
 
 class Topology:
-    """Knows which server holds a key; safe to share among threads and with forked children.
+    """Which server holds a key, as far as is known: `refresh` asks, and nothing else does.
 
     Example:
         >>> Topology.of(Address.parse("redis://localhost"), timeout_s=1.0).node_of(b"catalog")
@@ -63,22 +59,18 @@ class Topology:
         return (_Sentinels if address.kind == "sentinel" else _Cluster)(address, timeout_s)
 
     def node_of(self, key: bytes) -> Server:
-        """Return the server that holds a key, as far as is known; asks only if nothing is known yet.
+        """Return the server that holds a key.
 
         Args:
             key: The key as Redis knows it.
 
         Raises:
-            redis.RedisError: nothing is known yet, and nobody could be asked.
+            redis.ConnectionError: none is known.
         """
         raise NotImplementedError
 
     def nodes(self) -> tuple[Server, ...]:
-        """Return every server that holds keys, as far as is known; asks only if nothing is known yet.
-
-        Raises:
-            redis.RedisError: nothing is known yet, and nobody could be asked.
-        """
+        """Return every server that holds keys."""
         raise NotImplementedError
 
     def moved(self, slot: int, server: Server) -> None:
@@ -90,7 +82,7 @@ class Topology:
         """
 
     def refresh(self) -> None:
-        """Ask anew who holds what, as after a lost connection; callers at the same time share one answer.
+        """Ask who holds what.
 
         Raises:
             redis.RedisError: nobody could be asked; what was known stays.
@@ -108,103 +100,50 @@ class _OneServer(Topology):
         return (self._server,)
 
 
-class _Discovered(Topology):
-    """What both kinds share: one question at a time, whose answer is for all who wait."""
-
+class _Sentinels(Topology):
     def __init__(self, address: Address, timeout_s: float) -> None:
         self._address = address
         self._timeout_s = timeout_s
-        self._questions = 0
-        self._failure: RedisError | None = None
-        self._renew_lock()
-        self._fork_hook = forking.in_child(self._renew_lock)
-
-    def _renew_lock(self) -> None:
-        self._asking = threading.Lock()  # a thread of the parent's may have held the old one, for ever
-
-    def refresh(self) -> None:
-        asked_before = self._questions
-        with self._asking:
-            if self._questions == asked_before:
-                self._failure = self._failure_of_asking()
-                self._questions += 1
-            if self._failure is not None:
-                raise self._failure
-
-    def _failure_of_asking(self) -> RedisError | None:
-        try:
-            self._ask()
-        except RedisError as error:
-            return error
-        return None
-
-    def _ask(self) -> None:
-        raise NotImplementedError
-
-
-class _Sentinels(_Discovered):
-    def __init__(self, address: Address, timeout_s: float) -> None:
-        super().__init__(address, timeout_s)
         self._master: Server | None = None
 
     def node_of(self, key: bytes) -> Server:
-        return self._master or self._first_master()
-
-    def nodes(self) -> tuple[Server, ...]:
-        return (self.node_of(b""),)
-
-    def _first_master(self) -> Server:
-        self.refresh()
-        assert self._master is not None  # noqa: S101
+        if self._master is None:
+            raise RedisConnectionError(f"no Sentinel has named the master of {self._address.service} yet")
         return self._master
 
-    def _ask(self) -> None:
-        address = self._address
-        sentinels = Sentinel(  # type: ignore[no-untyped-call]
-            [(server.host, server.port) for server in address.servers],
-            sentinel_kwargs=sentinel_options(address, self._timeout_s),
-        )
-        with sentinels:
-            self._master = Server(*sentinels.discover_master(address.service))  # type: ignore[no-untyped-call]
+    def nodes(self) -> tuple[Server, ...]:
+        return () if self._master is None else (self._master,)
+
+    def refresh(self) -> None:
+        with sentinels_of(self._address, self._timeout_s) as sentinels:
+            master = sentinels.discover_master(self._address.service)
+        self._master = Server(*master)
 
 
-class _Cluster(_Discovered):
+class _Cluster(Topology):
     def __init__(self, address: Address, timeout_s: float) -> None:
-        super().__init__(address, timeout_s)
-        self._masters: list[Server | None] = []  # by slot
+        self._address = address
+        self._timeout_s = timeout_s
+        self._masters: list[Server | None] = [None] * SLOTS
 
     def node_of(self, key: bytes) -> Server:
-        start = key.find(b"{") + 1  # as slot_of, here in line because every read comes by
-        if start:
-            end = key.find(b"}", start)
-            if end > start:
-                key = key[start:end]
-        try:
-            return self._masters[crc_hqx(key, 0) & 16383] or self._master_after_refresh(key)
-        except IndexError:
-            return self._master_after_refresh(key)
-
-    def _master_after_refresh(self, tag: bytes) -> Server:
-        self.refresh()
-        slot = crc_hqx(tag, 0) & 16383
+        slot = slot_of(key)
         master = self._masters[slot]
         if master is None:
-            raise RedisConnectionError(f"no master of the Redis Cluster serves slot {slot}")
+            raise RedisConnectionError(f"no master of the Redis Cluster is known to serve slot {slot}")
         return master
 
     def nodes(self) -> tuple[Server, ...]:
-        if not self._masters:
-            self.refresh()
         return tuple(dict.fromkeys(master for master in self._masters if master is not None))
 
     def moved(self, slot: int, server: Server) -> None:
-        if self._masters:
+        if 0 <= slot < SLOTS:  # a broken server may say anything
             self._masters[slot] = server
 
-    def _ask(self) -> None:
+    def refresh(self) -> None:
         failed: RedisError | None = None
         # Those of the address come last: they may have left, but they may also be all that is left.
-        for server in dict.fromkeys((*self._known(), *self._address.servers)):
+        for server in dict.fromkeys((*self.nodes(), *self._address.servers)):
             try:
                 self._masters = self._masters_according_to(server)
             except RedisError as error:
@@ -212,9 +151,6 @@ class _Cluster(_Discovered):
             else:
                 return
         raise RedisConnectionError(f"no node of the Redis Cluster says who serves which slots: {failed}") from failed
-
-    def _known(self) -> Iterator[Server]:
-        return (master for master in self._masters if master is not None)
 
     def _masters_according_to(self, server: Server) -> list[Server | None]:
         masters: list[Server | None] = [None] * SLOTS

@@ -5,6 +5,7 @@
     resp.py       commands and replies as bytes                                          (no I/O)
     pool.py       the connections of threads; one read at a time on each
     stream.py     the connection of an event loop; its reads share it, replies come in order
+    route.py      the way to a server, for both
     dial.py       opens a socket; tls.py enciphers where an event loop moves the bytes
     nodes.py      the servers; survey.py finds out which there are
     breaker.py    whether a server may be asked                                          (no I/O)

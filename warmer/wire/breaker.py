@@ -52,21 +52,26 @@ class Breaker:
 
     is_open: bool = False
     probe_at_s: float = 0.0
+    answered_at_s: float = field(default=float("-inf"), init=False)
     _pause_s: float = field(default=FIRST_PAUSE_S, init=False)
     _opened_at_s: float = field(default=float("-inf"), init=False)
     _closed_at_s: float = field(default=float("-inf"), init=False)
 
-    def failed(self, now_s: float, began_s: float) -> bool:
+    def failed(self, now_s: float, began_s: float, is_timeout: bool = False) -> bool:
         """Note that a read has failed.
 
         Args:
             now_s: The time.
             began_s: When the read began; one that began before the last outage was over says nothing new.
+            is_timeout: Whether it was for want of time: a server that has answered another read since is slow, or this
+                process is busy, but the server is not away.
 
         Returns:
             Whether this opened the breaker.
         """
         if self.is_open or began_s < self._closed_at_s:
+            return False
+        if is_timeout and self.answered_at_s > began_s:
             return False
         if now_s - self._closed_at_s > RELAPSE_S:
             self._pause_s = FIRST_PAUSE_S

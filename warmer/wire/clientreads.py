@@ -45,7 +45,7 @@ class ClientReads:
         """Say no."""
         return False
 
-    def report(self, key: str, error: BaseException) -> None:
+    def report(self, key: str, error: BaseException, took_s: float = 0.0) -> None:
         """Take no note: there is no server that could be away."""
 
     def close(self) -> None:

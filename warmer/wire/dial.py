@@ -7,19 +7,13 @@ import socket
 import ssl
 import threading
 import time
-from typing import Any, Final, TypeAlias
-
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from typing import Any, TypeAlias
 
 from warmer.address import Server
 from warmer.wire.tls import TlsFilter
 
 Place: TypeAlias = tuple[int, Any]
 """An address family, and a socket's address in it."""
-
-LEAST_WAIT_S: Final = 0.001
 
 
 def remaining_s(deadline_s: float) -> float:
@@ -38,7 +32,7 @@ def remaining_s(deadline_s: float) -> float:
     left_s = deadline_s - time.monotonic()
     if left_s <= 0:
         raise TimeoutError("the time for it is over")
-    return max(left_s, LEAST_WAIT_S)
+    return left_s
 
 
 def dial(server: Server, tls: ssl.SSLContext | None, deadline_s: float) -> socket.socket:
@@ -100,25 +94,6 @@ def opened(family: int) -> socket.socket:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     return made
-
-
-def as_redis_error(server: Server, error: BaseException, timeout_s: float) -> RedisError:
-    """Return what redis-py would raise for a failure of a socket.
-
-    Args:
-        server: Whose socket it was.
-        error: What its operation raised.
-        timeout_s: How long it was given.
-
-    Example:
-        >>> str(as_redis_error(Server("db", 6379), ConnectionResetError("reset"), 0.25))
-        'Redis at db:6379 cannot be reached: reset'
-    """
-    if isinstance(error, RedisError):
-        return error
-    if isinstance(error, TimeoutError):
-        return RedisTimeoutError(f"Redis at {server} did not answer within {timeout_s * 1000:g} ms")
-    return RedisConnectionError(f"Redis at {server} cannot be reached: {str(error) or type(error).__name__}")
 
 
 def _dialled(place: Place, server: Server, tls: ssl.SSLContext | None, deadline_s: float) -> socket.socket:

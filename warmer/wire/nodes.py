@@ -1,15 +1,16 @@
 """The servers that reads are sent to: which one holds a key, how to reach it, and whether it is away."""
 
-import ssl
 import threading
-from collections.abc import Callable
 
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import RedisError
 
 from warmer.address import Address, Server
 from warmer.connect.topology import Topology
 from warmer.wire.breaker import Breaker
 from warmer.wire.pool import Pool
+from warmer.wire.route import Route
+from warmer.wire.stream import Lanes
 from warmer.wire.survey import Survey
 
 
@@ -17,18 +18,19 @@ class Node:
     """One server, its connections and its state.
 
     Args:
-        server: Which server.
-        pool: The connections of threads.
-        survey: Knows whether the server still holds keys.
+        route: The way to it.
+        survey: Knows whether it still holds keys.
     """
 
-    __slots__ = ("_survey", "breaker", "pool", "server")
+    __slots__ = ("_survey", "breaker", "lanes", "pool", "server", "wide_lanes")
 
-    def __init__(self, server: Server, pool: Pool, survey: Survey) -> None:
+    def __init__(self, route: Route, survey: Survey) -> None:
         """Start with nothing held against it."""
-        self.server = server
-        self.pool = pool
+        self.server = route.server
         self.breaker = Breaker()
+        self.pool = Pool(route)
+        self.lanes = Lanes(route, self.check)
+        self.wide_lanes = Lanes(route, self.check)  # so that reads of one key do not queue behind those of a thousand
         self._survey = survey
 
     def __str__(self) -> str:
@@ -57,6 +59,19 @@ class Node:
         self.pool.probe()
         return True
 
+    def start_afresh(self) -> None:
+        """Let go of all connections, and hold nothing against the server: in a forked child."""
+        self.breaker = Breaker()
+        self.pool.start_afresh()
+        self.lanes.start_afresh()
+        self.wide_lanes.start_afresh()
+
+    def close(self) -> None:
+        """Close the connections, but for those that threads read from just now."""
+        self.pool.close()
+        self.lanes.close()
+        self.wide_lanes.close()
+
 
 class Nodes:
     """All servers that hold keys.
@@ -65,18 +80,16 @@ class Nodes:
         address: Where Redis is.
         topology: Says which server holds a key.
         timeout_s: How long a read may take.
-        left: Told of each server that holds none any more.
     """
 
-    def __init__(self, address: Address, topology: Topology, timeout_s: float, left: Callable[[Node], None]) -> None:
+    def __init__(self, address: Address, topology: Topology, timeout_s: float) -> None:
         """Ask nobody yet."""
         self._address = address
         self._topology = topology
         self._timeout_s = timeout_s
-        self._left = left
         self._lock = threading.Lock()
         self._nodes: dict[Server, Node] = {}
-        self.tls: ssl.SSLContext | None = address.ssl_context()
+        self._tls = address.ssl_context()
         self.survey = Survey(topology, address.kind == "standalone", self._forget_left_ones)
         self.only = self.of(address.servers[0]) if address.kind == "standalone" else None
 
@@ -85,13 +98,12 @@ class Nodes:
         self._lock = threading.Lock()
         self.survey.start_afresh()
         for node in self._nodes.values():
-            node.breaker = Breaker()
-            node.pool.start_afresh()
+            node.start_afresh()
 
     def close(self) -> None:
-        """Close the idle connections of threads."""
+        """Close all connections, but for those that threads read from just now."""
         for node in list(self._nodes.values()):
-            node.pool.close()
+            node.close()
 
     def of(self, server: Server) -> Node:
         """Return what stands for a server.
@@ -109,11 +121,26 @@ class Nodes:
             name: The key as Redis knows it.
 
         Raises:
-            redis.RedisError: nobody could tell.
+            redis.RedisError: nobody is known to hold it.
         """
-        return self.only or self.of(self._topology.node_of(name))
+        return self.only or self.of(self.server_of(name))
 
-    def opened(self) -> None:
+    def server_of(self, name: bytes) -> Server:
+        """Return the server that holds a key; if nobody is known to, that is looked into, for later reads.
+
+        Args:
+            name: The key as Redis knows it.
+
+        Raises:
+            redis.RedisError: nobody is known to hold it.
+        """
+        try:
+            return self._topology.node_of(name)
+        except RedisError:
+            self.survey.look_again()
+            raise
+
+    def _opened(self) -> None:
         """Take note of a new connection: what ended the old one may have been that another server took over."""
         if self._address.kind == "sentinel":
             self.survey.look_again()
@@ -121,8 +148,8 @@ class Nodes:
     def _made(self, server: Server) -> Node:
         with self._lock:
             if server not in self._nodes:
-                pool = Pool(server, self._address, self.tls, self._timeout_s, self.opened)
-                self._nodes[server] = Node(server, pool, self.survey)
+                route = Route(server, self._address, self._tls, self._timeout_s, self._opened)
+                self._nodes[server] = Node(route, self.survey)
             return self._nodes[server]
 
     def _forget_left_ones(self) -> None:
@@ -130,5 +157,4 @@ class Nodes:
         with self._lock:
             left = [self._nodes.pop(server) for server in list(self._nodes) if server not in in_use]
         for node in left:
-            node.pool.close()
-            self._left(node)
+            node.close()

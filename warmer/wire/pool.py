@@ -8,16 +8,14 @@ import contextlib
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 from weakref import WeakSet
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from warmer.address import Address, Server
 from warmer.wire import resp
-from warmer.wire.dial import as_redis_error, dial, remaining_s
+from warmer.wire.dial import dial, remaining_s
 from warmer.wire.resp import (
     IncomprehensibleReplyError,
     Reply,
@@ -27,6 +25,7 @@ from warmer.wire.resp import (
     value_of,
     whole_value,
 )
+from warmer.wire.route import Route
 
 CHUNK_BYTES: Final = 131_008
 """How much is received at once: just below what malloc would ask the kernel for, anew each time."""
@@ -35,10 +34,6 @@ LARGEST_CHUNK_BYTES: Final = 4_194_304
 
 MOST_IDLE: Final = 64
 """Connections to one server that are kept for later; more of them are opened when more threads read at once."""
-
-
-class DeadConnectionError(ConnectionResetError):
-    """An idle connection had been closed by the server: nothing was answered on it."""
 
 
 class Connection:
@@ -76,14 +71,10 @@ class Connection:
             deadline_s: Until when, on the clock of `time.monotonic`.
 
         Raises:
-            DeadConnectionError: the server has closed the connection.
             OSError: it could not be sent; a TimeoutError if not in time.
         """
         self._socket.settimeout(remaining_s(deadline_s))
-        try:
-            self._socket.sendall(request)
-        except (ConnectionError, ssl.SSLEOFError) as error:
-            raise DeadConnectionError(str(error)) from None
+        self._socket.sendall(request)
 
     def replies(self, count: int, deadline_s: float, received: bytes = b"") -> list[Reply]:
         """Return the next answers, all by one deadline, however they trickle in.
@@ -94,12 +85,11 @@ class Connection:
             received: What of them has been received already.
 
         Raises:
-            DeadConnectionError: the server closed the connection before the first byte.
             IncomprehensibleReplyError: they are not RESP2, or more came than was asked for.
             OSError: they did not come; a TimeoutError if not in time.
         """
         parser = ReplyParser()
-        replies = parser.feed(received) if received else parser.feed(self._first_bytes(deadline_s))
+        replies = parser.feed(received)
         while len(replies) < count:
             replies += parser.feed(self._more_bytes(parser.missing_bytes, deadline_s))
         if len(replies) > count or not parser.is_between_replies:
@@ -107,15 +97,13 @@ class Connection:
         self._socket.settimeout(self._timeout_s)
         return replies
 
-    def _first_bytes(self, deadline_s: float) -> bytes:
-        try:
-            return self._more_bytes(0, deadline_s)
-        except (ConnectionError, ssl.SSLEOFError) as error:
-            raise DeadConnectionError(str(error)) from None
-
     def _more_bytes(self, missing_bytes: int, deadline_s: float) -> bytes:
-        self._socket.settimeout(remaining_s(deadline_s))
-        data = self.receive(min(max(CHUNK_BYTES, missing_bytes), LARGEST_CHUNK_BYTES))
+        """Wait until the deadline; what has come by then is taken, however late this thread gets to look."""
+        self._socket.settimeout(max(deadline_s - time.monotonic(), 0))
+        try:
+            data = self.receive(min(max(CHUNK_BYTES, missing_bytes), LARGEST_CHUNK_BYTES))
+        except (BlockingIOError, ssl.SSLWantReadError):
+            raise TimeoutError("the time for it is over") from None
         if not data:
             raise ConnectionResetError("the server closed the connection")
         return data
@@ -142,27 +130,13 @@ class Pool:
     """The connections to one server that wait for their next read; threads share it without a lock.
 
     Args:
-        server: Which server.
-        address: Credentials and database.
-        tls: What connections are encrypted with; None for plain ones.
-        timeout_s: How long a read may take, a new connection included.
-        opened: Called when a new connection has been opened.
+        route: The way to the server.
     """
 
-    def __init__(
-        self,
-        server: Server,
-        address: Address,
-        tls: ssl.SSLContext | None,
-        timeout_s: float,
-        opened: Callable[[], None],
-    ) -> None:
+    def __init__(self, route: Route) -> None:
         """Open nothing yet."""
-        self._server = server
-        self._greeting, self._greeting_count = resp.greeting(address.username, address.password, address.db)
-        self._tls = tls
-        self._opened = opened
-        self._timeout_s = timeout_s
+        self._route = route
+        self._timeout_s = route.timeout_s
         self._idle: list[Connection] = []
         self._all: WeakSet[Connection] = WeakSet()
 
@@ -198,8 +172,8 @@ class Pool:
             connection.send(request)
             data = connection.receive(CHUNK_BYTES)
         except BaseException as error:
-            exchange = Exchange(connection, True, request, 1)
-            return value_of(self._after(error, exchange, began_s + self._timeout_s)[0])
+            again = self._begun_again(error, Exchange(connection, True, request, 1), began_s + self._timeout_s)
+            return value_of(self.finish(again, began_s + self._timeout_s)[0])
         value = whole_value(data)
         if value is ...:
             exchange = Exchange(connection, True, request, 1)
@@ -235,14 +209,8 @@ class Pool:
         try:
             connection = self._idle.pop()
         except IndexError:
-            return self._begin_anew(request, count, deadline_s)
-        try:
-            with self._closed_by_failures(connection, is_reused=True):
-                connection.send_all(request, deadline_s)
-        except DeadConnectionError:
-            self.close()
-            return self._begin_anew(request, count, deadline_s)
-        return Exchange(connection, True, request, count)
+            return self._begun_anew(request, count, deadline_s)
+        return self._sent(Exchange(connection, True, request, count), deadline_s)
 
     def finish(self, exchange: Exchange, deadline_s: float, received: bytes = b"") -> list[Reply]:
         """Return the answers to commands that were sent.
@@ -255,13 +223,11 @@ class Pool:
         Raises:
             redis.RedisError: they did not come in time.
         """
-        connection = exchange.connection
         try:
-            with self._closed_by_failures(connection, exchange.is_reused):
-                replies = connection.replies(exchange.count, deadline_s, received)
-        except DeadConnectionError as error:
-            return self._after(error, exchange, deadline_s)
-        self._give_back(connection, replies)
+            replies = exchange.connection.replies(exchange.count, deadline_s, received)
+        except BaseException as error:
+            return self.finish(self._begun_again(error, exchange, deadline_s), deadline_s)
+        self._give_back(exchange.connection, replies)
         return replies
 
     def probe(self) -> None:
@@ -271,38 +237,46 @@ class Pool:
             redis.RedisError: there is none.
         """
         deadline_s = time.monotonic() + self._timeout_s
-        value_of(self.finish(self._begin_anew(resp.PING, 1, deadline_s), deadline_s)[0])
+        value_of(self.finish(self._begun_anew(resp.PING, 1, deadline_s), deadline_s)[0])
 
-    def _after(self, error: BaseException, exchange: Exchange, deadline_s: float) -> list[Reply]:
-        """Ask once more, if all that happened is that the server had closed an idle connection; else raise."""
+    def _begun_anew(self, request: bytes, count: int, deadline_s: float) -> Exchange:
+        return self._sent(Exchange(self._greeted(deadline_s), False, request, count), deadline_s)
+
+    def _begun_again(self, error: BaseException, exchange: Exchange, deadline_s: float) -> Exchange:
+        """Begin once more, if all that happened is that the server had closed an idle connection; else raise."""
+        if not exchange.is_reused or not isinstance(error, ConnectionError | ssl.SSLEOFError):
+            self._give_up(exchange.connection, error)
         exchange.connection.close()
-        if exchange.is_reused and isinstance(error, ConnectionError | ssl.SSLEOFError):
-            self.close()  # the others that are idle are as old, and most likely as dead
-            return self.finish(self._begin_anew(exchange.request, exchange.count, deadline_s), deadline_s)
-        if isinstance(error, OSError):
-            raise as_redis_error(self._server, error, self._timeout_s) from error
-        raise error
+        self.close()  # the others that are idle are as old, and most likely as dead
+        return self._begun_anew(exchange.request, exchange.count, deadline_s)
 
-    def _begin_anew(self, request: bytes, count: int, deadline_s: float) -> Exchange:
-        connection = self._greeted(deadline_s)
-        with self._closed_by_failures(connection):
-            connection.send_all(request, deadline_s)
-        return Exchange(connection, False, request, count)
+    def _sent(self, exchange: Exchange, deadline_s: float) -> Exchange:
+        try:
+            exchange.connection.send_all(exchange.request, deadline_s)
+        except BaseException as error:
+            return self._begun_again(error, exchange, deadline_s)
+        return exchange
 
     def _greeted(self, deadline_s: float) -> Connection:
         """Open a connection, log in, and choose the database."""
         try:
-            connection = Connection(dial(self._server, self._tls, deadline_s), self._timeout_s)
+            connection = Connection(dial(self._route.server, self._route.tls, deadline_s), self._timeout_s)
         except OSError as error:
-            raise as_redis_error(self._server, error, self._timeout_s) from error
+            raise self._route.failure(error) from error
         self._all.add(connection)
-        if self._greeting:
-            with self._closed_by_failures(connection):
-                connection.send_all(self._greeting, deadline_s)
-                for reply in connection.replies(self._greeting_count, deadline_s):
-                    raise_refusal(reply)
-        self._opened()
+        try:
+            self._greet(connection, deadline_s)
+        except BaseException as error:
+            self._give_up(connection, error)
+        self._route.opened()
         return connection
+
+    def _greet(self, connection: Connection, deadline_s: float) -> None:
+        greeting, count = self._route.greeting()
+        if count:
+            connection.send_all(greeting, deadline_s)
+            for reply in connection.replies(count, deadline_s):
+                raise_refusal(reply)
 
     def _give_back(self, connection: Connection, replies: list[Reply]) -> None:
         is_refused = any(isinstance(reply, RedisConnectionError) for reply in replies)  # such as: log in first
@@ -311,13 +285,8 @@ class Pool:
         else:
             self._idle.append(connection)
 
-    @contextlib.contextmanager
-    def _closed_by_failures(self, connection: Connection, is_reused: bool = False) -> Iterator[None]:
-        try:
-            yield
-        except BaseException as error:
-            connection.close()
-            is_replaceable = is_reused and isinstance(error, DeadConnectionError)
-            if isinstance(error, OSError) and not is_replaceable:
-                raise as_redis_error(self._server, error, self._timeout_s) from error
-            raise
+    def _give_up(self, connection: Connection, error: BaseException) -> NoReturn:
+        connection.close()
+        if isinstance(error, OSError):
+            raise self._route.failure(error) from error
+        raise error

@@ -7,31 +7,25 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Sequence
-from typing import Final, Protocol, cast
+from typing import Protocol, cast
+from weakref import finalize
 
 from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from warmer import forking
 from warmer.address import Address
-from warmer.clock import Clock
 from warmer.connect.memory import client_in_memory
 from warmer.connect.topology import Topology
 from warmer.wire import resp
 from warmer.wire.breaker import is_outage
 from warmer.wire.clientreads import ClientReads
-from warmer.wire.dial import LEAST_WAIT_S
-from warmer.wire.errand import AWAY, Away, Errand, Found, Leg
+from warmer.wire.errand import AWAY, Errand, Found, Leg
 from warmer.wire.nodes import Node, Nodes
 from warmer.wire.pool import Exchange
 from warmer.wire.resp import Reply, Value, value_of, values_of
-from warmer.wire.stream import ONE, Lane, Lanes
+from warmer.wire.stream import ONE
 from warmer.wire.watch import Watch, Watched
-
-__all__ = ["AWAY", "Away", "Found", "Reads", "WireReads", "open_reads"]
-
-LAST_LOOK_S: Final = 0.01
-"""What answers get after the deadline that have most likely come, while another server was waited for in vain."""
 
 
 class Reads(Protocol):
@@ -78,12 +72,13 @@ class Reads(Protocol):
         """
         ...
 
-    def report(self, key: str, error: BaseException) -> None:
+    def report(self, key: str, error: BaseException, took_s: float = 0.0) -> None:
         """Take note that another command on a key's server has failed.
 
         Args:
             key: The key.
             error: What it raised.
+            took_s: How long it had taken by then.
         """
         ...
 
@@ -92,13 +87,12 @@ class Reads(Protocol):
         ...
 
 
-def open_reads(url: str, timeout_s: float, clock: Clock | None = None) -> Reads:
+def open_reads(url: str, timeout_s: float) -> Reads:
     """Prepare reads from whatever stands at an address; nothing is sent yet.
 
     Args:
         url: An address that `Address.parse` understands.
         timeout_s: How long a read may take, a new connection included.
-        clock: Tells the time.
 
     Raises:
         SettingsError: the address cannot be used.
@@ -111,7 +105,7 @@ def open_reads(url: str, timeout_s: float, clock: Clock | None = None) -> Reads:
     address = Address.parse(url)
     if address.kind == "memory":
         return ClientReads(client_in_memory(address))
-    return WireReads(address, Topology.of(address, timeout_s), timeout_s, clock or Clock())
+    return WireReads(address, Topology.of(address, timeout_s), timeout_s)
 
 
 class WireReads:
@@ -121,22 +115,18 @@ class WireReads:
         address: Where Redis is.
         topology: Says which server holds a key.
         timeout_s: How long a read may take, a new connection included.
-        clock: Tells the time.
     """
 
-    def __init__(self, address: Address, topology: Topology, timeout_s: float, clock: Clock) -> None:
+    def __init__(self, address: Address, topology: Topology, timeout_s: float) -> None:
         """Open nothing yet."""
-        self._address = address
         self._topology = topology
         self._timeout_s = timeout_s
-        self._watch = Watch(clock.monotonic_s)
-        self._nodes = Nodes(address, topology, timeout_s, self._leave)
+        self._watch = Watch(time.monotonic)
+        self._nodes = Nodes(address, topology, timeout_s)
         self._only = self._nodes.only
         self._is_cluster = address.kind == "cluster"
-        # Reads of one key do not queue behind those of a thousand.
-        self._lanes: Lanes[Node] = Lanes(self._make_lane)
-        self._wide_lanes: Lanes[Node] = Lanes(self._make_lane)
         self._fork_hook = forking.in_child(self._start_afresh)
+        finalize(self, _close, self._watch, self._nodes).atexit = False
 
     # --- threads ---------------------------------------------------------------------------------------------
     def get(self, key: str) -> Value:
@@ -144,15 +134,16 @@ class WireReads:
         began_s = time.monotonic()
         name = key.encode()
         node = self._only or self._node_of(name, began_s)
-        if node.breaker.is_open:
-            node.check()
+        node.check()
         try:
-            return node.pool.get(name, began_s)
+            value = node.pool.get(name, began_s)
         except AskError as error:
             return self._redirected(name, node, error, began_s)
         except RedisError as error:
             self._note(node, error, time.monotonic() - began_s)
             raise
+        node.breaker.answered_at_s = time.monotonic()
+        return value
 
     def get_many(self, keys: Sequence[str]) -> list[Found]:
         """Return what keys hold; see `Reads.get_many`."""
@@ -184,7 +175,7 @@ class WireReads:
             return
         survey.check()
         try:
-            survey.begin().result(max(began_s + self._timeout_s - time.monotonic(), LEAST_WAIT_S))
+            survey.begin().result(max(began_s + self._timeout_s - time.monotonic(), 0))
         except (RedisError, TimeoutError) as error:
             raise self._unknown(error, time.monotonic() - began_s) from None
 
@@ -222,7 +213,7 @@ class WireReads:
             while begun:
                 leg, node, exchange = begun.pop()
                 try:
-                    replies = node.pool.finish(exchange, max(deadline_s, time.monotonic() + LAST_LOOK_S))
+                    replies = node.pool.finish(exchange, deadline_s)
                 except RedisError as error:
                     self._fail(errand, leg, node, error, time.monotonic() - began_s)
                 else:
@@ -238,17 +229,16 @@ class WireReads:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         node = self._only or await self._node_of_in_loop(name, began_s)
-        if node.breaker.is_open:
-            node.check()
-        reply: Reply = await self._lanes.lane(loop, node).ask(resp.get(name), ONE, began_s + self._timeout_s)
-        if type(reply) is bytes or reply is None:
-            return reply
+        node.check()
+        reply: Reply = await node.lanes.lane(loop).ask(resp.get(name), ONE, began_s + self._timeout_s)
+        if not isinstance(reply, RedisError):
+            node.breaker.answered_at_s = time.monotonic()
+            return value_of(reply)
         if isinstance(reply, AskError):
             errand = self._errand([name])
             errand.redirect(reply, node.server)
             return self._only_found(await self._run_in_loop(errand, began_s))
-        if isinstance(reply, RedisError):
-            self._note(node, reply, loop.time() - began_s)
+        self._note(node, reply, loop.time() - began_s)
         return value_of(reply)
 
     async def aget_many(self, keys: Sequence[str]) -> list[Found]:
@@ -265,7 +255,7 @@ class WireReads:
             node.check()
         except RedisError:
             return [AWAY] * len(names)
-        reply = await self._wide_lanes.lane(loop, node).ask(resp.mget(names), ONE, began_s + self._timeout_s)
+        reply = await node.wide_lanes.lane(loop).ask(resp.mget(names), ONE, began_s + self._timeout_s)
         return self._all_values(node, reply, len(names), loop.time() - began_s)
 
     async def _node_of_in_loop(self, name: bytes, began_s: float) -> Node:
@@ -296,7 +286,7 @@ class WireReads:
     async def _walk_in_loop(self, errand: Errand, leg: Leg, began_s: float) -> None:
         loop = asyncio.get_running_loop()
         node = self._nodes.of(leg.server)
-        lane = self._wide_lanes.lane(loop, node)
+        lane = node.wide_lanes.lane(loop)
         try:
             node.check()
             replies = await lane.ask(leg.request, leg.count, began_s + self._timeout_s)
@@ -319,7 +309,7 @@ class WireReads:
         except RedisError:
             return True
 
-    def report(self, key: str, error: BaseException) -> None:
+    def report(self, key: str, error: BaseException, took_s: float = 0.0) -> None:
         """Take note that another command has failed; see `Reads.report`."""
         if not isinstance(error, RedisError):
             return
@@ -328,17 +318,14 @@ class WireReads:
         if isinstance(error, ReadOnlyError | ClusterDownError):  # what is known may be out of date
             self._nodes.survey.look_again()
         with contextlib.suppress(RedisError):
-            self._note(self._nodes.holding(key.encode()), error, took_s=0.0)
+            self._note(self._nodes.holding(key.encode()), error, took_s)
 
     def close(self) -> None:
         """Close all connections; see `Reads.close`."""
-        self._watch.close()
-        self._lanes.close()
-        self._wide_lanes.close()
-        self._nodes.close()
+        _close(self._watch, self._nodes)
 
     def _errand(self, names: Sequence[bytes]) -> Errand:
-        return Errand(names, self._topology.node_of, self._topology.moved)
+        return Errand(names, self._nodes.server_of, self._topology.moved)
 
     def _everything_found(self, errand: Errand) -> list[Found]:
         if errand.refusal is not None:
@@ -354,16 +341,20 @@ class WireReads:
     def _all_values(self, node: Node, reply: Reply, count: int, took_s: float) -> list[Found]:
         """Return the values of a server that has all keys; AWAY for all of them if it is of no use for now."""
         try:
-            return cast(list[Found], values_of(reply, count))
+            found = cast(list[Found], values_of(reply, count))
         except RedisError as error:
             if not is_outage(error):
                 raise
             self._note(node, error, took_s)
             return [AWAY] * count
+        node.breaker.answered_at_s = time.monotonic()
+        return found
 
     def _take(self, errand: Errand, leg: Leg, node: Node, replies: list[Reply], took_s: float) -> None:
         outage = errand.take(leg, replies)
-        if outage is not None:
+        if outage is None:
+            node.breaker.answered_at_s = time.monotonic()
+        else:
             self._note(node, outage, took_s)
 
     def _fail(self, errand: Errand, leg: Leg, node: Node, error: RedisError, took_s: float) -> None:
@@ -381,15 +372,11 @@ class WireReads:
         self._note(self._nodes.survey, error, took_s)
         return error
 
-    def _make_lane(self, node: Node) -> Lane:
-        return Lane(node.server, self._address, self._nodes.tls, self._timeout_s, node.check, self._nodes.opened)
-
-    def _leave(self, node: Node) -> None:
-        self._lanes.drop(node)
-        self._wide_lanes.drop(node)
-
     def _start_afresh(self) -> None:
         self._watch.start_afresh()
         self._nodes.start_afresh()
-        self._lanes.let_go()
-        self._wide_lanes.let_go()
+
+
+def _close(watch: Watch, nodes: Nodes) -> None:
+    watch.close()
+    nodes.close()

@@ -173,7 +173,7 @@ class ReplyParser:
         """Return the replies that these bytes complete.
 
         Args:
-            data: The next bytes received, at least one.
+            data: The next bytes received.
 
         Raises:
             IncomprehensibleReplyError: they are not what RESP2 allows.

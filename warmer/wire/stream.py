@@ -9,28 +9,25 @@ import asyncio
 import contextlib
 import os
 import socket
-import ssl
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
-from typing import Any, Final, Generic, TypeVar
+from collections.abc import Callable
+from typing import Any, Final
 from weakref import WeakKeyDictionary, ref
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from warmer.address import Address, Server
-from warmer.wire import resp
-from warmer.wire.dial import as_redis_error, dial_in_loop
+from warmer.address import Server
+from warmer.wire.dial import dial_in_loop
 from warmer.wire.pool import CHUNK_BYTES
 from warmer.wire.resp import IncomprehensibleReplyError, Reply, ReplyParser, raise_refusal, whole_value
+from warmer.wire.route import Route
 from warmer.wire.tls import TlsFilter
 
 ONE: Final = 0
 """The count that stands for one answer, given as it is and not in a list."""
-
-Destination = TypeVar("Destination", bound=Hashable)
 
 _NEVER: Final = float("inf")
 
@@ -161,15 +158,17 @@ class Stream:
         if not self._unsent:
             asyncio.get_running_loop().remove_writer(self._socket)
 
-    def _readable(self) -> None:
+    def _readable(self) -> bool:
+        """Take what has come; returns whether there may be more."""
         try:
             data = self._received()
             if data:
                 self._take(data)
         except (BlockingIOError, InterruptedError):
-            return
+            return False
         except (OSError, IncomprehensibleReplyError) as error:
             self._lose(error)
+        return self.is_open
 
     def _received(self) -> bytes:
         data = self._socket.recv(CHUNK_BYTES)
@@ -206,6 +205,8 @@ class Stream:
     def _check_deadlines(self) -> None:
         """Give the connection up when an answer is overdue: those behind it would come even later."""
         self._timer_at_s = _NEVER
+        while self._waiting and self._readable():  # what has come is no later for a loop that was busy elsewhere
+            pass
         if not self._waiting:
             return
         loop = asyncio.get_running_loop()
@@ -237,34 +238,18 @@ class Lane:
     """The way of one loop to one server: a connection, made when it is needed, and anew when it is lost.
 
     Args:
-        server: Which server.
-        address: Credentials and database.
-        tls: What connections are encrypted with; None for plain ones.
-        timeout_s: How long a read may take, a new connection included.
+        route: The way to the server.
         check: Raises if the server is not to be asked by now.
-        opened: Called when a new connection has been opened.
     """
 
-    __slots__ = ("_check", "_connecting", "_greeting", "_opened", "_server", "_stream", "_timeout_s", "_tls")
+    __slots__ = ("_check", "_connecting", "_route", "_stream")
 
-    def __init__(
-        self,
-        server: Server,
-        address: Address,
-        tls: ssl.SSLContext | None,
-        timeout_s: float,
-        check: Callable[[], None],
-        opened: Callable[[], None],
-    ) -> None:
+    def __init__(self, route: Route, check: Callable[[], None]) -> None:
         """Open nothing yet."""
-        self._server = server
-        self._greeting = resp.greeting(address.username, address.password, address.db)
-        self._tls = tls
-        self._timeout_s = timeout_s
+        self._route = route
         self._check = check
-        self._opened = opened
         self._connecting = asyncio.Lock()
-        self._stream: Callable[[], Stream | None] = _no_stream  # a weak reference: only the loop holds it
+        self._stream: Callable[[], Stream | None] = lambda: None  # a weak reference: only the loop holds it
 
     async def ask(self, request: bytes, count: int, deadline_s: float) -> Any:
         """Send commands and return their answers; a connection that turns out dead is replaced once.
@@ -285,7 +270,7 @@ class Lane:
         try:
             return await (await self._connected(deadline_s)).ask(request, count, deadline_s)
         except (RedisError, OSError) as error:
-            return as_redis_error(self._server, error, self._timeout_s)
+            return self._route.failure(error)
 
     def close(self, loop: asyncio.AbstractEventLoop) -> None:
         """Close the connection.
@@ -313,8 +298,9 @@ class Lane:
 
     async def _greeted(self, deadline_s: float) -> Stream:
         """Open a connection, log in, and choose the database."""
-        stream = Stream(self._server, *await dial_in_loop(self._server, self._tls))
-        greeting, count = self._greeting
+        server = self._route.server
+        stream = Stream(server, *await dial_in_loop(server, self._route.tls))
+        greeting, count = self._route.greeting()
         try:
             replies = await stream.ask(greeting, count, deadline_s) if count else []
             for reply in replies if isinstance(replies, list) else [replies]:
@@ -322,89 +308,65 @@ class Lane:
         except BaseException:
             stream.close(asyncio.get_running_loop())
             raise
-        self._opened()
+        self._route.opened()
         return stream
 
 
-class Lanes(Generic[Destination]):
-    """The lanes of every event loop of this process.
+class Lanes:
+    """The lanes of every event loop of this process to one server.
 
     Args:
-        make: Makes a lane to a destination; that is whatever tells the servers apart.
+        route: The way to the server.
+        check: Raises if the server is not to be asked by now.
     """
 
-    def __init__(self, make: Callable[[Destination], Lane]) -> None:
+    __slots__ = ("_check", "_lanes", "_latest", "_lock", "_route")
+
+    def __init__(self, route: Route, check: Callable[[], None]) -> None:
         """Start with no loop."""
-        self._make = make
-        self.start_afresh()
+        self._route = route
+        self._check = check
+        self._forget()
 
-    def start_afresh(self) -> None:
-        """Forget all lanes."""
+    def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Destination, Lane]] = WeakKeyDictionary()
-        self._latest: tuple[Callable[[], asyncio.AbstractEventLoop | None], dict[Destination, Lane]] = (_no_loop, {})
+        self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, Lane] = WeakKeyDictionary()
+        self._latest: tuple[Callable[[], asyncio.AbstractEventLoop | None], Lane | None] = (lambda: None, None)
 
-    def lane(self, loop: asyncio.AbstractEventLoop, destination: Destination) -> Lane:
-        """Return the running loop's lane to a destination.
+    def lane(self, loop: asyncio.AbstractEventLoop) -> Lane:
+        """Return the running loop's lane.
 
         Args:
             loop: The running loop.
-            destination: Where to.
         """
-        latest, lanes = self._latest
-        if latest() is not loop:
-            lanes = self._lanes_of(loop)
-            self._latest = (ref(loop), lanes)
-        lane = lanes.get(destination)
-        if lane is None:
-            lane = lanes[destination] = self._make(destination)
+        latest, lane = self._latest
+        if lane is None or latest() is not loop:
+            lane = self._lane_of(loop)
+            self._latest = (ref(loop), lane)
         return lane
-
-    def drop(self, destination: Destination) -> None:
-        """Close the connections to a destination that is left.
-
-        Args:
-            destination: Which one.
-        """
-        for loop, lanes in self._known_loops():
-            if (lane := lanes.pop(destination, None)) is not None:
-                _close_in(loop, lane)
 
     def close(self) -> None:
         """Close all connections; those of loops that run are closed by them, a moment later."""
-        for loop, lanes in self._known_loops():
-            for lane in list(lanes.values()):
-                _close_in(loop, lane)
+        with self._lock:
+            lanes = list(self._lanes.items())
+        for loop, lane in lanes:
+            _close_in(loop, lane)
 
-    def let_go(self) -> None:
+    def start_afresh(self) -> None:
         """Let go of all connections, in a forked child."""
-        for _, lanes in list(self._loops.items()):  # without the lock: another thread may have held it
-            for lane in lanes.values():
-                lane.let_go()
-        self.start_afresh()
+        for lane in list(self._lanes.values()):  # without the lock: another thread may have held it
+            lane.let_go()
+        self._forget()
 
-    def _known_loops(self) -> list[tuple[asyncio.AbstractEventLoop, dict[Destination, Lane]]]:
+    def _lane_of(self, loop: asyncio.AbstractEventLoop) -> Lane:
         with self._lock:
-            return list(self._loops.items())
-
-    def _lanes_of(self, loop: asyncio.AbstractEventLoop) -> dict[Destination, Lane]:
-        with self._lock:
-            lanes = self._loops.get(loop)
-            if lanes is None:
-                for ended in [known for known in self._loops if known.is_closed()]:
-                    del self._loops[ended]
-                lanes = self._loops[loop] = {}
-            return lanes
+            if loop not in self._lanes:
+                for ended in [known for known in self._lanes if known.is_closed()]:
+                    del self._lanes[ended]
+                self._lanes[loop] = Lane(self._route, self._check)
+            return self._lanes[loop]
 
 
 def _close_in(loop: asyncio.AbstractEventLoop, lane: Lane) -> None:
     with contextlib.suppress(RuntimeError):  # a loop that has been closed has closed its connections itself
         loop.call_soon_threadsafe(lane.close, loop)
-
-
-def _no_stream() -> None:
-    return None
-
-
-def _no_loop() -> None:
-    return None

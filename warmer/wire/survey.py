@@ -81,9 +81,7 @@ class Survey:
         Raises:
             redis.RedisError: there was none.
         """
-        self._topology.refresh()
-        self.is_known = True
-        self._changed()
+        self.begin().result()
         return True
 
     def has_keys(self, server: Server) -> bool:
@@ -100,7 +98,9 @@ class Survey:
 
     def _run(self, running: "Future[None]") -> None:
         try:
-            self.probe()
+            self._topology.refresh()
+            self.is_known = True
+            self._changed()
         except Exception as error:
             running.set_exception(error if isinstance(error, RedisError) else RedisConnectionError(described(error)))
         else:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from warmer.errors import described
 from warmer.wire.breaker import Breaker
@@ -60,7 +61,8 @@ class Watch:
         """
         with self._lock:
             now_s = self._now_s()
-            if self._is_closed or not watched.breaker.failed(now_s, now_s - took_s):
+            is_timeout = isinstance(error, RedisTimeoutError)
+            if self._is_closed or not watched.breaker.failed(now_s, now_s - took_s, is_timeout):
                 return
             self._away.append(watched)
             if not self._has_thread():  # without probes it would be away for ever

@@ -14,5 +14,6 @@ if waiting_since > 0 then
   if failed_at and tonumber(failed_at) >= waiting_since then return {0, now, '', how} end
 end
 if seize == '1' then redis.call('DEL', lease) end
-local taken = redis.call('SET', lease, token, 'NX', 'PX', timeout_ms)
+-- Whoever asks again because the reply was lost has it already.
+local taken = redis.call('SET', lease, token, 'NX', 'PX', timeout_ms) or redis.call('GET', lease) == token
 return {taken and 1 or 0, now, redis.call('GETRANGE', entry, 0, length - 1), ''}
