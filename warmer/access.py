@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -41,7 +41,8 @@ def uncounted() -> Iterator[None]:
     try:
         yield
     finally:
-        _uncounted.reset(token)
+        with suppress(ValueError):  # closed from elsewhere, after its event loop
+            _uncounted.reset(token)
 
 
 class Counted(NamedTuple):

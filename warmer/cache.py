@@ -252,7 +252,7 @@ class Cache:
     def _rebuilt(self, cache_key: str, header: Header, payload: Any, wanted: Wanted | None) -> Any:
         if header.codec == ERROR:
             return CachedError(failure.restored(bytes(payload), wanted.terms.cache_errors if wanted else {}))
-        if wanted is not None:
+        if wanted is not None and (wanted.target is not None or not header.ref):
             return wanted.terms.codec.decode(cache_key, header.codec, payload)
         task = self._registry.get(header.task_id.decode(errors="replace")) if header.ref else self.owner(cache_key)
         codec = self._codec if task is None else self._terms.of(task).codec
@@ -288,10 +288,9 @@ class Cache:
         """Renew a value that is stale, or will be soon, if this process knows how."""
         if header.expires_at_ms <= header.renew_from_ms:  # it expires right now: the next reader will miss it
             return
-        if wanted is None:
-            wanted = self._wanted_of_entry(cache_key, header)
-        if wanted is not None:
-            self._filler.renew_behind(wanted)
+        renewal = self._wanted_of_entry(cache_key, header) if header.ref else wanted
+        if renewal is not None:
+            self._filler.renew_behind(renewal)
 
     def _wanted_of_entry(self, cache_key: str, header: Header) -> Wanted | None:
         task = self._registry.get(header.task_id.decode(errors="replace"))

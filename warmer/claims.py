@@ -179,6 +179,8 @@ class Claims:
             if failures + 1 >= GIVE_UP_AFTER and not policy.is_wanted(task, switch, demand):
                 return "never", 0
             return "in", round(1000 * policy.retry_delay_s(failures + 1, random.random()))
+        if refreshed.result is Result.PUBLISHED and refreshed.duration_ms >= 1000 * task.ttl:
+            return "in", round(refreshed.duration_ms)  # stale as soon as it was there: no computing without a pause
         due_s = policy.next_due_s(
             task, switch, demand, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
         )

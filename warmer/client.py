@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from warmer import forking, ledger, optimize
 from warmer.access import ReadCounter
+from warmer.behind import Behind
 from warmer.byhand import ByHand
 from warmer.cache import Cache
 from warmer.claims import Claims
@@ -115,10 +116,27 @@ class Warmer(Reading):
         return ByHand(self.store, self.registry, self.terms, self.refresher, self.claims, self.settings, self.clock)
 
     @part
+    def readers_refresher(self) -> Refresher:
+        """The refresh routine, with the patience of a reader."""
+        return Refresher(self.store.readers_entries, self.settings, self.clock)
+
+    @part
     def filler(self) -> Filler:
-        """What happens at a miss, with the patience of a reader."""
-        refresher = Refresher(self.store.readers_entries, self.settings, self.clock)
-        return Filler(self.store.keys, self.store.reads, refresher, self.settings, self.clock, self.pulse.unsettled)
+        """What happens at a miss."""
+        return Filler(
+            self.store.keys,
+            self.store.reads,
+            self.readers_refresher,
+            self.settings,
+            self.clock,
+            self.pulse.unsettled,
+            self.behind,
+        )
+
+    @part
+    def behind(self) -> Behind:
+        """Where refreshes run that no reader waits for."""
+        return Behind()
 
     @part
     def cache(self) -> Cache:
@@ -391,10 +409,12 @@ class Warmer(Reading):
 
         Raises:
             UnknownTaskError: its task is not registered, or it is disabled.
+            InvalidTaskError: its task could not be registered; the message says why.
             StoreUnavailableError: Redis did not answer.
         """
         watcher = token_hex(16)
         self._reach(self.registration.register_declared)
+        self.registration.check_registered(target.task.task_id)
         self._reach(lambda: self.by_hand.ask_for(target, force, watcher))
         self._hint()
         return Handle(target.ref, watcher, self.store, self.clock)

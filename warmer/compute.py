@@ -5,7 +5,7 @@ import contextlib
 import contextvars
 import inspect
 import threading
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -62,7 +62,8 @@ async def acall(function: Callable[..., Any], arguments: Mapping[str, Any], time
         42
     """
     if is_async(function):
-        return await _within(function(**arguments), timeout_s)
+        value = function(**arguments)
+        return await _within(value, timeout_s) if inspect.isawaitable(value) else value
     return await _within(_beside(function, arguments), timeout_s)
 
 
@@ -86,13 +87,14 @@ async def _beside(function: Callable[..., Any], arguments: Mapping[str, Any]) ->
 
 
 def is_async(function: Callable[..., Any]) -> bool:
-    """Say whether a function is declared with ``async def``, also where it is wrapped.
+    """Say whether calling a function gives a coroutine: it is ``async def``, or wraps one, or its ``__call__`` is.
 
     Example:
         >>> is_async(print)
         False
     """
-    return inspect.iscoroutinefunction(inspect.unwrap(getattr(function, "func", function)))
+    innermost = inspect.unwrap(getattr(function, "func", function))
+    return any(map(inspect.iscoroutinefunction, (function, type(function).__call__, innermost)))
 
 
 def _finished(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> Any:
@@ -103,7 +105,7 @@ def _finished(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> A
     return _in_own_thread(lambda: asyncio.run(_within(coroutine, timeout_s)))
 
 
-async def _within(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> Any:
+async def _within(coroutine: Awaitable[Any], timeout_s: float | None) -> Any:
     task = asyncio.current_task()
     limit = asyncio.timeout(timeout_s)
     try:

@@ -98,4 +98,8 @@ def described(error: BaseException) -> str:
         >>> described(ValueError("no such carrier"))
         'ValueError: no such carrier'
     """
-    return redacted(f"{type(error).__name__}: {error}").encode(errors="replace").decode()[:500]
+    try:
+        said = str(error)
+    except Exception:
+        said = "(it cannot say what)"
+    return redacted(f"{type(error).__name__}: {said}").encode(errors="replace").decode()[:500]

@@ -2,17 +2,18 @@
 
 import asyncio
 import logging
-import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextvars import Context
+from contextlib import suppress
 from secrets import token_hex
 from typing import Any
 
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from warmer import failure, forking
 from warmer.access import uncounted
+from warmer.behind import Behind
 from warmer.clock import Clock
 from warmer.codec import ERROR, Encoded
 from warmer.compute import acall, call, is_async
@@ -23,7 +24,7 @@ from warmer.refresh import Refreshed, Refresher, Work, is_fresh, nothing_will_do
 from warmer.resting import Resting
 from warmer.settings import Settings
 from warmer.slots import Slots
-from warmer.steps import Compute, Do, Pause, Steps, Wait, arun, run, running_loop
+from warmer.steps import Compute, Do, Pause, Steps, Wait, arun, run
 from warmer.store import Keys, Result
 from warmer.terms import Terms
 from warmer.wanted import Wanted
@@ -32,9 +33,11 @@ from warmer.wire import Reads
 logger = logging.getLogger("warmer.cache")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1
+PAUSE_GROWTH = 1.1
+"""So a wait for another process is longer than its computation by about a tenth."""
 
-MOST_BEHIND = 8
-"""Refreshes behind readers' backs at once, in one process; what comes beyond them waits for the next read."""
+THREADS = 8
+"""For the short actions of event loops' readers, which block: scripts in Redis."""
 
 HEED_FAILURES_MS = 400
 """Who would renew a value heeds a failure elsewhere that is no older; less than any rest after one of its own."""
@@ -55,6 +58,7 @@ class Filler:
         settings: Time-outs.
         clock: Measures the time.
         settle: Takes note of a refresh that a reader made.
+        behind: Where refreshes run that no reader waits for.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Filler:
         settings: Settings,
         clock: Clock,
         settle: Callable[[str, Origin, Refreshed], None],
+        behind: Behind,
     ) -> None:
         """Start with nothing in flight."""
         self._entry_key = keys.entry
@@ -73,14 +78,14 @@ class Filler:
         self._settings = settings
         self._clock = clock
         self._settle = settle
+        self._behind = behind
         self._flights = Flights()
         self._start_afresh()
         self._fork_hook = forking.in_child(self._start_afresh)
 
     def _start_afresh(self) -> None:
-        self._threads = ThreadPoolExecutor(MOST_BEHIND, "warmer-cache")
+        self._threads = ThreadPoolExecutor(THREADS, "warmer-cache")
         self._tasks: set[asyncio.Task[None]] = set()
-        self._behind = threading.Semaphore(MOST_BEHIND)
         self._slots = Slots(self._settings.computations_without_redis)
         self._resting = Resting(self._clock.monotonic_s)
 
@@ -121,7 +126,7 @@ class Filler:
         in_vain: Flight | None = None
         has_waited = False
         while True:
-            flight, leads = self._flights.board(wanted.cache_key, instead_of=in_vain)
+            flight, leads = self._flights.board(_flight_of(wanted), instead_of=in_vain)
             if leads:
                 fly(flight, wanted, self._unguarded(wanted) if has_waited else self._leading(wanted, deadline_s))
             landed = yield from self._outcome_of(flight, None if leads else self._patience_s(terms, deadline_s))
@@ -148,9 +153,10 @@ class Filler:
     def _after_waiting(self, wanted: Wanted) -> Steps[Landed]:
         """Take what there is, if the task wants that, when another's computation takes too long."""
         if wanted.terms.after_wait == "stale":
-            found: Landed | None = yield Do(lambda: self._look(wanted))
-            if found is not None:
-                return found
+            with suppress(RedisError):
+                found: Landed | None = yield Do(lambda: self._look(wanted))
+                if found is not None:
+                    return found
         return Landed.with_error(_waited_in_vain(wanted))
 
     # --- for those who want it computed anew ------------------------------------------------------------------
@@ -190,44 +196,23 @@ class Filler:
     # --- for those who have a value already --------------------------------------------------------------------
     def renew_behind(self, wanted: Wanted) -> None:
         """Have a value refreshed behind the reader's back, unless that is under way or has just failed."""
-        if self._is_resting(wanted.cache_key):
-            return
-        flight, leads = self._flights.board(wanted.cache_key)
-        if not leads:
-            return
-        if not self._behind.acquire(blocking=False):
-            self._flights.land(wanted.cache_key, flight, ABANDONED)
-        elif running_loop() is not None and is_async(wanted.function):
-            # What the reader has in its context, such as a transaction, is not for what goes on behind its back.
-            task = self._spawn(self._afly_behind(flight, wanted), Context())
-            task.add_done_callback(lambda done: self._behind.release())
-        else:
-            self._start_thread(flight, wanted)
+        if not self._resting.is_resting(wanted.cache_key):
+            arenew = (lambda: self.arenew(wanted)) if is_async(wanted.function) else None
+            self._behind.offer(wanted.ref or wanted.cache_key, lambda: self.renew(wanted), arenew)
 
-    def _start_thread(self, flight: Flight, wanted: Wanted) -> None:
-        thread = threading.Thread(
-            target=self._fly_behind, args=(flight, wanted), name="warmer-renew-behind", daemon=True
-        )
-        try:
-            thread.start()
-        except RuntimeError as error:  # no more threads, or the interpreter is ending
-            logger.warning("%r is not renewed: %s", wanted.cache_key, error)
-            self._behind.release()
-            self._flights.land(wanted.cache_key, flight, ABANDONED)
+    def renew(self, wanted: Wanted) -> Landed:
+        """Refresh a value that can still be served; abandoned if somebody else is at it."""
+        flight, leads = self._flights.board(_flight_of(wanted))
+        if leads:
+            self._fly(flight, wanted, self._renewing(_with_terms(wanted)))
+        return flight.result() if leads else ABANDONED
 
-    def _fly_behind(self, flight: Flight, wanted: Wanted) -> None:
-        try:
-            with uncounted():
-                self._fly(flight, wanted, self._renewing(_with_terms(wanted)))
-        finally:
-            self._behind.release()
-
-    async def _afly_behind(self, flight: Flight, wanted: Wanted) -> None:
-        with uncounted():
+    async def arenew(self, wanted: Wanted) -> Landed:
+        """As `renew`, beside an event loop."""
+        flight, leads = self._flights.board(_flight_of(wanted))
+        if leads:
             await self._afly(flight, wanted, self._renewing(_with_terms(wanted)))
-
-    def _is_resting(self, cache_key: str) -> bool:
-        return self._resting.is_resting(cache_key)
+        return flight.result() if leads else ABANDONED
 
     # --- flying --------------------------------------------------------------------------------------------------
     def _fly(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
@@ -237,7 +222,7 @@ class Filler:
         except Exception as error:
             landed = Landed.with_error(error)
         finally:
-            self._flights.land(wanted.cache_key, flight, landed)
+            self._flights.land(_flight_of(wanted), flight, landed)
 
     def _fly_in_task(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
         flight.loop = asyncio.get_running_loop()
@@ -250,41 +235,45 @@ class Filler:
         except Exception as error:
             landed = Landed.with_error(error)
         finally:
-            self._flights.land(wanted.cache_key, flight, landed)
+            self._flights.land(_flight_of(wanted), flight, landed)
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None], context: Context | None = None) -> "asyncio.Task[None]":
-        task = asyncio.get_running_loop().create_task(coroutine, context=context)
+    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
         self._tasks.add(task)  # the loop itself would let it be collected
         task.add_done_callback(self._tasks.discard)
-        return task
 
     # --- leading ---------------------------------------------------------------------------------------------------
     def _leading(self, wanted: Wanted, deadline_s: float) -> Steps[Landed]:
         """Look after a key on behalf of all readers of this process; abandoned if another is at it for too long."""
         entry_key = self._entry_key(wanted.cache_key)
         work = _work(wanted, Origin.MISS)
-        will_do, waiting_since_ms = is_fresh, 0
+        will_do, waiting_since_ms, is_slow = is_fresh, 0, False
         for pause_s in _pauses():
             if self._reads.is_away(entry_key):
                 return (yield from self._unguarded(wanted))
+            asked_at_s = self._clock.monotonic_s()
             try:
                 refreshed = yield from self._refresher.refreshing(work, will_do, waiting_since_ms)
+                if refreshed.result not in (Result.FRESH, Result.BUSY):
+                    return self._landed(wanted, refreshed)
+                if refreshed.result is Result.BUSY:
+                    remaining_s = deadline_s - self._clock.monotonic_s()
+                    if remaining_s <= 0:
+                        return ABANDONED
+                    waiting_since_ms = waiting_since_ms or refreshed.now_ms
+                    yield Pause(min(pause_s, remaining_s))
+                asked_at_s = self._clock.monotonic_s()
+                found: Landed | None = yield Do(lambda: self._look(wanted))
             except RedisError as error:
-                self._reads.report(entry_key, error)
-                return (yield from self._unguarded(wanted))
-            if refreshed.result is Result.FRESH:  # somebody else has computed it
-                will_do = nothing_will_do  # for if it cannot be read: then it is replaced
-            elif refreshed.result is not Result.BUSY:
-                return self._landed(wanted, refreshed)
-            else:
-                remaining_s = deadline_s - self._clock.monotonic_s()
-                if remaining_s <= 0:
-                    return ABANDONED
-                waiting_since_ms = waiting_since_ms or refreshed.now_ms
-                yield Pause(min(pause_s, remaining_s))
-            found: Landed | None = yield Do(lambda: self._look(wanted))
+                self._reads.report(entry_key, error, self._clock.monotonic_s() - asked_at_s)
+                if is_slow or self._reads.is_away(entry_key) or not isinstance(error, RedisTimeoutError):
+                    return (yield from self._unguarded(wanted))
+                is_slow = True  # but it answers others: this process, or Redis, has too much to do at once
+                continue
             if found is not None:
                 return found
+            if refreshed.result is Result.FRESH:
+                will_do = nothing_will_do  # what cannot be read is replaced
         raise AssertionError("pauses never end")
 
     def _renewing(self, wanted: Wanted) -> Steps[Landed]:
@@ -293,12 +282,13 @@ class Filler:
         if self._reads.is_away(entry_key):
             return ABANDONED
         heed_since_ms = self._clock.now_ms() - HEED_FAILURES_MS
+        asked_at_s = self._clock.monotonic_s()
         try:
             refreshed = yield from self._refresher.refreshing(
                 _work(wanted, Origin.MISS), _is_not_to_be_renewed, heed_since_ms
             )
         except RedisError as error:
-            self._reads.report(entry_key, error)
+            self._reads.report(entry_key, error, self._clock.monotonic_s() - asked_at_s)
             self._resting.busy(key)
             return ABANDONED
         if refreshed.result is Result.BUSY:
@@ -322,16 +312,20 @@ class Filler:
         )
 
     def _look(self, wanted: Wanted) -> Landed | None:
-        """Return what is cached by now, if it can be read."""
+        """Return what is cached by now, if it can be read.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        entry = unpack(self._refresher.read(wanted.cache_key))
+        if entry is None or not is_same_target(entry[0], wanted):
+            return None
+        header, payload = entry
+        if header.codec == ERROR:
+            return Landed.with_error(failure.restored(bytes(payload), wanted.terms.cache_errors))
         try:
-            entry = unpack(self._reads.get(self._entry_key(wanted.cache_key)))
-            if entry is None or not is_same_target(entry[0], wanted):
-                return None
-            header, payload = entry
-            if header.codec == ERROR:
-                return Landed.with_error(failure.restored(bytes(payload), wanted.terms.cache_errors))
             wanted.terms.codec.decode(wanted.cache_key, header.codec, payload)
-        except (RedisError, CodecError):
+        except CodecError:
             return None
         return Landed(encoded=Encoded(header.codec, bytes(payload)))
 
@@ -358,6 +352,12 @@ class Filler:
             return Landed(value, terms.codec.encode(wanted.cache_key, value), is_computed=True)
         except Exception as error:
             return Landed.with_error(error)
+
+
+def _flight_of(wanted: Wanted) -> Hashable:
+    """Return what those who share one computation have in common: the same target, not only the same key."""
+    target = wanted.target
+    return wanted.cache_key if target is None else (wanted.cache_key, target.task.task_id, target.identity)
 
 
 def _with_terms(wanted: Wanted) -> Wanted:
@@ -409,4 +409,4 @@ def _pauses() -> Iterator[float]:
     pause_s = FIRST_PAUSE_S
     while True:
         yield pause_s
-        pause_s = min(1.5 * pause_s, LONGEST_PAUSE_S)
+        pause_s = min(PAUSE_GROWTH * pause_s, LONGEST_PAUSE_S)

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from concurrent.futures import Future, InvalidStateError
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
@@ -41,8 +41,8 @@ class Landed(NamedTuple):
 
     @property
     def is_for_others(self) -> bool:
-        """Whether it brought a value that others may have."""
-        return self.encoded is not None and not self.is_abandoned
+        """Whether it brought what others may have: a value, or the error that they would meet, too."""
+        return not self.is_abandoned and (self.encoded is not None or self.error is not None)
 
     def for_leader(self, cache_key: str, codec: Codec) -> object:
         """Return the value, or raise what the computation raised."""
@@ -84,7 +84,7 @@ class Flight(Future[Landed]):
 
 
 class Flights:
-    """The computations of this process that are under way, by cache key.
+    """The computations of this process that are under way, by what they compute.
 
     Example:
         >>> flights = Flights()
@@ -104,40 +104,40 @@ class Flights:
     def _start_afresh(self) -> None:
         # Re-entrant: the garbage collector may end an abandoned task, and with it its flight, anywhere.
         self._lock = threading.RLock()
-        self._flights: dict[str, Flight] = {}
+        self._flights: dict[Hashable, Flight] = {}
 
-    def board(self, cache_key: str, instead_of: Flight | None = None) -> tuple[Flight, bool]:
-        """Return the flight for a key, and whether the caller leads it, and has to land it.
+    def board(self, name: Hashable, instead_of: Flight | None = None) -> tuple[Flight, bool]:
+        """Return the flight of this name, and whether the caller leads it, and has to land it.
 
         Args:
-            cache_key: The key.
+            name: What is computed.
             instead_of: A flight that was waited for in vain: one, and only one, takes its place. If the old one brings
                 a value after all, those who wait for the new one have it, too.
         """
         with self._lock:
-            latest = self._flights.get(cache_key)
+            latest = self._flights.get(name)
             if instead_of is not None and instead_of.successor is not None:
                 return instead_of.successor, False
             if latest is not None and latest is not instead_of and not latest.is_lost:
                 return latest, False
-            flight = self._flights[cache_key] = Flight()
+            flight = self._flights[name] = Flight()
             if instead_of is not None:
                 instead_of.successor = flight
         if instead_of is not None:
-            instead_of.add_done_callback(lambda landing: self._pass_on(cache_key, flight, landing.result()))
+            instead_of.add_done_callback(lambda landing: self._pass_on(name, flight, landing.result()))
         return flight, True
 
-    def land(self, cache_key: str, flight: Flight, landed: Landed) -> None:
+    def land(self, name: Hashable, flight: Flight, landed: Landed) -> None:
         """End a flight: whoever waits gets what it brought, and the next one starts anew."""
         with self._lock:
-            if self._flights.get(cache_key) is flight:
-                del self._flights[cache_key]
+            if self._flights.get(name) is flight:
+                del self._flights[name]
         with suppress(InvalidStateError):  # the one before it was quicker, after all
             flight.set_result(landed)
 
-    def _pass_on(self, cache_key: str, flight: Flight, landed: Landed) -> None:
+    def _pass_on(self, name: Hashable, flight: Flight, landed: Landed) -> None:
         if landed.is_for_others:
-            self.land(cache_key, flight, landed.copied())
+            self.land(name, flight, landed.copied())
 
 
 class _Computation:

@@ -112,6 +112,14 @@ class Refresher:
         self._clock = clock
         self.renewer = Renewer(min(settings.lease_timeout_s, settings.claim_timeout_s) / 3)
 
+    def read(self, cache_key: str) -> bytes | None:
+        """Return the bytes of an entry; None if there is none.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        return self._entries.read(cache_key)
+
     def refresh(self, work: Work, will_do: Callable[[Header, int], bool]) -> Refreshed:
         """Refresh in this thread; see `refreshing`."""
         return run(self.refreshing(work, will_do))
@@ -133,20 +141,14 @@ class Refresher:
         Raises:
             redis.RedisError: the lease could not be asked for.
         """
-        try:
-            lease: Lease = yield Do(
-                lambda: self._entries.take_lease(work.cache_key, work.token, waiting_since_ms=waiting_since_ms)
-            )
-        except (GeneratorExit, RedisTimeoutError):
-            raise
-        except BaseException:  # it may be held: perhaps only the reply was lost
-            yield Do(lambda: self._release(work))
-            raise
+        lease = yield from self._taking(work, waiting_since_ms)
+        if lease.failure and not failure.is_of(lease.failure, work.ref):  # but of another target with the same key
+            lease = yield from self._taking(work, 0)
         if lease.failure:
             return _failed_elsewhere(work, lease)
         if not lease.taken:
             return Refreshed(Result.BUSY, lease.now_ms)
-        present = lease.present if lease.present and _is_same_task(lease.present, work) else None
+        present = lease.present if lease.present and _is_same_target(lease.present, work) else None
         if present is not None and will_do(present, lease.now_ms):
             yield Do(lambda: self._release(work))
             return Refreshed(
@@ -176,6 +178,18 @@ class Refresher:
         work.terms.codec.encode(work.cache_key, value)  # before anybody's lease is voided for nothing
         lease = self._entries.take_lease(work.cache_key, work.token, seize=True)
         return self._conclude(work, lease, lease.present, _Computed(0.0, value))
+
+    def _taking(self, work: Work, waiting_since_ms: int) -> Steps[Lease]:
+        try:
+            lease: Lease = yield Do(
+                lambda: self._entries.take_lease(work.cache_key, work.token, waiting_since_ms=waiting_since_ms)
+            )
+        except (GeneratorExit, RedisTimeoutError):
+            raise
+        except BaseException:  # it may be held: perhaps only the reply was lost
+            yield Do(lambda: self._release(work))
+            raise
+        return lease
 
     def _renewal_of(self, work: Work) -> Callable[[], object]:
         """Return what renews a lease; one of a loop that was closed in the middle is left to lapse."""
@@ -259,7 +273,7 @@ class Refresher:
 
     def _tell_failure(self, work: Work, error: BaseException) -> None:
         try:
-            self._entries.fail_lease(work.cache_key, work.token, failure.pack(error, work.terms.cache_errors))
+            self._entries.fail_lease(work.cache_key, work.token, failure.pack(error, work.terms.cache_errors, work.ref))
         except RedisError as away:  # the lease lapses by itself, and those who wait try anew
             logger.warning("could not tell that %r has failed: %s", work.cache_key, described(away))
 
@@ -329,9 +343,9 @@ def _useful_from_ms(origin: Origin, lease: Lease, present: Header | None) -> int
     return lease.now_ms if present is None else max(present.fresh_until_ms, lease.now_ms)
 
 
-def _is_same_task(present: Header, work: Work) -> bool:
-    """Say whether an entry is this task's; one written or asked for by key alone is whoever's the key is."""
-    return not present.ref or not work.ref or present.task_id == work.ref.encode().partition(b"{")[0]
+def _is_same_target(present: Header, work: Work) -> bool:
+    """Say whether an entry is this target's; one written or asked for by key alone is whoever's the key is."""
+    return not present.ref or not work.ref or present.ref == work.ref.encode()
 
 
 def _ends_the_caller(error: BaseException) -> bool:

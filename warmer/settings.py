@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     flush_s: float = Field(1.0, gt=0.01, le=60, description="how often counted reads are sent to Redis")
     read_timeout_s: float = Field(0.25, gt=0, description="how long a read may wait for Redis")
     redis_timeout_s: float = Field(5.0, gt=0, description="how long any other command may wait for Redis")
-    lease_wait_s: float = Field(10.0, ge=0, description="how long a reader waits for another's computation")
+    lease_wait_s: float = Field(15.0, ge=0, description="how long a reader waits for another's computation")
 
     max_value_bytes: int = Field(16 * 1024 * 1024, ge=1, description="no value may take more, as it is stored")
     pickle_key: SecretStr | None = Field(

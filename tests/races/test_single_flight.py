@@ -660,6 +660,51 @@ def test_a_lease_whose_reply_was_lost_is_given_back(quiet, monkeypatch):
     assert other.get_or_compute("k", lambda: "other's", ttl=60) == "other's"
 
 
+@pytest.mark.parametrize("sent", [False, True], ids=["not-sent", "reply-lost"])
+def test_a_time_out_is_no_outage_while_redis_answers_others(quiet, monkeypatch, sent):
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    warmer, failed = quiet(), []
+    run = Scripts.run
+
+    def run_or_time_out(scripts, name, *arguments, **keys):
+        if name != "take_lease" or failed:
+            return run(scripts, name, *arguments, **keys)
+        failed.append(name)
+        if sent:
+            run(scripts, name, *arguments, **keys)
+        assert Beside(lambda: warmer.get("another", "missed")).result() == "missed"
+        raise RedisTimeoutError("too busy to listen")
+
+    monkeypatch.setattr(Scripts, "run", run_or_time_out)
+    assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
+    assert failed
+    assert warmer.get("k") == "value", "it was published under a lease"
+    assert lease_of(warmer, "k") is None
+
+
+def test_a_time_out_is_an_outage_when_redis_answers_nobody(quiet, monkeypatch):
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    warmer, asked = quiet(), []
+
+    def time_out(scripts, name, *arguments, **keys):
+        asked.append(name)
+        raise RedisTimeoutError("nobody is there")
+
+    monkeypatch.setattr(Scripts, "run", time_out)
+    assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
+    assert asked == ["take_lease"]
+
+
+def test_while_redis_is_away_nobody_waits_for_a_lease(quiet, monkeypatch):
+    warmer, cut = quiet(), Cut(monkeypatch, "take_lease", sent=False)
+    monkeypatch.setattr(warmer.store.reads, "is_away", lambda key: True)
+    for number in range(20):
+        assert warmer.get_or_compute(f"k{number}", lambda: "value", ttl=60) == "value"
+    assert cut.happened == 0
+
+
 def test_an_error_is_an_error_also_when_its_word_cannot_be_left(quiet, monkeypatch):
     warmer = quiet()
     Cut(monkeypatch, "fail_lease", sent=False)
@@ -731,3 +776,66 @@ def test_without_redis_a_value_that_could_not_be_cached_is_refused_as_always(qui
     own_server.kill()
     with pytest.raises(CodecError):
         warmer.get_or_compute("k", lambda: {1, 2}, ttl=60)
+
+
+@both_kinds
+def test_what_shares_a_key_and_is_not_the_same_target_shares_no_computation(quiet, is_async):
+    warmer, gate = quiet(), Gate("held")
+
+    def kind_of(n):
+        if type(n) is int:
+            gate()
+        return type(n).__name__
+
+    async def akind_of(n):
+        if type(n) is int:
+            await gate.call()
+        return type(n).__name__
+
+    function = warmer.warmed("kind:{n}", ttl=60, wait_s=0.2)(akind_of if is_async else kind_of)
+    first = Beside.in_loop(lambda: function(42)) if is_async else Beside(lambda: function(42))
+    assert gate.entered.wait(10)
+    second = Beside.in_loop(lambda: function("42")) if is_async else Beside(lambda: function("42"))
+    assert second.result() == "str"
+    gate.may_go_on.set()
+    assert first.result() == "int"
+
+
+def test_the_failure_of_another_target_with_the_same_key_is_none_of_ours(quiet, eventually):
+    here, there, gate = quiet(), quiet(), Gate("unused")
+
+    def load(n):
+        if type(n) is int:
+            gate()
+            raise LookupError("int 42 does not exist")
+        return n
+
+    failing = here.warmed("item:{n}", ttl=60, task_id="item")(load)
+    working = there.warmed("item:{n}", ttl=60, task_id="item")(load)
+    first = Beside(lambda: failing(42))
+    assert gate.entered.wait(10)
+    second = Beside(lambda: working("42"))
+    waiting_for_leader(there, eventually)
+    gate.may_go_on.set()
+    with pytest.raises(LookupError, match="does not exist"):
+        first.result()
+    assert second.result() == "42"
+
+
+def test_after_a_slow_failure_nobody_tries_again_in_vain(quiet, eventually):
+    warmer, gate = quiet(), Gate("unused")
+    calls = []
+
+    def fail():
+        calls.append(1)
+        gate()
+        raise OSError("the database is down")
+
+    function = warmer.warmed("slow", ttl=60, wait_s=0.1)(fail)
+    readers = [Beside(function) for _ in range(10)]
+    eventually(lambda: len(calls) >= 3)
+    gate.may_go_on.set()
+    for reader in readers:
+        with pytest.raises(OSError, match="down"):
+            reader.result()
+    assert len(calls) <= 5, "one at first, and one more after each wait; none once it is known to fail"

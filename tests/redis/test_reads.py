@@ -1,8 +1,10 @@
 """Reads: found, counted, flushed once; heat and the judgement of refreshes."""
 
+import asyncio
 import math
 import threading
 import time
+from datetime import date
 
 import pytest
 
@@ -305,3 +307,24 @@ def test_warming_does_not_count_as_reading(warmer):
     warmer.pulse.beat()
     assert warmer.performance()["hit_ratio"] == 0.0
     assert warmer.store.hottest(5)[1] == []
+
+
+def test_a_typed_value_of_a_task_is_found_by_its_key_whoever_asks(warmer):
+    @warmer.warmed("day:{n}", ttl=60)
+    def day(n: int) -> date:
+        return date(2026, 11, n)
+
+    assert day(22) == date(2026, 11, 22)
+    assert warmer.get("day:22") == date(2026, 11, 22)
+    assert warmer.get_or_compute("day:22", lambda: pytest.fail("it is cached"), ttl=60) == date(2026, 11, 22)
+    assert asyncio.run(warmer.aget_or_compute("day:22", lambda: pytest.fail("it is cached"))) == date(2026, 11, 22)
+    assert warmer.get_many(["day:22", "day:23"]) == {"day:22": date(2026, 11, 22)}
+
+
+def test_stale_values_are_counted_as_such(warmer):
+    far_ms = warmer.store.claim(0).now_ms
+    header = Header(far_ms - 2000, far_ms - 1000, far_ms - 1000, far_ms + 60_000, 0, 0, Origin.MISS, 1, b"")
+    warmer.store.control.set(warmer.store.keys.entry("k"), pack(header, b'"old"'))
+    assert [warmer.get("k"), warmer.get("k")] == ["old", "old"]
+    performance = warmer.performance()
+    assert (performance["stale_hits"], performance["hit_ratio"]) == (2, 1.0)

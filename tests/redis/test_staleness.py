@@ -256,7 +256,7 @@ def test_a_key_whose_value_has_gone_is_computed_even_while_it_rests(quiet, make_
     source.gate.may_go_on.set()
     make_stale(warmer, "k")
     readers.read()
-    eventually(lambda: warmer.filler._is_resting("k"))
+    eventually(lambda: warmer.filler._resting.is_resting("k"))
     source.gate.value = "new"
     warmer.invalidate("k")
     assert readers.read() == ["new"]

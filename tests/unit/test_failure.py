@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer.errors import ComputationFailedError
-from warmer.failure import MOST_BYTES, lifetime_s, name_of, pack, restored
+from warmer.failure import MOST_BYTES, is_of, lifetime_s, name_of, pack, restored
 
 
 class NotFoundError(Exception):
@@ -18,9 +18,12 @@ class GoneError(NotFoundError):
 
 
 class PickyError(Exception):
-    def __init__(self, number: int) -> None:
+    def __new__(cls, number: object) -> "PickyError":
         if not isinstance(number, int):
             raise TypeError("a number was expected")
+        return super().__new__(cls, number)
+
+    def __init__(self, number: int) -> None:
         super().__init__(f"number {number}")
 
 
@@ -84,6 +87,24 @@ def test_a_class_that_cannot_be_made_again_is_quoted():
     back = restored(packed, {PickyError: 30})
     assert isinstance(back, ComputationFailedError)
     assert "number 7" in str(back)
+
+
+def test_a_constructor_has_its_say_only_once():
+    class OrderError(Exception):
+        def __init__(self, order_id: int) -> None:
+            super().__init__(f"no order {order_id}")
+            self.order_id, self.found_by = order_id, object()
+
+    back = restored(pack(OrderError(7), {OrderError: 30}), {OrderError: 30})
+    assert (type(back), str(back), back.order_id) == (OrderError, "no order 7", 7)
+    assert not hasattr(back, "found_by"), "what is not plain stays behind"
+
+
+def test_a_failure_is_heeded_only_by_its_own_target():
+    packed = pack(KeyError(), {}, 'product{"n":42}')
+    assert is_of(packed, 'product{"n":42}')
+    assert not is_of(packed, 'product{"n":"42"}')
+    assert not is_of(pack(KeyError(), {}), "product")
 
 
 @pytest.mark.parametrize("error", [NotFoundError("x" * 100_000), NotFoundError("lone \ud800"), NotFoundError(2**100)])

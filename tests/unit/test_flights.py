@@ -75,12 +75,22 @@ def test_a_late_flight_brings_its_value_to_those_who_wait_for_its_successor():
     assert second.result().for_follower("k", Codec()) == [1], "it came too late"
 
 
-@pytest.mark.parametrize("brought", [ABANDONED, Landed.with_error(OSError("down"))])
-def test_a_late_failure_is_no_concern_of_the_successor_s(brought):
+def test_a_late_failure_is_told_to_those_who_wait_for_the_successor():
     flights = Flights()
     first, _ = flights.board("k")
     second, _ = flights.board("k", instead_of=first)
-    flights.land("k", first, brought)
+    third, _ = flights.board("k", instead_of=second)
+    flights.land("k", first, Landed.with_error(OSError("down")))
+    for flight in (second, third):
+        with pytest.raises(OSError, match="down"):
+            flight.result(0).for_follower("k", Codec())
+
+
+def test_a_flight_that_was_given_up_is_no_concern_of_the_successor_s():
+    flights = Flights()
+    first, _ = flights.board("k")
+    second, _ = flights.board("k", instead_of=first)
+    flights.land("k", first, ABANDONED)
     assert not second.done()
     flights.land("k", second, landed(2))
     assert second.result().value == 2

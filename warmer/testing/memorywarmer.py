@@ -10,7 +10,6 @@ from warmer.client import Warmer
 from warmer.default import standing_in
 from warmer.embedded import Embedded
 from warmer.errors import StoreUnavailableError, WarmerError
-from warmer.filling import Filler
 from warmer.part import part
 from warmer.pulse import Pulse
 from warmer.refresh import Refreshed, Refresher
@@ -77,7 +76,6 @@ class MemoryWarmer(Warmer):
         self._urls = [url for url in (self.settings.redis_url, self.settings.cache_url) if url is not None]
         for url in self._urls:
             memoryserver.server_at(url, self.clock)
-        self._renewals = Renewals(self.filler)
         self.start()
 
     # --- parts ---------------------------------------------------------------------------------------------------
@@ -99,11 +97,16 @@ class MemoryWarmer(Warmer):
         return refresher
 
     @part
-    def filler(self) -> Filler:
-        """What happens at a miss."""
-        filler = super().filler
-        filler._refresher.renewer = StillRenewer()
-        return filler
+    def readers_refresher(self) -> Refresher:
+        """The refresh routine of readers."""
+        refresher = super().readers_refresher
+        refresher.renewer = StillRenewer()
+        return refresher
+
+    @part
+    def behind(self) -> Renewals:
+        """What is to be renewed, until `drain`."""
+        return Renewals()
 
     # --- what a test does ------------------------------------------------------------------------------------------
     def drain(self) -> list[WarmOutcome]:
@@ -129,7 +132,7 @@ class MemoryWarmer(Warmer):
         """
         if running_loop() is not None:
             raise WarmerError("drain() would block the event loop that runs here; use `await memory_warmer.adrain()`")
-        return [*self._renewals.carry_out(), *self._refresh_due()]
+        return [*self.behind.carry_out(), *self._refresh_due()]
 
     async def adrain(self) -> list[WarmOutcome]:
         """As `drain`, beside an event loop.
@@ -137,7 +140,7 @@ class MemoryWarmer(Warmer):
         Async functions renew stale values in this loop, as they do for readers; what is due is refreshed in a thread
         with loops of its own, as workers do it.
         """
-        return [*await self._renewals.acarry_out(), *await asyncio.to_thread(self._refresh_due)]
+        return [*await self.behind.acarry_out(), *await asyncio.to_thread(self._refresh_due)]
 
     @contextmanager
     def as_default(self) -> Iterator["MemoryWarmer"]:
