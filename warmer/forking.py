@@ -1,6 +1,8 @@
-"""Runs what has to be renewed in a forked child: locks that were held and threads that are gone."""
+"""What a forked child has to renew (locks that were held, threads that are gone), and what ends with a process."""
 
+import atexit
 import os
+import sys
 from collections.abc import Callable
 from weakref import WeakMethod, WeakSet
 
@@ -37,3 +39,28 @@ def _run_hooks() -> None:
 
 
 os.register_at_fork(after_in_child=_run_hooks)
+
+
+def at_exit(action: Callable[[], None]) -> Callable[[], object]:
+    """Run an action when this process ends, be it a child of `multiprocessing`, which skips what `atexit` knows.
+
+    Args:
+        action: What to run; it may be run twice.
+
+    Returns:
+        What takes that back.
+
+    Example:
+        >>> take_back = at_exit(lambda: None)
+        >>> _ = take_back()
+    """
+    atexit.register(action)
+    processes = sys.modules.get("multiprocessing.util")
+    finalizer = None if processes is None else processes.Finalize(None, action, exitpriority=0)
+
+    def take_back() -> None:
+        atexit.unregister(action)
+        if finalizer is not None and finalizer.still_active():
+            finalizer.cancel()
+
+    return take_back

@@ -1,6 +1,5 @@
 """The one background thread of a process: flushes reads, notices an emptied Redis, shows life."""
 
-import atexit
 import logging
 import threading
 from collections import deque
@@ -73,6 +72,7 @@ class Pulse:
         self._beating = threading.Lock()
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
+        self._at_exit: Callable[[], object] = lambda: None
         self.is_running = False
 
     def start(self, worker: str | None = None) -> None:
@@ -85,7 +85,7 @@ class Pulse:
             self._worker = worker or self._worker
             if self._thread is None or not self._thread.is_alive():
                 self._stopped.clear()
-                atexit.register(self.stop)
+                self._at_exit = forking.at_exit(self.stop)
                 self._thread = threading.Thread(target=self._run, name="warmer-pulse", daemon=True)
                 self.is_running = True
                 try:
@@ -100,7 +100,7 @@ class Pulse:
             self.is_running = False
         if thread is None:
             return
-        atexit.unregister(self.stop)
+        self._at_exit()
         self._stopped.set()
         thread.join(timeout=2 * self._interval_s + 1)
         self.retire()

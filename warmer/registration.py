@@ -38,6 +38,7 @@ class Registration:
         self._is_embedded = is_embedded
         self._registered_in = registered_in
         self._declared: deque[WarmingTask] = deque()
+        self._refused: dict[str, InvalidTaskError] = {}
 
     def declare(self, task: WarmingTask) -> None:
         """Know a task here, and register it later; nothing is sent."""
@@ -78,6 +79,15 @@ class Registration:
             with contextlib.suppress(IndexError, ValueError):  # another thread was as quick
                 self._declared.remove(task)
 
+    def check_registered(self, task_id: str) -> None:
+        """Raise what kept a declared task from being registered, if anything did.
+
+        Raises:
+            InvalidTaskError: its function cannot be imported by workers, or another task owns its key.
+        """
+        if task_id in self._refused:
+            raise self._refused[task_id]
+
     def register_again(self) -> None:
         """Register all that this process knows, after Redis was emptied.
 
@@ -102,6 +112,7 @@ class Registration:
             self.register(task, replace=False)
         except InvalidTaskError as error:  # its values are still cached, by whoever misses them
             logger.warning("%s is not kept warm: %s", task.task_id, error)
+            self._refused[task.task_id] = error
             self._registry.add(task)
 
     def _write(self, task: WarmingTask, replace: bool) -> str:
@@ -118,5 +129,6 @@ class Registration:
             self._registry.restore(task.task_id, displaced)
             raise
         self._registry.remove(other)  # what was replaced, if anything
+        self._refused.pop(task.task_id, None)
         self._registered_in(epoch)
         return status
