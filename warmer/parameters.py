@@ -4,6 +4,7 @@ In canonical form, arguments that mean the same are the same: 42 and ``"42"`` fo
 back from JSON as it was is refused, so that a worker computes with just what the caller passed.
 """
 
+import copy
 import functools
 import inspect
 import sys
@@ -20,6 +21,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
+from warmer.codec.difference import first_difference
 from warmer.errors import InvalidTaskError
 from warmer.template import Template, canonical_json, check_numbers, is_plain_text, json_native
 
@@ -47,7 +49,7 @@ _PLAIN: Final = {
 _TEXTS: Final = frozenset({str})
 
 _EXACT: Final = (str, int, float, bool, UUID, date)
-"""Types whose values always come back from JSON as they were."""
+"""Types whose values always come back from JSON as they were; those of a subclass do not."""
 
 _UNTYPED_VALUES: Final = (str, int, float, bool, type(None))
 
@@ -159,18 +161,20 @@ class TypedParameter(Parameter):
         super().__init__(name, kind, is_text_free)
         self._annotation = annotation
         self._adapter = adapter
-        self._is_exact = annotation in _EXACT if isinstance(annotation, type) else False
+        self._exact_type: type | None = annotation if isinstance(annotation, type) and annotation in _EXACT else None
 
     def accept(self, value: Any) -> Any:
-        """Return the canonical form of a value that a caller passed.
+        """Return the canonical form of a value that a caller passed: what comes back from JSON for it.
 
         Raises:
             InvalidTaskError: it does not fit the annotation, or would come back from JSON as something else.
         """
-        accepted = super().accept(value)
-        if not self._is_exact:
-            self._check_return(accepted)
-        return accepted
+        accepted = self._validated(value)
+        if self._exact_type is not None and not isinstance(accepted, self._exact_type):  # such as an Enum's own value
+            raise InvalidTaskError(self._misfit(value))
+        native = self.dump(accepted)
+        self._check(native)
+        return accepted if type(accepted) is self._exact_type else self._canonical(accepted, native)
 
     def dump(self, value: Any) -> Any:
         """Return what JSON holds for a value in canonical form.
@@ -191,13 +195,16 @@ class TypedParameter(Parameter):
         Raises:
             InvalidTaskError: it does not fit the annotation.
         """
-        text = canonical_json(self.name, native)
-        try:
-            loaded = self._adapter.validate_json(text, by_alias=False, by_name=True)
-        except ValidationError as error:
-            raise InvalidTaskError(self._refusal(native, error)) from None
+        loaded = self._rebuilt(native)
         self._check(self.dump(loaded))
         return loaded
+
+    def _rebuilt(self, native: Any) -> Any:
+        text = canonical_json(self.name, native)
+        try:
+            return self._adapter.validate_json(text, by_alias=False, by_name=True)
+        except ValidationError as error:
+            raise InvalidTaskError(self._refusal(native, error)) from None
 
     def _validated(self, value: Any) -> Any:
         try:
@@ -205,24 +212,27 @@ class TypedParameter(Parameter):
         except ValidationError as error:
             raise InvalidTaskError(self._refusal(value, error)) from None
 
-    def _check_return(self, value: Any) -> None:
-        native = self.dump(value)
-        back = self.load(native)
-        if type(back) is not type(value) or back != value or self.dump(back) != native:
+    def _canonical(self, value: Any, native: Any) -> Any:
+        """Return what workers will get for a value: equal to it, but 1.0 for a 1 in a field of floats, for one."""
+        back = self._rebuilt(native)
+        change = None if back is value else first_difference(value, back, is_loose=True)
+        if change is not None or self.dump(back) != native:
             raise InvalidTaskError(
                 f"argument {self.name!r} must come back from JSON as it was, but {_shortened(repr(value))} "
-                f"({_type_name(value)}) would come back as {_shortened(repr(back))} ({_type_name(back)}); "
-                "annotate it with types that JSON can tell apart"
+                f"({_type_name(value)}) would come back as {_shortened(repr(back))} ({_type_name(back)})"
+                f"{'' if change is None else f': {change}'}; annotate it with types that JSON can tell apart, and "
+                "pass moments in UTC or with a fixed offset"
             )
+        return back
 
     def _refusal(self, value: Any, error: ValidationError) -> str:
         problem = error.errors(include_url=False, include_context=False)[0]
         inside = "".join(f".{part}" for part in problem["loc"] if isinstance(part, str) and part.isidentifier())
+        return f"{self._misfit(value)} ({self.name}{inside}: {problem['msg']})"
+
+    def _misfit(self, value: Any) -> str:
         annotation = getattr(self._annotation, "__name__", None) or repr(self._annotation)
-        return (
-            f"argument {self.name!r} must be of type {_shortened(annotation)}, got {_shortened(repr(value))} "
-            f"({self.name}{inside}: {problem['msg']})"
-        )
+        return f"argument {self.name!r} must be of type {_shortened(annotation)}, got {_shortened(repr(value))}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -348,7 +358,7 @@ class Parameters:
             if name in given:
                 bound[name] = parameter.accept(given.pop(name))
             elif parameter.default is not _REQUIRED:
-                bound[name] = parameter.default
+                bound[name] = copy.deepcopy(parameter.default)  # the function may change what it gets
             else:
                 raise InvalidTaskError(self._misfit(args, kwargs))
         if given:
@@ -385,7 +395,7 @@ class Parameters:
         if missing or natives.keys() - self.by_name.keys():
             raise InvalidTaskError(self._misfit((), natives))
         return {
-            name: parameter.load(natives[name]) if name in natives else parameter.default
+            name: parameter.load(natives[name]) if name in natives else copy.deepcopy(parameter.default)
             for name, parameter in self.by_name.items()
         }
 

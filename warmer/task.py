@@ -1,8 +1,11 @@
 """What an application declares: tasks, and the targets they stand for."""
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
 from functools import cached_property, lru_cache
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal, Self
@@ -43,6 +46,9 @@ Arguments = Mapping[str, Any]
 
 _MEMORISED_TYPES: Final = (str, int, bool, type(None), UUID, date)
 """Types whose values are equal only if they are the same argument; 0.0 and -0.0 are not, nor are equal datetimes."""
+
+_UNCHANGEABLE_TYPES: Final = (*_MEMORISED_TYPES, float, datetime, time, timedelta, Decimal, bytes)
+"""Types whose values a function cannot change, so that many calls may share them."""
 
 _MEMORISED_CALLS: Final = 2048
 _MEMORISED_CHARACTERS: Final = 200
@@ -85,7 +91,15 @@ _Seconds = Annotated[float, Field(gt=0, le=TEN_YEARS_S, allow_inf_nan=False)]
 
 
 class _NotMemorisedError(Exception):
-    """A call whose arguments may be equal to others without being the same."""
+    """A call whose arguments may be equal to others without being the same, or may be changed by the function.
+
+    Args:
+        target: Its target, if that is known by now.
+    """
+
+    def __init__(self, target: "Target | None" = None) -> None:
+        super().__init__()
+        self.target = target
 
 
 class WarmingTask(BaseModel):
@@ -95,10 +109,13 @@ class WarmingTask(BaseModel):
         task_id: 1 to 128 characters out of letters, digits and ``_ . : / @ -``.
         name: What people call it; the id when empty.
         cache_key: The key, or a template such as ``"user:{user_id}"``, up to 512 characters. Fields are parameters of
-            the function or their attributes (``{user.id}``); ``{query:hash}`` lets a long value stand as a digest.
+            the function or their attributes (``{user.id}``); ``{query:hash}`` lets a long value stand as a digest in
+            the key, while the target's ref still holds the whole value, of up to 8,192 bytes as JSON.
             Every parameter without a default has to be a field.
-        compute_fn: The function that computes the value, or its path ``"module:function"``; sync or async.
-            Its arguments are validated by its annotations, and passed by name.
+        compute_fn: The function that computes the value, or its path ``"module:function"``; sync or async, no
+            generator. Its arguments are validated by its annotations, and passed by name as JSON brings them back: 1.0
+            for a 1 in a dataclass's field of type float, dicts with sorted keys. What JSON would bring back as
+            something else is refused; a moment in a time zone with rules of its own, for one.
         ttl: Seconds for which a value is fresh, counted from the moment its computation began.
         stale_ttl: Seconds beyond the ttl for which a value is kept, and may be served while one refresh runs or when
             computing fails.
@@ -110,7 +127,8 @@ class WarmingTask(BaseModel):
             computed together does not expire together.
         wait_s: Seconds for which a reader waits for another's computation; the setting lease_wait_s when not given.
         after_wait: What the reader does then: computes by itself, takes a stale value, or raises WaitTimeoutError.
-        codec: How values are stored: "json", "msgpack", "bytes", or "pickle", signed.
+        codec: How values are stored: "json", "msgpack", "bytes", or "pickle", signed. JSON and msgpack take the
+            function's return annotation at its word: after it was changed, what is cached is computed anew.
         compress_over: Values of more bytes than this are compressed; none when not given.
         max_value_bytes: No value may take more bytes; the setting of that name when not given.
         tags: Words to find tasks by; over the key's fields, also templates such as ``"product:{product_id}"``.
@@ -134,31 +152,31 @@ class WarmingTask(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     task_id: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:/@-]+$")
-    name: Annotated[str, AfterValidator(_usable_text)] = Field("", max_length=200)
+    name: Annotated[str, AfterValidator(_usable_text)] = Field(default="", max_length=200)
     cache_key: Annotated[str, AfterValidator(_usable_text), AfterValidator(_usable_template)] = Field(
         min_length=1, max_length=512
     )
     compute_fn: Callable[..., Any] | Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
-    ttl: float = Field(3600.0, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
-    stale_ttl: float = Field(0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
-    refresh_ahead: float = Field(0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
-    negative_ttl: float | None = Field(None, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    ttl: float = Field(default=3600.0, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    stale_ttl: float = Field(default=0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    refresh_ahead: float = Field(default=0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    negative_ttl: float | None = Field(default=None, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
     cache_errors: Annotated[Mapping[type[Exception], _Seconds], AfterValidator(MappingProxyType)] = Field(
         default_factory=lambda: MappingProxyType({})
     )
-    jitter: float = Field(0.05, ge=0, le=0.5, allow_inf_nan=False)
-    wait_s: float | None = Field(None, ge=0, le=86_400, allow_inf_nan=False)
+    jitter: float = Field(default=0.05, ge=0, le=0.5, allow_inf_nan=False)
+    wait_s: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False)
     after_wait: Literal["compute", "stale", "raise"] = "compute"
     codec: Literal["json", "msgpack", "bytes", "pickle"] = "json"
-    compress_over: int | None = Field(None, ge=0)
-    max_value_bytes: int | None = Field(None, ge=1)
+    compress_over: int | None = Field(default=None, ge=0)
+    max_value_bytes: int | None = Field(default=None, ge=1)
     tags: frozenset[Annotated[str, AfterValidator(_usable_template)]] = frozenset()
-    priority: int = Field(0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
+    priority: int = Field(default=0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
     schedule: Annotated[str | None, AfterValidator(_usable_cron)] = None
     timezone: Annotated[str, AfterValidator(_usable_zone)] = "UTC"
     enabled: bool = True
     critical: bool = False
-    timeout_s: float = Field(60.0, gt=0, le=86_400, allow_inf_nan=False)
+    timeout_s: float = Field(default=60.0, gt=0, le=86_400, allow_inf_nan=False)
 
     _described: Mapping[str, Any] = PrivateAttr(default_factory=dict)
     """What a definition said of the parameters of a function that this process does not know."""
@@ -177,6 +195,7 @@ class WarmingTask(BaseModel):
         return task
 
     def _check_as_a_whole(self) -> None:
+        check_returns(self.compute_fn)
         if self.refresh_ahead >= self.ttl:
             raise InvalidTaskError(
                 f"refresh_ahead must be less than the ttl of {self.ttl:g} s, got {self.refresh_ahead:g}"
@@ -291,8 +310,11 @@ class WarmingTask(BaseModel):
         """
         try:
             return self._memory(*args, **kwargs)
-        except (_NotMemorisedError, TypeError):  # of a type that is not memorised, or that has no hash
-            return Target(self, self._bound(args, kwargs))
+        except _NotMemorisedError as error:
+            known = error.target
+        except TypeError:  # an argument has no hash
+            known = None
+        return known or Target(self, self._bound(args, kwargs))
 
     def key_of(self, /, *args: Any, **kwargs: Any) -> str:
         """Return the cache key of a call of the function.
@@ -413,7 +435,10 @@ class WarmingTask(BaseModel):
         def target(*args: Any, **kwargs: Any) -> Target:
             if not all(map(_is_memorised, (*args, *kwargs.values()))):
                 raise _NotMemorisedError
-            return Target(self, self._bound(args, kwargs))
+            met = Target(self, self._bound(args, kwargs))
+            if not all(map(_is_unchangeable, met.arguments.values())):
+                raise _NotMemorisedError(met)
+            return met
 
         return target
 
@@ -476,6 +501,32 @@ class Target:
 
 def _is_memorised(value: Any) -> bool:
     return type(value) in _MEMORISED_TYPES and not (type(value) is str and len(value) > _MEMORISED_CHARACTERS)
+
+
+def _is_unchangeable(value: Any) -> bool:
+    return type(value) in _UNCHANGEABLE_TYPES or isinstance(value, Enum)
+
+
+def check_returns(function: Callable[..., Any] | str) -> None:
+    """Refuse a function that yields its values one by one: there is nothing to be cached before they are asked for.
+
+    Args:
+        function: A compute function; of one that is given by its path nothing is known yet.
+
+    Raises:
+        InvalidTaskError: it is a generator function, sync or async.
+
+    Example:
+        >>> check_returns(lambda: [1, 2])
+    """
+    if isinstance(function, str):
+        return
+    for called in (function, type(function).__call__):  # an instance may be called, too
+        if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+            raise InvalidTaskError(
+                "compute_fn must return a value that can be cached, but it is a generator function, which yields; "
+                "collect what it yields and return a list"
+            )
 
 
 def _restored(cls: type[WarmingTask], fields: dict[str, Any], described: dict[str, Any]) -> WarmingTask:

@@ -4,12 +4,14 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from string import Formatter
 from typing import Any, Final
 
 import orjson
+from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from warmer.errors import InvalidTaskError
@@ -89,6 +91,9 @@ class Template:
     (``a:b`` in ``"user:{user_id}"`` makes ``user:a%3Ab``). Values that texts could be mistaken for are marked
     (``None`` makes ``user:%jnull``), so that different arguments never share a key. Where nothing is known of a
     field's type, 42 and ``"42"`` do share one, because people write such keys by hand; `identity` tells them apart.
+
+    With ``:hash``, only a digest stands in the key; a target's ref, which workers are asked by, still holds the whole
+    value, up to 8,192 bytes as JSON.
 
     Args:
         text: The template as it was written.
@@ -218,7 +223,8 @@ def json_native(name: str, value: Any) -> Any:
         value: One of these, or a UUID, date, Decimal, enum member, dataclass, pydantic model and the like.
 
     Raises:
-        InvalidTaskError: the value has no such form, or a number in it is not finite or does not fit into 64 bits.
+        InvalidTaskError: the value has no such form, or holds a set, whose order differs between processes, or a number
+            that is not finite or does not fit into 64 bits.
 
     Example:
         >>> from decimal import Decimal
@@ -231,8 +237,24 @@ def json_native(name: str, value: Any) -> Any:
         native = to_jsonable_python(value, by_alias=False, round_trip=True)
     except (ValueError, TypeError, RecursionError) as error:
         raise InvalidTaskError(f"argument {name!r} must be a value that JSON can hold: {error}") from None
+    if isinstance(native, list | dict) and _holds_sets(value):
+        raise InvalidTaskError(
+            f"argument {name!r} must not hold sets, whose order differs between processes; pass a sorted list"
+        )
     check_numbers(name, native)
     return native
+
+
+def _holds_sets(value: Any) -> bool:
+    if isinstance(value, AbstractSet):
+        return True
+    if isinstance(value, Mapping):
+        return any(map(_holds_sets, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_holds_sets, value))
+    if isinstance(value, BaseModel):
+        return any(_holds_sets(part) for _, part in value)
+    return is_dataclass(value) and any(_holds_sets(getattr(value, field.name)) for field in fields(value))
 
 
 def check_numbers(name: str, native: Any) -> None:

@@ -10,7 +10,7 @@ from warmer.compute import is_async
 from warmer.errors import InvalidTaskError
 from warmer.handle import Handle
 from warmer.registry import function_of
-from warmer.task import Target, WarmingTask
+from warmer.task import Target, WarmingTask, check_returns
 from warmer.wanted import Wanted
 
 if TYPE_CHECKING:
@@ -286,7 +286,8 @@ def warmed_by(cache_key: str | WarmingTask, options: TaskOptions, declare: Decla
 
     Raises:
         NotImportableError: the task's function is given by a path that leads nowhere.
-        InvalidTaskError: there is neither a template nor a task, or something of it cannot be used.
+        InvalidTaskError: there is neither a template nor a task, or something of it cannot be used; a generator
+            function, for one.
     """
     if not isinstance(cache_key, WarmingTask):
         return Decorator(cache_key, options, declare)
@@ -306,6 +307,10 @@ def _function_of_task(task: WarmingTask, declare: Declare) -> Any:
             "(.get(..., default=), .warm(..., force=)); give it another name"
         )
     function = function_of(task)
+    try:
+        check_returns(function)  # one that was given by its path is known only now
+    except InvalidTaskError as error:
+        raise InvalidTaskError(f"task {task.task_id!r} refused: {error}") from None
     kind = AsyncWarmed if is_async(function) else Warmed
     return kind(function, task, declare(task))
 

@@ -88,7 +88,7 @@ def test_a_worker_s_computation_that_began_before_is_not_published(warmer):
 
 @pytest.mark.parametrize(
     ("annotation", "value"),
-    [(Product, Product(id=1)), (Place, Place(3)), (set[int], {1, 2}), (Product | None, None), (Product, {"id": 1})],
+    [(Product, Product(id=1)), (Place, Place(3)), (set[int], {1, 2}), (Product | None, None)],
 )
 @pytest.mark.parametrize("template", ["load", "load:{n}", "load:{product.id}:{n:hash}"])
 def test_a_typed_value_is_set_as_what_the_function_of_the_key_returns(warmer, template, annotation, value):

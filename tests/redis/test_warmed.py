@@ -54,6 +54,11 @@ class Place:
     day: date
 
 
+@dataclass
+class Share:
+    of: float
+
+
 class Pair(NamedTuple):
     left: int
     right: str
@@ -224,6 +229,53 @@ def test_an_argument_that_the_caller_changes_later_changes_nothing_computed_befo
     assert search(filters) == "b"
     search.invalidate(Filters(text="a"))
     assert search(Filters(text="a")) == "a"
+
+
+def test_a_worker_finds_the_key_of_arguments_that_only_mean_the_same(running, calls):
+    @running.warmed("measure:{share.of}:{share:hash}", ttl=60)
+    def measure(share: Share) -> str:
+        calls.append(share)
+        return repr(share)
+
+    measure.warm(Share(1))
+    drain(running)
+    assert measure(Share(1)) == measure(Share(1.0)) == measure(Share(True)) == "Share(of=1.0)"
+    assert len(calls) == 1
+
+
+def test_what_a_function_does_to_its_arguments_changes_no_later_call(warmer):
+    @warmer.warmed("ids:{ids:hash}", ttl=60)
+    def spoiling(ids: list[int] = [1]) -> list[int]:  # noqa: B006
+        ids.append(len(ids))
+        return ids
+
+    keys = {spoiling.key()}
+    for _ in range(2):
+        assert spoiling() == [1, 1]
+        spoiling.invalidate()
+        keys.add(spoiling.key())
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ((tuple[int, ...], (2, 1, 2)), (set[int], {1, 2})),
+        ((tuple[int, ...], (2, 1)), (list[int], [2, 1])),
+        ((Product, Product(id=1, name="a")), (Place, Place(1, date(2026, 1, 1)))),
+        ((Product, Product(id=1, name="a")), (dict, {"id": 1})),
+    ],
+)
+def test_after_a_deploy_that_changes_the_annotation_values_are_computed_anew(make_warmer, before, now):
+    for annotation, value in (before, now):
+
+        def load(n: int, value: Any = value) -> Any:
+            return value
+
+        load.__annotations__["return"] = annotation
+        load = make_warmer().warmed("load:{n}", task_id="load", ttl=60)(load)
+        for found in (load(1), load(1), load.get(1)):
+            assert (found, type(found)) == (value, type(value))
 
 
 def test_a_reader_may_change_what_it_got(warmer):
@@ -481,6 +533,14 @@ def top_level(n: int) -> int:
     return n
 
 
+def rows(n: int):
+    yield n
+
+
+async def async_rows(n: int):
+    yield n
+
+
 @pytest.mark.parametrize(
     ("decorate", "words"),
     [
@@ -497,6 +557,12 @@ def top_level(n: int) -> int:
         (lambda warmed: warmed("user:{uid}")(partial(max, 1)), "has no name that the task could take over"),
         (lambda warmed: warmed("a:{n}")(warmed("b:{n}")(lambda n: n)), "decorates a function, got <warmed"),
         (lambda warmed: warmed("user:{uid}", task_id="not an id")(lambda uid: uid), "task_id"),
+        (lambda warmed: warmed("rows:{n}")(rows), "refused: compute_fn .* generator function, .* return a list"),
+        (lambda warmed: warmed("rows:{n}")(async_rows), "is a generator function"),
+        (
+            lambda warmed: warmed(WarmingTask(task_id="x", cache_key="x", compute_fn="pkgutil:walk_packages")),
+            "task 'x' refused: .* list",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_where_it_is_written(decorate, words):

@@ -5,7 +5,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmer.codec.compression import MAX_DECOMPRESSED_BYTES, compressed, decompressed
+from warmer.codec.compression import MAX_DECOMPRESSED_BYTES, compressed, decompressed, most_decompressed_bytes
 from warmer.errors import CodecError
 
 
@@ -39,3 +39,16 @@ def test_a_frame_that_claims_more_than_redis_holds_is_refused_before_it_is_read(
     assert zstandard.frame_content_size(claims) == MAX_DECOMPRESSED_BYTES + 1
     with pytest.raises(CodecError, match="claims 536870913 bytes"):
         decompressed(claims)
+
+
+def test_a_frame_of_more_bytes_than_allowed_is_refused_before_it_is_read():
+    assert decompressed(FRAME, 4000) == b"warm" * 1000
+    with pytest.raises(CodecError, match="claims 4000 bytes, more than the 3999 that are allowed"):
+        decompressed(FRAME, 3999)
+
+
+@pytest.mark.parametrize(
+    ("max_value_bytes", "mebibytes"), [(1, 64), (1024**2, 64), (3 * 1024**2, 192), (8 * 1024**2, 512), (1024**4, 512)]
+)
+def test_the_bound_is_64_times_the_limit_between_64_and_512_mib(max_value_bytes, mebibytes):
+    assert most_decompressed_bytes(max_value_bytes) == mebibytes * 1024**2

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmer.cache import could_make
+from warmer.registry import could_make
 from warmer.template import Template
 
 TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=30)

@@ -2,12 +2,14 @@
 
 import enum
 import functools
+import itertools
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Annotated, Any, Literal, NewType
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
@@ -66,6 +68,30 @@ class Range:
 
 class Basket(BaseModel):
     items: set[str]
+
+
+class Word(enum.StrEnum):
+    RED = "red"
+
+
+class Loose(BaseModel):
+    share: float = 0.0
+    any: Any = None
+
+
+@dataclass
+class Measure:
+    of: float
+    parts: int = 0
+
+
+class Fraction(float):
+    pass
+
+
+class Cents(int):
+    def __repr__(self) -> str:
+        return "some cents"
 
 
 class Opaque:
@@ -319,6 +345,116 @@ def test_what_would_come_back_as_something_else_is_refused(annotation, value, wo
         typed(annotation).bind((value,), {})
 
 
+BERLIN, PARIS = ZoneInfo("Europe/Berlin"), ZoneInfo("Europe/Paris")
+NAIVE = datetime.fromisoformat("2026-10-25T02:30:00")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    [
+        (datetime, datetime(2026, 7, 1, tzinfo=BERLIN)),
+        (datetime, datetime(2026, 7, 1, tzinfo=PARIS)),
+        (datetime, datetime(2026, 1, 1, tzinfo=ZoneInfo("Europe/London"))),
+        (datetime, NAIVE.replace(fold=1)),
+        (time, time(1, 2, fold=1)),
+        (Range, Range(datetime(2026, 7, 1, tzinfo=BERLIN))),
+        (list[datetime], [NAIVE, NAIVE.replace(fold=1)]),
+        (Any, Word.RED),
+        (dict[str, Any], {"a": Word.RED}),
+        (dict[Any, Any], {Word.RED: 1}),
+        (dict[str, Any], {"a": Level.LOW}),
+        (dict[str, Any], {"a": [Level.LOW]}),
+        (Loose, Loose(any=Word.RED)),
+        (str | Word, Word.RED),
+    ],
+)
+def test_what_only_compares_equal_to_what_would_come_back_is_refused(annotation, value):
+    with pytest.raises(InvalidTaskError, match="must come back from JSON as it was"):
+        typed(annotation, "x:{x:hash}").bind((value,), {})
+
+
+def test_the_same_moment_in_utc_or_with_a_fixed_offset_is_taken():
+    for zone in (None, UTC, ZoneInfo("UTC"), timezone(timedelta(hours=2))):
+        moment = datetime(2026, 7, 1, tzinfo=zone)
+        assert typed(datetime).bind((moment,), {}) == {"x": moment}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "given_value", "canonical"),
+    [
+        (Measure, Measure(1), Measure(1.0)),
+        (Measure, Measure(True), Measure(1.0)),
+        (Measure, Measure(0.5, True), Measure(0.5, 1)),
+        (list[Measure], [Measure(1), Measure(True, False)], [Measure(1.0), Measure(1.0, 0)]),
+        (Loose, Loose.model_construct(share=1, any=[1, True, 1.0]), Loose(share=1.0, any=[1, True, 1.0])),
+        (dict[str, Any], {"b": 1, "a": {"d": True, "c": 1.0}}, {"a": {"c": 1.0, "d": True}, "b": 1}),
+        (float, Fraction(1.5), 1.5),
+        (int, Cents(5), 5),
+    ],
+)
+@pytest.mark.parametrize("key", ["x:{x:hash}", "x:{x}"])
+def test_keys_identities_and_refs_are_all_made_of_what_workers_get(key, annotation, given_value, canonical):
+    def load(x): ...
+
+    load.__annotations__["x"] = annotation
+    task = WarmingTask(task_id="t", cache_key=key, compute_fn=load)
+    asked = task.target(x=given_value)
+    at_worker, meant = task.target_of_ref(asked.ref), task.target(x=canonical)
+    for one, other in itertools.product((asked, at_worker, meant), repeat=2):
+        assert (one.ref, one.cache_key, one.identity) == (other.ref, other.cache_key, other.identity)
+        assert repr(one.arguments) == repr(other.arguments)
+    assert repr(asked.arguments["x"]) == repr(canonical)
+
+
+def test_an_attribute_stands_in_the_key_as_workers_get_it():
+    assert [key_of(typed(Measure, "x:{x.of}"), Measure(of), "x:{x.of}") for of in (1, True, 1.0)] == ["x:1.0"] * 3
+
+
+class StandIn(enum.Enum):
+    TEXT = "1"
+    SHARE = 7.0
+    NUMBER = 1
+
+
+@pytest.mark.parametrize("value", [StandIn.TEXT, StandIn.SHARE])
+def test_an_enum_member_is_no_number_unless_its_value_is_one(value):
+    with pytest.raises(InvalidTaskError, match=r"argument 'x' must be of type int, got <StandIn\."):
+        typed(int).bind((value,), {})
+    assert typed(int).bind((StandIn.NUMBER,), {}) == {"x": 1}
+
+
+class Day(date):
+    pass
+
+
+def test_a_value_of_a_subclass_that_would_be_lost_is_refused():
+    with pytest.raises(InvalidTaskError, match=r"\(Day\) would come back as .* \(date\)"):
+        typed(date).bind((Day(2026, 1, 1),), {})
+
+
+@dataclass
+class Holder:
+    ids: Any
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{"a"}, frozenset({"a"}), {"a": [{"b"}]}, [("a", {"b"})], Holder({"a"}), Loose(any={"a"}), {}.keys(), [{}.keys()]],
+)
+def test_sets_are_no_arguments_also_where_only_json_is_known_of_a_parameter(value):
+    parameters = Parameters.described({"x": "json"}, {}, [Template.parse("x:{x:hash}")])
+    with pytest.raises(InvalidTaskError, match="argument 'x' must"):
+        parameters.bind((), {"x": value})
+    assert parameters.bind((), {"x": [("a", Holder(["b"]))]}) == {"x": [["a", {"ids": ["b"]}]]}
+
+
+def test_a_default_that_the_function_changes_is_the_same_for_the_next_call():
+    parameters = typed(list[int], "x:{x:hash}", default=[1])
+    for bound in (parameters.bind((), {}), parameters.load({}), parameters.bind((), {})):
+        assert bound == {"x": [1]}
+        bound["x"].append(2)
+
+
 def test_texts_in_digests_may_hold_any_character_but_lone_surrogates():
     parameters = typed(str, "x:{x:hash}")
     assert parameters.bind(("a\nb",), {}) == {"x": "a\nb"}
@@ -394,7 +530,7 @@ texts = (
 )
 floats = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-3, 3).map(float)
 offsets = st.integers(-1439, 1439).map(lambda minutes: timezone(timedelta(minutes=minutes)))
-moments = st.datetimes(timezones=st.none() | offsets)
+moments = st.datetimes(timezones=st.none() | offsets).map(lambda moment: moment.replace(fold=0))
 decimals = st.decimals(allow_nan=False, allow_infinity=False)
 users = st.builds(User, id=integers, home=st.builds(Address, zip=texts, since=st.none() | st.dates()), limit=decimals)
 ranges = st.builds(Range, start=moments, days=st.none() | integers)

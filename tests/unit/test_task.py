@@ -1,20 +1,29 @@
 """Tasks and targets: what is accepted, and how each refusal reads."""
 
 import copy
+import enum
 import gc
 import pickle
 import weakref
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
+from functools import partial, wraps
+from typing import Annotated
 from uuid import UUID
 
 import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BeforeValidator
 
 from warmer import InvalidTaskError, WarmerError, WarmingTask
 from warmer.task import Target, make_ref, parse_ref
+
+
+class Colour(enum.Enum):
+    RED = "red"
 
 
 def task(**values: object) -> WarmingTask:
@@ -265,6 +274,73 @@ def test_calls_are_remembered_within_bounds_and_only_as_long_as_their_task():
     del made
     gc.collect()
     assert watched() is None
+
+
+def _split(ids: str | list[int]) -> list[object]:
+    return list(ids.split(",") if isinstance(ids, str) else ids)
+
+
+def test_what_a_function_may_change_is_not_shared_between_calls():
+    def load(ids: Annotated[list[int], BeforeValidator(_split)], more: list[int] = [1]): ...  # noqa: B006
+
+    made = task(cache_key="x:{ids:hash}:{more:hash}", compute_fn=load)
+    for _ in range(2):
+        target = made.target_of_call(("1,2",), {})
+        assert target.arguments == {"ids": [1, 2], "more": [1]}
+        target.arguments["ids"].append(3)
+        target.arguments["more"].append(3)
+    assert made._memory.cache_info().currsize == 0
+
+
+def test_what_is_made_of_a_call_s_texts_is_remembered_if_nobody_can_change_it():
+    def load(price: Decimal, at: datetime, share: float, colour: Colour): ...
+
+    made = task(cache_key="x:{price}:{at}:{share}:{colour}", compute_fn=load)
+    call = ("1.5", "2026-01-01T00:00:00Z", 1, "red")
+    assert made.target_of_call(call, {}) is made.target_of_call(call, {})
+
+
+def test_arguments_that_are_not_remembered_are_bound_once(monkeypatch):
+    made, bound = user_task(), []
+    bind = type(made.parameters).bind
+    monkeypatch.setattr(type(made.parameters), "bind", lambda *given: bound.append(given) or bind(*given))
+    for argument in ("1", [1], 1.0):
+        with suppress(InvalidTaskError):
+            made.target_of_call((argument,), {})
+    assert len(bound) == 3
+
+
+def _yielding(n: int):
+    yield n
+
+
+async def _yielding_async(n: int):
+    yield n
+
+
+class Yielding:
+    def __call__(self, n: int):
+        yield n
+
+    def method(self, n: int):
+        yield n
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_yielding, _yielding_async, Yielding(), Yielding().method, partial(_yielding), partial(partial(_yielding))],
+)
+def test_a_generator_function_is_refused_with_the_way_out(function):
+    with pytest.raises(InvalidTaskError, match=r"task 't' refused: compute_fn .* generator .* return a list"):
+        task(cache_key="x:{n}", compute_fn=function)
+
+
+def test_a_function_that_collects_what_a_generator_yields_is_accepted():
+    @wraps(_yielding)
+    def collecting(n: int) -> list[int]:
+        return list(_yielding(n))
+
+    assert task(cache_key="x:{n}", compute_fn=collecting).key_of(1) == "x:1"
 
 
 def test_a_long_text_is_not_remembered():

@@ -118,6 +118,8 @@ def test_equal_texts_are_equal_templates():
         ("{a}", {"a": [float("inf")]}, "must be a finite number"),
         ("{a:hash}", {"a": "\ud800"}, "must be a value that JSON can hold"),
         ("{a:hash}", {"a": object()}, "must be a value that JSON can hold"),
+        ("{a:hash}", {"a": {"b"}}, "argument 'a' must not hold sets, whose order differs between processes"),
+        ("{a.ids}", {"a": SimpleNamespace(ids=[frozenset("b")])}, "argument 'a.ids' must not hold sets"),
         (
             "{a}",
             {"a": "x" * 513},

@@ -97,14 +97,14 @@ warmed(product)  # E: No overload variant
 
 @pytest.fixture
 def checked(tmp_path):
-    def check(source: str) -> list[str]:
+    def check(source: str, config_file: Path = ROOT / "pyproject.toml") -> list[str]:
         module = tmp_path / "use.py"
         module.write_text(source)
         said, complaints, _ = api.run(
             [
                 "--strict",
                 "--config-file",
-                str(ROOT / "pyproject.toml"),
+                str(config_file),
                 "--no-error-summary",
                 "--hide-error-context",
                 "--no-pretty",
@@ -136,3 +136,28 @@ def test_what_does_not_fit_is_told_before_it_runs(checked):
     assert told.keys() == expected.keys()
     for number, words in expected.items():
         assert words in told[number]
+
+
+TASKS = """
+from warmer import WarmingTask
+
+
+def load(product_id: int) -> str:
+    return ""
+
+
+WarmingTask(task_id="product", cache_key="product:{product_id}", compute_fn=load)
+WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="shop:load", ttl=60, priority=50, schedule="0 6 * * *")
+WarmingTask(task_id="catalog", cache_key="catalog")  # E: Missing named argument "compute_fn"
+WarmingTask(task_id="catalog", cache_key="catalog", compute_fn=load, ttl="soon")  # E: incompatible type "str"
+"""
+
+
+def test_tasks_are_checked_without_pydantic_s_plugin_as_well(checked, tmp_path):
+    without_plugin = tmp_path / "mypy.ini"
+    without_plugin.write_text("[mypy]\n")
+    said = {int(line.split(":")[1]): line for line in checked(TASKS, without_plugin) if ": error: " in line}
+    expected = {number: line for number, line in enumerate(TASKS.splitlines(), 1) if "# E: " in line}
+    assert said.keys() == expected.keys()
+    for number, line in expected.items():
+        assert line.partition("# E: ")[2] in said[number]

@@ -8,11 +8,17 @@ task has by now, so that a task's codec can change while old entries are still r
     3     the bytes themselves
     4     a pickle behind its signature
     5     not a value: kept for errors
-    0x40  added to 1 or 2: to be rebuilt by the function's return annotation
+    0x40  added to 1 or 2: to be rebuilt by the function's return annotation, whose fingerprint of 4 bytes comes first
     0x80  added to any: the whole payload is compressed by zstd
 
-What cannot be read (an unknown number, no annotation to rebuild by, another signature, a broken frame) is a
-`CodecError`, which readers take for a miss.
+Numbers 1 and 2 alone are values of functions whose annotation describes nothing but plain JSON (dicts with texts as
+keys, lists, texts, numbers, booleans, None; TypedDicts and unions of these; or nothing at all). Whatever else an
+annotation says, a value is written and rebuilt by it, and only by the one that it was written by: after a deploy that
+changes the annotation, what was cached before is a miss. Only None is always plain JSON.
+
+What cannot be read (an unknown number, no annotation to rebuild by or another one, another signature, a broken frame,
+one of more bytes than the task's limit allows) is a `CodecError`, which readers take for a miss. The messages name
+places and types, never contents.
 
 Three things are not kept, since they do not change what a value is equal to: which of a model's fields were set
 explicitly, the class of a fixed-offset time zone (UTC comes back as UTC), and that two parts of a value were

@@ -1,19 +1,24 @@
 """How one task's values are written and read."""
 
 import pickle
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from inspect import formatannotation
 from typing import Any, ClassVar, Final, Literal, NamedTuple, get_args
 
 import orjson
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
 
 from warmer.codec import numbers
-from warmer.codec.annotation import UNKNOWN, Rebuilding, rebuilding, return_annotation
-from warmer.codec.compression import compressed, decompressed
+from warmer.codec.annotation import FINGERPRINT_BYTES, UNKNOWN, Rebuilding, rebuilding, return_annotation
+from warmer.codec.compression import compressed, decompressed, most_decompressed_bytes
 from warmer.codec.difference import first_difference, type_named
 from warmer.codec.formats import FORMATS, JSON_FORMAT, MSGPACK_FORMAT, Format
+from warmer.codec.order import restore_order
+from warmer.codec.plainness import is_plain
 from warmer.codec.signature import signed, verified
 from warmer.errors import CodecError, InvalidTaskError, ValueTooLargeError
 
@@ -28,7 +33,11 @@ _PLAIN_TYPES: Final[dict[str, str]] = {
     "JSON": "dicts, lists, strings, finite numbers, booleans or None; or choose codec='msgpack' or codec='pickle'",
     "msgpack": "dicts, lists, strings, bytes, numbers, booleans or None; or choose codec='pickle'",
 }
+_REBUILT: Final = {number | numbers.TYPED: format_ for number, format_ in FORMATS.items()}
+_KIND_BY_NUMBER: Final[dict[int, Kind]] = {numbers.BYTES: "bytes", numbers.PICKLE: "pickle"}
 _MAX_PROBLEM_LENGTH: Final = 300
+
+_PICKLE_REFUSES = re.compile("can(no|')t pickle ", re.IGNORECASE)
 
 
 class Encoded(NamedTuple):
@@ -58,14 +67,17 @@ class Codec:
 
     Every kind stores None. What ``json`` and ``msgpack`` do not hold by themselves (tuples, sets, dates,
     decimals, enums, dataclasses, models) is rebuilt by pydantic from the function's return annotation; what
-    would come back as something else even so is refused, never changed silently.
+    would come back as something else even so is refused, never changed silently. An annotation that describes
+    anything beyond plain JSON is taken at its word: what it does not describe is neither written nor read, a dict for
+    a model for one, and what another annotation wrote is not read either.
 
     Args:
         kind: ``json``; ``msgpack``, which also holds bytes, any scalar as a key, NaN and the infinities;
             ``bytes``, for a function that returns exactly that; or ``pickle``, which needs a signing key.
         returns: The function's return annotation; `Codec.UNKNOWN` if there is none.
         compress_over: Payloads of more bytes than this are compressed, if that makes them smaller; None for never.
-        max_value_bytes: The most bytes that a value may take as stored, after compression.
+        max_value_bytes: The most bytes that a value may take as stored, after compression. Nothing is compressed, nor
+            decompressed, whose payload is longer than 64 times as much; 64 MiB are always allowed, 512 MiB never.
         signing_key: The secret, of 16 bytes or more, by which pickles are signed; without it none is ever read.
 
     Raises:
@@ -176,14 +188,26 @@ class Codec:
             >>> Codec().decode("catalog", 1, b'{"price":9.5}')
             {'price': 9.5}
         """
-        if number == numbers.JSON:
+        if number == numbers.JSON and (self.takes_plain or payload == b"null"):
             try:
                 return orjson.loads(payload)
             except orjson.JSONDecodeError as error:
                 raise CodecError(f"an entry's payload is not JSON: {error}") from None
         if number & numbers.COMPRESSED:
-            return self._read(cache_key, number & ~numbers.COMPRESSED, decompressed(payload))
+            number &= ~numbers.COMPRESSED
+            self._check_readable(number)  # before memory is filled with what cannot be read
+            payload = decompressed(payload, most_decompressed_bytes(self.max_value_bytes))
         return self._read(cache_key, number, payload)
+
+    @cached_property
+    def takes_plain(self) -> bool:
+        """Whether plain JSON is read as it is: the return annotation describes nothing else, or there is none.
+
+        Example:
+            >>> Codec(returns=dict[str, int]).takes_plain, Codec(returns=set[int]).takes_plain
+            (True, False)
+        """
+        return is_plain(self.returns)
 
     @cached_property
     def _rebuilding(self) -> Rebuilding:
@@ -198,20 +222,22 @@ class Codec:
         if self.kind == "pickle":
             return numbers.PICKLE, signed(self.signing_key or b"", cache_key, _pickled(value))
         format_ = JSON_FORMAT if self.kind == "json" else MSGPACK_FORMAT
-        plain = format_.plain(value)
+        plain = format_.plain(value) if self.takes_plain else None
         if plain is not None:
             return format_.number, plain
-        return format_.number | numbers.TYPED, self._typed(format_, value)
+        return format_.number | numbers.TYPED, self._rebuilding.fingerprint + self._typed(format_, value)
 
     def _typed(self, format_: Format, value: Any) -> bytes:
         """Return the bytes of a value that its annotation brings back as it was."""
-        adapter = self._rebuilding.adapter
-        advice = f"{self._rebuilding.advice}; or return {_PLAIN_TYPES[format_.name]}"
+        adapter, advice = self._rebuilding.adapter, self._rebuilding.advice
+        if self.takes_plain:
+            advice = f"{advice}; or return {_PLAIN_TYPES[format_.name]}"
         if adapter is None:
-            raise _UnstorableError(format_.first_loss(value), advice)
+            problem = format_.first_loss(value) if self.takes_plain else f"value is {type_named(value)}"
+            raise _UnstorableError(problem, advice)
         try:
             payload = format_.dumps_typed(adapter, value)
-            change = first_difference(value, format_.loads_typed(adapter, payload))
+            change = first_difference(value, self._loaded(format_, adapter, payload))
         except RecursionError:
             raise
         except Exception as error:
@@ -220,10 +246,17 @@ class Codec:
             raise _UnstorableError(change, advice)
         return payload
 
+    def _loaded(self, format_: Format, adapter: TypeAdapter[Any], payload: bytes | memoryview) -> Any:
+        value = format_.loads_typed(adapter, payload)
+        if self._rebuilding.loses_order:
+            restore_order(value, format_.natives(payload))
+        return value
+
     def _fitted(self, cache_key: str, number: int, payload: bytes) -> Encoded:
         """Return what is stored: compressed if that is wanted and pays, and not larger than allowed."""
         stored, encoded_bytes = payload, len(payload)
-        if self.compress_over is not None and encoded_bytes > self.compress_over:
+        may_be_compressed = encoded_bytes <= most_decompressed_bytes(self.max_value_bytes)
+        if self.compress_over is not None and encoded_bytes > self.compress_over and may_be_compressed:
             stored = compressed(payload) or payload
         if stored is not payload:
             number |= numbers.COMPRESSED
@@ -232,40 +265,49 @@ class Codec:
             raise ValueTooLargeError(
                 f"the value for cache key {cache_key!r} takes {encoded_bytes} bytes{shrunk}; "
                 f"at most {self.max_value_bytes} may be stored (max_value_bytes): store less under one key, "
-                f"{'' if shrunk else 'compress it (compress_over), '}or raise the limit"
+                f"{'' if self.compress_over is not None else 'compress it (compress_over), '}or raise the limit"
             )
         return Encoded(number, stored)
 
+    def _check_readable(self, number: int) -> None:
+        """Refuse what this codec does not read, whatever its bytes are."""
+        if number == numbers.ERROR:
+            raise CodecError(f"an entry names codec {number}: it holds an error and no value")
+        if number == numbers.PICKLE and self.signing_key is None:
+            raise CodecError("an entry is a pickle, and none is read without WARMER_PICKLE_KEY (`pickle_key`)")
+        if number not in _REBUILT and number not in FORMATS and number not in _KIND_BY_NUMBER:
+            raise CodecError(f"an entry names codec {number}, which this version does not know")
+        if not (number in _REBUILT or self.takes_plain or _KIND_BY_NUMBER.get(number) == self.kind):
+            name = formatannotation(self.returns)
+            raise CodecError(f"an entry was not written by the return annotation, now {name}, and is not read by it")
+
     def _read(self, cache_key: str, number: int, payload: bytes | memoryview) -> Any:
+        if number in _REBUILT:
+            return self._rebuilt(_REBUILT[number], payload)
+        self._check_readable(number)
         if number == numbers.BYTES:
             return bytes(payload)
         if number == numbers.PICKLE:
             return self._unpickled(cache_key, bytes(payload))
-        if number == numbers.ERROR:
-            raise CodecError(f"an entry names codec {number}: it holds an error and no value")
-        format_ = FORMATS.get(number & ~numbers.TYPED)
-        if format_ is None:
-            raise CodecError(f"an entry names codec {number}, which this version does not know")
-        if number & numbers.TYPED:
-            return self._rebuilt(format_, payload)
+        format_ = FORMATS[number]
         try:
             return format_.loads(payload)
         except Exception as error:
-            raise CodecError(f"an entry's payload is not {format_.name}: {error}") from None
+            raise CodecError(f"an entry's payload is not {format_.name}: {_in_short(error)}") from None
 
     def _rebuilt(self, format_: Format, payload: bytes | memoryview) -> Any:
-        adapter = self._rebuilding.adapter
+        adapter, advice = self._rebuilding.adapter, self._rebuilding.advice
         if adapter is None:
-            raise CodecError(f"an entry has to be rebuilt by a return annotation; {self._rebuilding.advice}")
+            raise CodecError(f"an entry has to be rebuilt by a return annotation; {advice}")
+        if payload[:FINGERPRINT_BYTES] != self._rebuilding.fingerprint:
+            raise CodecError("an entry was written by another return annotation than the function has now")
         try:
-            return format_.loads_typed(adapter, payload)
+            return self._loaded(format_, adapter, payload[FINGERPRINT_BYTES:])
         except Exception as error:
             raise CodecError(f"an entry does not fit the return annotation: {_in_short(error)}") from None
 
     def _unpickled(self, cache_key: str, payload: bytes) -> Any:
-        if self.signing_key is None:
-            raise CodecError("an entry is a pickle, and none is read without WARMER_PICKLE_KEY (`pickle_key`)")
-        data = verified(self.signing_key, cache_key, payload)
+        data = verified(self.signing_key or b"", cache_key, payload)
         try:
             return pickle.loads(data)  # noqa: S301 - signed by ourselves, for this very key
         except Exception as error:
@@ -294,9 +336,13 @@ def _pickled(value: Any) -> bytes:
 
 
 def _in_short(error: Exception) -> str:
-    """Return one line about an error, without the values that pydantic quotes."""
+    """Return one line about an error, without any value: most messages may quote one."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = "".join(f"[{part!r}]" for part in first["loc"])
-        return f"value{place} could not be rebuilt: {first['msg']}"
-    return f"{type(error).__name__}: {error}"
+        return f"value{place} could not be rebuilt ({first['type']})"
+    if isinstance(error, UnicodeError | PydanticSerializationError) and "surrogates" in str(error):
+        return "a text in it has surrogates, which are not allowed"
+    if isinstance(error, OverflowError) or _PICKLE_REFUSES.match(str(error)):
+        return f"{type(error).__name__}: {error}"
+    return type(error).__name__

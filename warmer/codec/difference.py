@@ -1,11 +1,12 @@
 """Where and how two values differ: deeply, and with their types."""
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from datetime import datetime, time, timezone
 from decimal import Decimal
+from enum import Enum
 from functools import cached_property
 from math import copysign, isnan
 from types import NoneType
@@ -18,26 +19,29 @@ _EQUAL_MEANS_SAME = frozenset({str, int, bool, bytes, NoneType})
 _NAN = object()
 
 
-def first_difference(value: Any, back: Any) -> str | None:
+def first_difference(value: Any, back: Any, *, is_loose: bool = False) -> str | None:
     """Say where and how a value comes back as something else.
 
     Args:
         value: The value.
         back: What came back for it.
+        is_loose: Whether equal numbers are the same whatever their types, and so are dicts in whatever order.
 
     Returns:
-        One sentence about the first difference; None if it comes back as it was. NaN equals NaN.
+        One sentence about the first difference, which names places and types, never what is there: it may be secret.
+        None if the value comes back as it was. NaN equals NaN.
 
     Raises:
         RecursionError: the value contains itself, or is nested too deeply.
 
     Example:
         >>> first_difference({"price": Decimal("1.5")}, {"price": 1.5})
-        "value['price'] is a Decimal and would come back as 1.5"
+        "value['price'] is a Decimal and would come back as a float"
         >>> first_difference([1, True], [1, 1])
-        'value[1] is a bool and would come back as 1'
+        'value[1] is a bool and would come back as an int'
+        >>> first_difference([1, True], [1, 1], is_loose=True)
     """
-    found = _difference(value, back)
+    found = _difference(value, back, is_loose)
     return None if found is None else f"value{found}"
 
 
@@ -45,56 +49,70 @@ def type_named(value: Any) -> str:
     """Return the name of a value's type, with its article.
 
     Example:
-        >>> type_named(1), type_named("")
-        ('an int', 'a str')
+        >>> type_named(1), type_named(""), type_named(None)
+        ('an int', 'a str', 'None')
     """
+    if value is None:
+        return "None"
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeioAEIO' else 'a'} {name}"
 
 
-def _difference(value: Any, back: Any) -> str | None:
+def _difference(value: Any, back: Any, is_loose: bool) -> str | None:
     """Return the first difference, as what follows the value's own name in a sentence."""
     if type(value) is not type(back):
-        return f" is {type_named(value)} and would come back as {back!r}"
+        if is_loose and _is_same_number(value, back):
+            return None
+        return f" is {type_named(value)} and would come back as {type_named(back)}"
     if type(value) in _EQUAL_MEANS_SAME:
-        return None if value == back else _changed(value, back)
+        return None if value == back else _changed(value)
     if isinstance(value, set | frozenset):
-        return _difference_of_sets(value, back)
+        return _difference_of_sets(value, back, is_loose)
     if is_dataclass(value) or isinstance(value, BaseModel):
-        return _difference_of_parts(value, back, _state, ".{}")
-    if isinstance(value, Mapping | list | tuple | deque):
-        parts = _items if isinstance(value, Mapping) else _elements
-        return _difference_of_parts(value, back, parts, "[{!r}]") or _difference_of_parts(value, back, _rule, ".{}")
+        return _difference_of_parts(_state(value), _state(back), ".{}", value, is_loose)
+    if isinstance(value, Mapping):
+        back_items = _items_in_order_of(value, back) if is_loose and type(value) is dict else _items(back)
+        found = _difference_of_parts(_items(value), back_items, "[{!r}]", value, is_loose)
+        return found or _difference_of_parts(_rule(value), _rule(back), ".{}", value, is_loose)
+    if isinstance(value, list | tuple | deque):
+        found = _difference_of_parts(_elements(value), _elements(back), "[{!r}]", value, is_loose)
+        return found or _difference_of_parts(_rule(value), _rule(back), ".{}", value, is_loose)
     return None if _is_same(value, back) else _changed(value, back)
 
 
-def _changed(value: Any, back: Any) -> str:
-    return f" is {value!r} and would come back as {back!r}"
+def _is_same_number(value: Any, back: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, Enum)
+    return is_number and type(back) in (int, float, bool) and bool(value == back)
+
+
+def _changed(value: Any, back: Any = None) -> str:
+    if isinstance(value, datetime | time) and value == back:
+        return f" is {type_named(value)} and would come back in another time zone, or with another fold"
+    return f" is {type_named(value)} and would come back as another one"
 
 
 Parts = list[tuple[Any, Any]]
 
 
-def _difference_of_parts(value: Any, back: Any, parts: Callable[[Any], Parts], label: str) -> str | None:
-    value_parts, back_parts = parts(value), parts(back)
+def _difference_of_parts(value_parts: Parts, back_parts: Parts, label: str, whole: Any, is_loose: bool) -> str | None:
     if len(value_parts) != len(back_parts):
-        return _changed(value, back)
+        return _changed(whole)
     for (name, part), (back_name, back_part) in zip(value_parts, back_parts, strict=True):
-        if found := _difference(name, back_name):
-            return f" (key {name!r}){found}"
-        if found := _difference(part, back_part):
+        if found := _difference(name, back_name, is_loose):
+            return f" (a key){found}"
+        if found := _difference(part, back_part, is_loose):
             return label.format(name) + found
     return None
 
 
-def _difference_of_sets(value: AbstractSet[Any], back: AbstractSet[Any]) -> str | None:
+def _difference_of_sets(value: AbstractSet[Any], back: AbstractSet[Any], is_loose: bool) -> str | None:
     of_back = {_findable(element): element for element in back}
     of_value = {_findable(element): element for element in value}
     if len(value) != len(back) or of_value.keys() != of_back.keys():
-        return _changed(value, back)
+        return _changed(value)
     for found_by, element in of_value.items():
-        if found := _difference(element, of_back[found_by]):
-            return f" (element {element!r}){found}"
+        if found := _difference(element, of_back[found_by], is_loose):
+            return f" (an element){found}"
     return None
 
 
@@ -108,6 +126,14 @@ def _elements(value: Any) -> Parts:
 
 def _items(value: Any) -> Parts:
     return list(value.items())
+
+
+def _items_in_order_of(value: dict[Any, Any], back: dict[Any, Any]) -> Parts:
+    """Return what came back, in the order of the value's keys, if they are the same; each with its own key."""
+    if value.keys() != back.keys():
+        return _items(back)
+    own_keys = {key: key for key in back}
+    return [(own_keys[key], back[key]) for key in value]
 
 
 def _rule(value: Any) -> Parts:

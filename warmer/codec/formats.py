@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgpack
 import orjson
 from pydantic import TypeAdapter
-from pydantic_core import to_jsonable_python
+from pydantic_core import from_json, to_jsonable_python
 
 from warmer.codec import numbers
 from warmer.codec.difference import type_named
@@ -35,6 +35,7 @@ class Format:
         loads: Reads it; raises whatever it likes on other bytes.
         dumps_typed: Writes any value by an adapter.
         loads_typed: Rebuilds it.
+        natives: Reads what it is rebuilt from.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Format:
     loads: Callable[[bytes | memoryview], Any]
     dumps_typed: Callable[[TypeAdapter[Any], Any], bytes]
     loads_typed: Callable[[TypeAdapter[Any], bytes | memoryview], Any]
+    natives: Callable[[bytes | memoryview], Any]
 
     def plain(self, value: Any) -> bytes | None:
         """Return a value's bytes if it will come back as it is; None if it would not.
@@ -89,7 +91,7 @@ class Format:
 
         Example:
             >>> JSON_FORMAT.first_loss({"at": (1, 2)})
-            "value['at'] is a tuple and would come back as [1, 2]"
+            "value['at'] is a tuple and would come back as a list"
         """
         found = self._loss(value)
         return f"it is nested too deeply for {self.name}" if found is None else f"value{found}"
@@ -97,7 +99,7 @@ class Format:
     def _loss(self, value: Any) -> str | None:
         if type(value) is dict:
             if unusable := [key for key in value if not self._is_key(key)]:
-                return f" has the key {unusable[0]!r}, {type_named(unusable[0])} that is no key in {self.name}"
+                return f" has a key that is {type_named(unusable[0])}, and no key in {self.name}"
             return next((f"[{key!r}]{loss}" for key, part in value.items() if (loss := self._loss(part))), None)
         if type(value) is list:
             return next((f"[{index}]{loss}" for index, part in enumerate(value) if (loss := self._loss(part))), None)
@@ -108,10 +110,15 @@ class Format:
 
     def _loss_of_scalar(self, value: Any) -> str:
         try:
-            return f" is {type_named(value)} and would come back as {self.loads(self.dumps(value))!r}"
+            return f" is {type_named(value)} and would come back as {type_named(self.loads(self.dumps(value)))}"
         except _REFUSED as error:
-            reason = str(error) if type(value) in self.scalars else f"{self.name} has no such type"
+            reason = _reason(error) if type(value) in self.scalars else f"{self.name} has no such type"
             return f" is {type_named(value)}: {reason}"
+
+
+def _reason(error: Exception) -> str:
+    """Return why a text or a number was refused, without the character that a Unicode error quotes."""
+    return error.reason if isinstance(error, UnicodeEncodeError) else str(error)
 
 
 # Dates, dataclasses and subclasses would come back as something else: they are refused, not converted.
@@ -129,6 +136,10 @@ def _json_dumps_typed(adapter: TypeAdapter[Any], value: Any) -> bytes:
 
 def _json_loads_typed(adapter: TypeAdapter[Any], payload: bytes | memoryview) -> Any:
     return adapter.validate_json(bytes(payload), by_alias=False, by_name=True)
+
+
+def _json_natives(payload: bytes | memoryview) -> Any:
+    return from_json(bytes(payload))  # which also reads NaN
 
 
 def _msgpack_dumps(value: Any) -> bytes:
@@ -169,6 +180,7 @@ JSON_FORMAT: Final = Format(
     loads=orjson.loads,
     dumps_typed=_json_dumps_typed,
     loads_typed=_json_loads_typed,
+    natives=_json_natives,
 )
 
 MSGPACK_FORMAT: Final = Format(
@@ -181,6 +193,7 @@ MSGPACK_FORMAT: Final = Format(
     loads=_msgpack_loads,
     dumps_typed=_msgpack_dumps_typed,
     loads_typed=_msgpack_loads_typed,
+    natives=_msgpack_loads,
 )
 
 FORMATS: Final = {format_.number: format_ for format_ in (JSON_FORMAT, MSGPACK_FORMAT)}

@@ -10,7 +10,7 @@ ERROR: Final = 5
 """A cached error: an entry of this number holds no value."""
 
 TYPED: Final = 0x40
-"""Added to JSON or MSGPACK: has to be rebuilt by the function's return annotation."""
+"""Added to JSON or MSGPACK: has to be rebuilt by the return annotation whose fingerprint begins the payload."""
 
 COMPRESSED: Final = 0x80
 """Added to any: the whole payload is one zstd frame."""
