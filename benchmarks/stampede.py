@@ -20,15 +20,14 @@ from typing import Any, NamedTuple
 from rich.markup import escape
 from rich.table import Table
 
+from contenders import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from contenders.contender import Make, gather
-from contenders.libraries import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from measuring.chart import Bar, Panel, check_can_draw, draw
 from measuring.crowd import COMPUTE_S, Seat
-from measuring.progress import steps
 from measuring.promises import Promise, exit_code, verdict
+from measuring.screen import STYLES, print_absent, steps, table_of, wide_console
 from measuring.stampedes import LIMIT_S, Entry, Size, Stampede, stampede
 from measuring.surroundings import in_one_line, surroundings
-from measuring.tables import STYLES, print_absent, table_of, wide_console
 from warmer.server import PrivateServer
 
 FULL, QUICK = Size(readers=1000, processes=4, rounds=5), Size(readers=200, processes=4, rounds=2)

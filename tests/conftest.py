@@ -16,6 +16,7 @@ import pytest
 from tests.topologies import Cluster, Sentinels
 from warmer import Settings, Warmer
 from warmer.server import PrivateServer, bundled_server_binary
+from warmer.testing.stillness import without_threads
 
 ROOT = Path(__file__).parent.parent
 
@@ -87,7 +88,7 @@ def make_warmer(server: PrivateServer, namespace: str) -> Iterator[Callable[...,
         }
         warmer = Warmer(Settings.load(**{**quick, **values}))
         if not threads:
-            warmer.embedded.start = lambda: None  # type: ignore[method-assign]
+            without_threads(warmer.embedded)
         made.append(warmer)
         return warmer
 

@@ -1,29 +1,26 @@
 """Warming by hand: one key here and now, or targets that the workers are asked for."""
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
 from typing import Any
 
 from warmer.access import uncounted
-from warmer.cache import check_key, check_ttl
+from warmer.checks import check_function, check_key, check_ttl
 from warmer.claims import Claims
-from warmer.clock import Clock
 from warmer.entry import Origin
 from warmer.errors import InvalidTaskError, UnknownTaskError
 from warmer.handle import WATCH_S
-from warmer.refresh import Refreshed, Refresher, Work, is_fresh
+from warmer.refresh import Refresher, Work, is_fresh, nothing_will_do
 from warmer.registry import Registry
 from warmer.results import UserWarming
-from warmer.settings import Settings
+from warmer.steps import run
 from warmer.store import Result, Store
 from warmer.task import Target, WarmingTask, check_argument
-from warmer.terms import TaskTerms, Terms
+from warmer.terms import TaskTerms
 
 logger = logging.getLogger("warmer")
 
-PAUSE_S = 0.02
 FORMS = "forms"
 """Tag of the user-scoped tasks that a login may leave out."""
 
@@ -37,8 +34,6 @@ class ByHand:
         terms: On which terms each task's values are cached.
         refresher: The refresh routine.
         claims: What a refresh means for its target.
-        settings: Time-outs.
-        clock: Measures the time.
     """
 
     def __init__(
@@ -48,17 +43,13 @@ class ByHand:
         terms: TaskTerms,
         refresher: Refresher,
         claims: Claims,
-        settings: Settings,
-        clock: Clock,
     ) -> None:
         """Start with nothing asked."""
-        self._terms = terms
-        self._claims = claims
         self._store = store
         self._registry = registry
+        self._terms = terms
         self._refresher = refresher
-        self._settings = settings
-        self._clock = clock
+        self._claims = claims
 
     def target_of(self, task_id: str, arguments: Mapping[str, Any]) -> Target:
         """Return the target with these arguments, of a task that any process may have registered."""
@@ -94,15 +85,13 @@ class ByHand:
         self, cache_key: str, function: Callable[[], Any], ttl_s: float, tags: Iterable[str] | None, force: bool
     ) -> bool:
         """Compute a value in this process and cache it; says whether a fresh value is cached now."""
-        if not callable(function):
-            raise InvalidTaskError(f"compute_fn must be a function, got {type(function).__name__}")
         words = _checked_tags(tags)
         task = self._registry.owner(check_key(cache_key))
         ref = task.task_id if task else ""
-        terms = self._terms_of(task, function, check_ttl(ttl_s))
+        terms = self._terms.of_call(task, check_function(function), check_ttl(ttl_s))
         work = Work(ref, cache_key, terms, Origin.WARM, function, {}, token_hex(16))
         with uncounted():
-            refreshed = self._refresh_in_turn(work, force)
+            refreshed = run(self._refresher.refreshing_in_turn(work, nothing_will_do if force else is_fresh))
         if refreshed.result is not Result.BUSY:
             self._claims.settle(task, ref, Origin.WARM, refreshed)
         succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
@@ -111,20 +100,6 @@ class ByHand:
             why = refreshed.error or refreshed.result.value
             logger.warning("warming %r%s did not succeed: %s", cache_key, tagged, why)
         return succeeded
-
-    def _terms_of(self, task: WarmingTask | None, function: Callable[[], Any], ttl_s: float) -> Terms:
-        if task is None:
-            return Terms.of_call(function, ttl_s, self._settings)
-        return self._terms.of(task).lasting(ttl_s)
-
-    def _refresh_in_turn(self, work: Work, force: bool) -> Refreshed:
-        """Refresh, waiting for its turn while another holds the lease."""
-        deadline_s = self._clock.monotonic_s() + self._settings.lease_wait_s
-        while True:
-            refreshed = self._refresher.refresh(work, lambda present, now_ms: not force and is_fresh(present, now_ms))
-            if refreshed.result is not Result.BUSY or self._clock.monotonic_s() >= deadline_s:
-                return refreshed
-            time.sleep(PAUSE_S)
 
 
 def _unknown(task_id: str, state: str) -> UnknownTaskError:

@@ -1,10 +1,8 @@
 """The read path: get, count, and leave what is missing to be filled."""
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Sequence
-from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from redis.exceptions import RedisError
@@ -15,13 +13,12 @@ from warmer.clock import Clock
 from warmer.codec import ERROR, JSON, Codec
 from warmer.entry import Header, unpack
 from warmer.errors import CodecError, InvalidTaskError
-from warmer.filling import Filler, is_same_target
+from warmer.filling import Filler
 from warmer.pulse import Pulse
 from warmer.registry import Registry, late_function_of
 from warmer.settings import Settings
 from warmer.store import Keys
-from warmer.task import Target, WarmingTask, is_plain_text
-from warmer.template import Template
+from warmer.task import Target, WarmingTask
 from warmer.terms import TaskTerms, Terms
 from warmer.wanted import Wanted
 from warmer.wire import AWAY, Reads
@@ -34,16 +31,10 @@ MOST_SAID = 1000
 """Tasks of which it is remembered that their unreadable entries were complained of."""
 
 
-class CachedError(Exception):
-    """Stands for an exception that is cached in the place of a value.
+class CachedError(NamedTuple):
+    """An exception that is cached in the place of a value."""
 
-    Args:
-        error: The exception.
-    """
-
-    def __init__(self, error: Exception) -> None:
-        """Keep the exception."""
-        self.error = error
+    error: Exception
 
 
 class Cache:
@@ -151,35 +142,26 @@ class Cache:
     def wanting(self, task: WarmingTask) -> Callable[[Target], Wanted]:
         """Return what says of each target of a task what a read of it asks for."""
         terms, function = self._terms.of(task), late_function_of(task)
+        takes_plain = terms.codec.takes_plain
 
         def find_terms() -> Terms:
             return terms
 
         def wanted_of(target: Target) -> Wanted:
-            return Wanted(target.cache_key, target.ref, find_terms, function, target.arguments, target)
+            return Wanted(target.cache_key, target.ref, find_terms, function, target.arguments, target, takes_plain)
 
         return wanted_of
 
     def wanted_by_key(self, cache_key: str, function: Callable[[], Any], ttl_s: float) -> Wanted:
         """Return what a read of this key asks for, which may be that of a task."""
         owner = self._registry.owner(cache_key)
-        if owner is None:
-            return Wanted(cache_key, "", lambda: Terms.of_call(function, ttl_s, self._settings), function, {}, None)
-        target = owner.target()
-        return Wanted(cache_key, target.ref, lambda: self._terms.of(owner).lasting(ttl_s), function, {}, target)
-
-    def owner(self, cache_key: str) -> WarmingTask | None:
-        """Return the task whose key this is, or whose template alone makes such keys; None if there is none."""
-        owner = self._registry.owner(cache_key)
-        if owner is not None:
-            return owner
-        owners = [task for task in self._registry.tasks() if could_make(task.template, cache_key)]
-        return owners[0] if len(owners) == 1 else None
+        target = None if owner is None else owner.target()
+        ref = "" if target is None else target.ref
+        return Wanted(cache_key, ref, lambda: self._terms.of_call(owner, function, ttl_s), function, {}, target)
 
     # --- asking Redis -------------------------------------------------------------------------------------------
     def _read(self, cache_key: str) -> Any:
-        if not self._pulse.is_running:  # at the first read, and in a forked child
-            self._pulse.start()
+        self._pulse.keep_running()
         try:
             return self._reads.get(self._entry_key(cache_key))
         except RedisError:
@@ -187,8 +169,7 @@ class Cache:
             return None
 
     async def _aread(self, cache_key: str) -> Any:
-        if not self._pulse.is_running:
-            self._pulse.start()
+        self._pulse.keep_running()
         try:
             return await self._reads.aget(self._entry_key(cache_key))
         except RedisError:
@@ -196,16 +177,14 @@ class Cache:
             return None
 
     def _read_many(self, cache_keys: Sequence[str]) -> list[Any]:
-        if not self._pulse.is_running:
-            self._pulse.start()
+        self._pulse.keep_running()
         try:
             return self._reads.get_many([self._entry_key(cache_key) for cache_key in cache_keys])
         except RedisError:
             return [AWAY] * len(cache_keys)
 
     async def _aread_many(self, cache_keys: Sequence[str]) -> list[Any]:
-        if not self._pulse.is_running:
-            self._pulse.start()
+        self._pulse.keep_running()
         try:
             return await self._reads.aget_many([self._entry_key(cache_key) for cache_key in cache_keys])
         except RedisError:
@@ -221,7 +200,7 @@ class Cache:
                 try:
                     value = (
                         orjson.loads(payload)
-                        if header.codec == JSON
+                        if header.codec == JSON and (wanted is None or wanted.takes_plain)
                         else self._rebuilt(cache_key, header, payload, wanted)
                     )
                 except (CodecError, InvalidTaskError, orjson.JSONDecodeError) as error:
@@ -245,7 +224,7 @@ class Cache:
     def _is_ours(self, cache_key: str, header: Header, wanted: Wanted | None) -> bool:
         """Say whether the entry is that of the target which this process knows under the key."""
         if wanted is not None:
-            return is_same_target(header, wanted)
+            return wanted.is_in(header)
         owner = self._registry.owner(cache_key)
         return owner is None or not header.ref or header.ref == owner.task_id.encode()
 
@@ -254,9 +233,12 @@ class Cache:
             return CachedError(failure.restored(bytes(payload), wanted.terms.cache_errors if wanted else {}))
         if wanted is not None and (wanted.target is not None or not header.ref):
             return wanted.terms.codec.decode(cache_key, header.codec, payload)
-        task = self._registry.get(header.task_id.decode(errors="replace")) if header.ref else self.owner(cache_key)
+        task = self._task_of(header) if header.ref else self._registry.maker(cache_key)
         codec = self._codec if task is None else self._terms.of(task).codec
         return codec.decode(cache_key, header.codec, payload)
+
+    def _task_of(self, header: Header) -> WarmingTask | None:
+        return self._registry.get(header.task_id.decode(errors="replace"))
 
     def _opened_all(self, wanted: Sequence[Wanted], entries: Iterable[Any]) -> list[Any]:
         return [
@@ -293,7 +275,7 @@ class Cache:
             self._filler.renew_behind(renewal)
 
     def _wanted_of_entry(self, cache_key: str, header: Header) -> Wanted | None:
-        task = self._registry.get(header.task_id.decode(errors="replace"))
+        task = self._task_of(header)
         if task is None or not task.enabled:
             return None
         try:
@@ -308,65 +290,3 @@ def _value_of(value: Any) -> Any:
     if isinstance(value, CachedError):
         raise value.error
     return value
-
-
-def could_make(template: Template, cache_key: str) -> bool:
-    """Say whether a template makes such keys: its own separators never stand in the values between them.
-
-    Example:
-        >>> template = Template.parse("product:{product_id}")
-        >>> could_make(template, "product:42"), could_make(template, "product:42:reviews")
-        (True, False)
-    """
-    return _pattern_of(template).fullmatch(cache_key) is not None
-
-
-@lru_cache(maxsize=1024)
-def _pattern_of(template: Template) -> re.Pattern[str]:
-    separators = {character for literal in template.literals for character in literal if not character.isalnum()}
-    excluded = re.escape("".join(separators - {"%"}))
-    return re.compile((f"[^{excluded}]*" if excluded else ".*").join(map(re.escape, template.literals)))
-
-
-def check_key(cache_key: str) -> str:
-    """Return the key, or refuse one that cannot be used.
-
-    Raises:
-        InvalidTaskError: the key is not a plain text of 1 to 512 characters.
-    """
-    if not isinstance(cache_key, str) or not 1 <= len(cache_key) <= 512 or not is_plain_text(cache_key):
-        raise InvalidTaskError(f"a cache key must be a plain text of 1 to 512 characters, got {ascii(cache_key)[:80]}")
-    return cache_key
-
-
-def check_keys(cache_keys: Iterable[str]) -> list[str]:
-    """Return the keys, each once, or refuse those that cannot be used.
-
-    Raises:
-        InvalidTaskError: one cannot be used, or they are no collection of keys.
-    """
-    if isinstance(cache_keys, str | bytes) or not isinstance(cache_keys, Iterable):
-        raise InvalidTaskError(f"expected a list of cache keys, got {type(cache_keys).__name__} {cache_keys!r:.60}")
-    return list(map(check_key, dict.fromkeys(cache_keys)))
-
-
-def check_function(function: Callable[[], Any]) -> Callable[[], Any]:
-    """Return the function, or refuse what cannot be called.
-
-    Raises:
-        InvalidTaskError: it is no function.
-    """
-    if not callable(function):
-        raise InvalidTaskError(f"compute_fn must be a function, got {type(function).__name__} {function!r:.60}")
-    return function
-
-
-def check_ttl(ttl_s: float) -> float:
-    """Return the ttl, or refuse one that cannot be used.
-
-    Raises:
-        InvalidTaskError: the ttl is not a number of seconds above 0.
-    """
-    if isinstance(ttl_s, bool) or not isinstance(ttl_s, int | float) or not 0 < ttl_s <= 315_360_000:
-        raise InvalidTaskError(f"ttl must be a number of seconds above 0 (at most ten years), got {ttl_s!r}")
-    return ttl_s

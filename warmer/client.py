@@ -1,44 +1,21 @@
 """Warmer: the one object that an application holds."""
 
-import logging
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from secrets import token_hex
 from typing import Any, Unpack, overload
 
 from redis.exceptions import RedisError
 
-from warmer import forking, ledger, optimize
-from warmer.access import ReadCounter
-from warmer.behind import Behind
-from warmer.byhand import ByHand
-from warmer.cache import Cache
-from warmer.claims import Claims
-from warmer.clock import Clock
+from warmer import ledger, optimize
 from warmer.critical import CriticalRun
-from warmer.embedded import Embedded
-from warmer.entry import Origin
-from warmer.errors import InvalidTaskError, described
-from warmer.filling import Filler
+from warmer.errors import InvalidTaskError
 from warmer.handle import Handle
-from warmer.part import part
-from warmer.pulse import Pulse
-from warmer.queue import DrainQueue
 from warmer.reading import Reading, unavailable
-from warmer.refresh import Refreshed, Refresher
-from warmer.registration import Registration
-from warmer.registry import Registry
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
-from warmer.settings import Settings
-from warmer.store import Store
 from warmer.switch import Switch
-from warmer.task import Target, WarmingTask, parse_ref
-from warmer.terms import TaskTerms
+from warmer.task import Target, WarmingTask
 from warmer.wanted import Wanted
 from warmer.warmed import Decorator, TaskOptions, Warmed, warmed_by
-
-logger = logging.getLogger("warmer")
 
 
 class Warmer(Reading):
@@ -51,119 +28,12 @@ class Warmer(Reading):
         SettingsError: at first use of Redis, if none is configured.
 
     Example:
+        >>> from warmer import Settings
         >>> warmer = Warmer(Settings.load(embedded=True))
         >>> warmer.register(WarmingTask(task_id="answer", cache_key="answer", compute_fn=lambda: 42))
         'registered'
         >>> warmer.close()
     """
-
-    def __init__(self, settings: Settings | None = None) -> None:
-        """Prepare; nothing is sent and no thread runs yet."""
-        self.settings = settings or Settings.load()
-        self.registry = Registry()
-        self.clock = Clock()
-        self.counter = ReadCounter()
-        self._yields_switch = False
-        self.registration = Registration(
-            self.registry,
-            lambda: self.store,
-            lambda: self.settings.embedded,
-            lambda epoch: self.pulse.registered_in(epoch),
-        )
-        self._start_afresh()
-        self._fork_hook = forking.in_child(self._start_afresh)
-
-    def _start_afresh(self) -> None:
-        self._making = threading.RLock()
-
-    # --- parts, made at first use ----------------------------------------------------------------------------
-    @part
-    def embedded(self) -> Embedded:
-        """The scheduler, the worker and, where no Redis is configured, the private server of this process."""
-        return Embedded(self)
-
-    @part
-    def store(self) -> Store:
-        """The keys in Redis."""
-        if self.settings.redis_url is None and self.settings.embedded:
-            url = self.embedded.start_server()
-            self.settings = self.settings.model_copy(update={"redis_url": url})
-        return Store(self.settings, self.clock)
-
-    @part
-    def queue(self) -> DrainQueue:
-        """The RQ queue."""
-        return DrainQueue(self.store.control, self.settings)
-
-    @part
-    def refresher(self) -> Refresher:
-        """The refresh routine."""
-        return Refresher(self.store.entries, self.settings, self.clock)
-
-    @part
-    def terms(self) -> TaskTerms:
-        """On which terms each task's values are cached."""
-        return TaskTerms(self.settings)
-
-    @part
-    def claims(self) -> Claims:
-        """What workers do with claims."""
-        return Claims(self.store, self.registry, self.terms, self.refresher, self.settings)
-
-    @part
-    def by_hand(self) -> ByHand:
-        """Warming by hand."""
-        return ByHand(self.store, self.registry, self.terms, self.refresher, self.claims, self.settings, self.clock)
-
-    @part
-    def readers_refresher(self) -> Refresher:
-        """The refresh routine, with the patience of a reader."""
-        return Refresher(self.store.readers_entries, self.settings, self.clock)
-
-    @part
-    def filler(self) -> Filler:
-        """What happens at a miss."""
-        return Filler(
-            self.store.keys,
-            self.store.reads,
-            self.readers_refresher,
-            self.settings,
-            self.clock,
-            self.pulse.unsettled,
-            self.behind,
-        )
-
-    @part
-    def behind(self) -> Behind:
-        """Where refreshes run that no reader waits for."""
-        return Behind()
-
-    @part
-    def cache(self) -> Cache:
-        """The read path."""
-        return Cache(
-            self.store.keys,
-            self.store.reads,
-            self.filler,
-            self.registry,
-            self.terms,
-            self.counter,
-            self.settings,
-            self.clock,
-            self.pulse,
-        )
-
-    @part
-    def pulse(self) -> Pulse:
-        """The background thread."""
-        return Pulse(
-            self.store,
-            self.counter,
-            self._settle,
-            self._emptied,
-            self.registration.register_declared,
-            min(self.settings.flush_s, self.settings.tick_s),
-        )
 
     # --- tasks -----------------------------------------------------------------------------------------------
     def register(self, task: WarmingTask, *, replace: bool = False) -> str:
@@ -228,7 +98,8 @@ class Warmer(Reading):
         if not 0 < interval_minutes <= 525_600:
             raise InvalidTaskError(f"interval_minutes must be above 0 and at most a year, got {interval_minutes!r}")
         switch = Switch(on=True, interval_s=60.0 * interval_minutes, pattern=pattern, critical=critical)
-        self._reach(lambda: self._switch_on(switch))
+        self._reach(lambda: self.switching.switch_on(switch))
+        self._hint()
         if self.settings.embedded:
             self.embedded.start()
 
@@ -236,50 +107,13 @@ class Warmer(Reading):
         """Say whether this process warms by itself, from now on."""
         self.settings = self.settings.model_copy(update={"embedded": embedded})
 
-    def _switch_on(self, switch: Switch) -> None:
-        self.store.epoch()  # the clock follows the server's from here on
-        if self._yields_switch:
-            self.store.restore_switch(switch)
-            switch = self.store.switch()
-        else:
-            self.store.set_switch(switch)
-        self.pulse.saw(switch)
-        self.pulse.start()
-        if switch.critical:
-            self.store.reconcile()
-            latest_ms = self.clock.now_ms() + round(1000 * switch.interval_s)
-            for task_id in self.store.critical_ids():
-                self.store.reschedule(task_id, latest_ms, forward_only=True)
-        self.store.tick()
-        self._hint()
-
-    @contextmanager
-    def yielding_switch(self) -> Iterator[None]:
-        """Let `start` in this block set the switch only if the fleet has none yet.
-
-        For workers, while they import the module that registers their tasks: a call in it was made when the fleet was
-        started, and a restarted worker must not undo what has been switched since.
-        """
-        self._yields_switch = True
-        try:
-            yield
-        finally:
-            self._yields_switch = False
-
     def stop(self) -> None:
         """Switch warming off for the whole fleet; computations that have begun are finished.
 
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-
-        def switch_off() -> None:
-            before = self.store.switch()
-            after = Switch(on=False, interval_s=before.interval_s, pattern=before.pattern, critical=before.critical)
-            self.store.set_switch(after)
-            self.pulse.saw(after)
-
-        self._reach(switch_off)
+        self._reach(self.switching.switch_off)
         if self.settings.embedded:
             self.embedded.stop()
 
@@ -461,39 +295,3 @@ class Warmer(Reading):
             self._reach(self.store.tick)
             self._hint()
         return optimization
-
-    def close(self) -> None:
-        """Send what is unsent, stop the threads of this object and close its connections."""
-        parts = vars(self)
-        if "embedded" in parts:
-            self.embedded.stop()
-        if "pulse" in parts:
-            self.pulse.stop()
-        if "filler" in parts:
-            self.filler.close()
-        if "store" in parts:
-            self.store.close()
-        if "embedded" in parts:
-            self.embedded.stop_server()
-
-    # --- within ----------------------------------------------------------------------------------------------
-    def _hint(self) -> None:
-        """Ask for a drain now; if that fails, the next tick asks for it."""
-        try:
-            self.queue.hint()
-        except RedisError as error:
-            logger.warning("could not ask for a drain, the next tick will: %s", described(error))
-
-    def _settle(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
-        self.claims.settle(self.registry.get(parse_ref(ref)[0]), ref, origin, refreshed)
-
-    def _emptied(self, switch: Switch | None) -> None:
-        """Bring back what this process knows, after Redis was emptied.
-
-        Raises:
-            redis.RedisError: Redis did not answer; it will be tried again.
-        """
-        if switch is not None:
-            self.store.restore_switch(switch)
-        self.registration.register_again()
-        self._hint()

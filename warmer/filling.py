@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Hashable, Iterator
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from secrets import token_hex
@@ -18,23 +18,19 @@ from warmer.clock import Clock
 from warmer.codec import ERROR, Encoded
 from warmer.compute import acall, call, is_async
 from warmer.entry import Header, Origin, unpack
-from warmer.errors import CodecError, InvalidTaskError, WaitTimeoutError
+from warmer.errors import CodecError, WaitTimeoutError
 from warmer.flights import ABANDONED, Flight, Flights, Landed, computing, is_own, is_within_another
 from warmer.refresh import Refreshed, Refresher, Work, is_fresh, nothing_will_do
 from warmer.resting import Resting
 from warmer.settings import Settings
 from warmer.slots import Slots
-from warmer.steps import Compute, Do, Pause, Steps, Wait, arun, run
+from warmer.steps import Compute, Do, Pause, Steps, Wait, arun, pauses, run
 from warmer.store import Keys, Result
 from warmer.terms import Terms
 from warmer.wanted import Wanted
 from warmer.wire import Reads
 
 logger = logging.getLogger("warmer.cache")
-
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1
-PAUSE_GROWTH = 1.1
-"""So a wait for another process is longer than its computation by about a tenth."""
 
 THREADS = 8
 """For the short actions of event loops' readers, which block: scripts in Redis."""
@@ -180,16 +176,10 @@ class Filler:
         return _value_of(await arun(self._refreshing(_with_terms(wanted)), self._threads))
 
     def _refreshing(self, wanted: Wanted) -> Steps[Refreshed]:
-        work = _work(wanted, Origin.WARM)
-        deadline_s = self._clock.monotonic_s() + work.terms.wait_s
         with uncounted():
-            for pause_s in _pauses():
-                refreshed = yield from self._refresher.refreshing(work, nothing_will_do)
-                if refreshed.result is not Result.BUSY:
-                    break
-                if self._clock.monotonic_s() >= deadline_s:
-                    raise _waited_in_vain(wanted)
-                yield Pause(pause_s)
+            refreshed = yield from self._refresher.refreshing_in_turn(_work(wanted, Origin.WARM), nothing_will_do)
+        if refreshed.result is Result.BUSY:
+            raise _waited_in_vain(wanted)
         self._settle(wanted.ref, Origin.WARM, refreshed)
         return refreshed
 
@@ -197,18 +187,18 @@ class Filler:
     def renew_behind(self, wanted: Wanted) -> None:
         """Have a value refreshed behind the reader's back, unless that is under way or has just failed."""
         if not self._resting.is_resting(wanted.cache_key):
-            arenew = (lambda: self.arenew(wanted)) if is_async(wanted.function) else None
-            self._behind.offer(wanted.ref or wanted.cache_key, lambda: self.renew(wanted), arenew)
+            arenew = (lambda: self._arenew(wanted)) if is_async(wanted.function) else None
+            self._behind.offer(wanted.ref or wanted.cache_key, lambda: self._renew(wanted), arenew)
 
-    def renew(self, wanted: Wanted) -> Landed:
+    def _renew(self, wanted: Wanted) -> Landed:
         """Refresh a value that can still be served; abandoned if somebody else is at it."""
         flight, leads = self._flights.board(_flight_of(wanted))
         if leads:
             self._fly(flight, wanted, self._renewing(_with_terms(wanted)))
         return flight.result() if leads else ABANDONED
 
-    async def arenew(self, wanted: Wanted) -> Landed:
-        """As `renew`, beside an event loop."""
+    async def _arenew(self, wanted: Wanted) -> Landed:
+        """As `_renew`, beside an event loop."""
         flight, leads = self._flights.board(_flight_of(wanted))
         if leads:
             await self._afly(flight, wanted, self._renewing(_with_terms(wanted)))
@@ -226,7 +216,9 @@ class Filler:
 
     def _fly_in_task(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
         flight.loop = asyncio.get_running_loop()
-        self._spawn(self._afly(flight, wanted, leading))
+        task = flight.loop.create_task(self._afly(flight, wanted, leading))
+        self._tasks.add(task)  # the loop itself would let it be collected
+        task.add_done_callback(self._tasks.discard)
 
     async def _afly(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
         landed = ABANDONED
@@ -237,18 +229,13 @@ class Filler:
         finally:
             self._flights.land(_flight_of(wanted), flight, landed)
 
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)  # the loop itself would let it be collected
-        task.add_done_callback(self._tasks.discard)
-
     # --- leading ---------------------------------------------------------------------------------------------------
     def _leading(self, wanted: Wanted, deadline_s: float) -> Steps[Landed]:
         """Look after a key on behalf of all readers of this process; abandoned if another is at it for too long."""
         entry_key = self._entry_key(wanted.cache_key)
         work = _work(wanted, Origin.MISS)
         will_do, waiting_since_ms, is_slow = is_fresh, 0, False
-        for pause_s in _pauses():
+        for pause_s in pauses():
             if self._reads.is_away(entry_key):
                 return (yield from self._unguarded(wanted))
             asked_at_s = self._clock.monotonic_s()
@@ -317,8 +304,8 @@ class Filler:
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        entry = unpack(self._refresher.read(wanted.cache_key))
-        if entry is None or not is_same_target(entry[0], wanted):
+        entry = unpack(self._refresher.entries.read(wanted.cache_key))
+        if entry is None or not wanted.is_in(entry[0]):
             return None
         header, payload = entry
         if header.codec == ERROR:
@@ -388,25 +375,5 @@ def _waited_in_vain(wanted: Wanted) -> WaitTimeoutError:
     )
 
 
-def is_same_target(header: Header, wanted: Wanted) -> bool:
-    """Say whether an entry is the wanted target's; one written or asked for by key alone is whoever's the key is."""
-    if not header.ref or not wanted.ref or header.ref == wanted.ref.encode():
-        return True
-    target = wanted.target
-    if target is None or header.task_id != target.task.task_id.encode():
-        return False
-    try:
-        return target.task.target_of_ref(header.ref.decode()).identity == target.identity
-    except (InvalidTaskError, ValueError):  # of another version of the task
-        return False
-
-
 def _is_not_to_be_renewed(present: Header, now_ms: int) -> bool:
     return present.renew_from_ms > now_ms
-
-
-def _pauses() -> Iterator[float]:
-    pause_s = FIRST_PAUSE_S
-    while True:
-        yield pause_s
-        pause_s = min(PAUSE_GROWTH * pause_s, LONGEST_PAUSE_S)

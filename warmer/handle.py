@@ -10,13 +10,13 @@ from redis.exceptions import RedisError
 from warmer.clock import Clock
 from warmer.errors import StoreUnavailableError, WaitTimeoutError, described
 from warmer.results import WarmOutcome
+from warmer.steps import pauses
 from warmer.store import Store
 
 WATCH_S = 3600
-"""For how long an outcome is kept for whoever asked."""
+"""For how long it is remembered who waits; the outcome itself is kept for five minutes."""
 
 DEFAULT_WAIT_S = 60.0
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1
 
 
 class Handle:
@@ -86,14 +86,14 @@ class Handle:
     async def within(self, timeout_s: float) -> WarmOutcome:
         """As `wait`, beside an event loop."""
         deadline_s = self._clock.monotonic_s() + timeout_s
-        pause_s = FIRST_PAUSE_S
-        while True:  # asking now and then holds up no thread, which a caller that gives up could not take back
+        # Asking now and then holds up no thread, which a caller that gives up could not take back.
+        for pause_s in pauses():
             outcome = await asyncio.to_thread(self._listen, 0.0)
             if outcome is not None:
                 return outcome
             self._check_time(deadline_s, timeout_s)
             await asyncio.sleep(min(pause_s, max(deadline_s - self._clock.monotonic_s(), 0.0)))
-            pause_s = min(1.5 * pause_s, LONGEST_PAUSE_S)
+        raise AssertionError("pauses never end")
 
     def _listen(self, deadline_s: float) -> WarmOutcome | None:
         """Return the outcome if it is known, or told by then; it is told only once, so one thread listens for all."""

@@ -73,7 +73,7 @@ class Pulse:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
         self._at_exit: Callable[[], object] = lambda: None
-        self.is_running = False
+        self._is_running = False
 
     def start(self, worker: str | None = None) -> None:
         """Start the thread, if it does not run yet.
@@ -87,17 +87,22 @@ class Pulse:
                 self._stopped.clear()
                 self._at_exit = forking.at_exit(self.stop)
                 self._thread = threading.Thread(target=self._run, name="warmer-pulse", daemon=True)
-                self.is_running = True
+                self._is_running = True
                 try:
                     self._thread.start()
                 except RuntimeError:  # the interpreter is ending: from now on nothing is sent
                     self._thread = None
 
+    def keep_running(self) -> None:
+        """Start the thread if it was not started yet, in this process or in the forked child that it is."""
+        if not self._is_running:
+            self.start()
+
     def stop(self) -> None:
         """Stop the thread, after a last beat for what is still unsent."""
         with self._lock:
             thread, self._thread = self._thread, None
-            self.is_running = False
+            self._is_running = False
         if thread is None:
             return
         self._at_exit()

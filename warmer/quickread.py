@@ -59,6 +59,10 @@ def get(key: str, default: Any = None) -> Any:
 
     Redis being away is a miss, never an error.
 
+    Args:
+        key: Where it is cached.
+        default: What is returned on a miss, and where an exception is cached in the place of a value.
+
     Raises:
         InvalidTaskError: the key cannot be used.
         SettingsError: no Redis is configured.
@@ -79,9 +83,10 @@ def get_or_compute(key: str, compute_fn: Callable[[], Any], ttl: float = 3600) -
         ttl: Seconds for which it is fresh.
 
     Raises:
-        InvalidTaskError: the key or the ttl cannot be used.
+        InvalidTaskError: the key, the function or the ttl cannot be used.
         CodecError: the computed value cannot be cached as it is.
-        Exception: what the function raises, if this caller ran it.
+        Exception: what the function raises; a caller that waited for another process's computation gets it as
+            `ComputationFailedError`.
 
     Example:
         >>> get_or_compute("seven", lambda: 3 + 4, ttl=60)
@@ -131,6 +136,9 @@ def set(key: str, value: Any, ttl: float = 3600) -> None:  # noqa: A001  # the w
 
 def invalidate(key: str) -> None:
     """Delete a value; a computation that has begun before this is not published.
+
+    Args:
+        key: Where it is cached.
 
     Raises:
         InvalidTaskError: the key cannot be used.

@@ -3,41 +3,30 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from warmer.cache import check_function, check_key, check_keys, check_ttl
+from warmer.checks import check_function, check_key, check_keys, check_ttl
 from warmer.entry import Origin
 from warmer.errors import StoreUnavailableError, described
+from warmer.parts import Parts
 from warmer.refresh import Work
 from warmer.terms import Terms
 from warmer.wanted import Wanted
 
-if TYPE_CHECKING:
-    from warmer.cache import Cache
-    from warmer.refresh import Refresher
-    from warmer.registry import Registry
-    from warmer.settings import Settings
-    from warmer.store import Store
-    from warmer.terms import TaskTerms
-
 Answer = TypeVar("Answer")
 
 
-class Reading:
+class Reading(Parts):
     """What a `Warmer` offers to those who know a key. Reads never raise because of Redis; writes do."""
-
-    if TYPE_CHECKING:
-        cache: Cache
-        refresher: Refresher
-        registry: Registry
-        settings: Settings
-        store: Store
-        terms: TaskTerms
 
     def get(self, cache_key: str, default: Any = None) -> Any:
         """Return the cached value, or the default on a miss; a cached None is a value.
+
+        Args:
+            cache_key: Where it is cached.
+            default: What is returned on a miss, and where an exception is cached in the place of a value.
 
         Raises:
             InvalidTaskError: the key cannot be used.
@@ -101,9 +90,9 @@ class Reading:
             CodecError: the value cannot be cached as it is; what was cached before stays.
             StoreUnavailableError: Redis did not answer.
         """
-        owner = self.cache.owner(check_key(cache_key))
+        owner = self.registry.maker(check_key(cache_key))
         check_ttl(ttl)
-        terms = Terms.of_call(None, ttl, self.settings) if owner is None else self.terms.of(owner).set_for(ttl)
+        terms = Terms.of_key(None, ttl, self.settings) if owner is None else self.terms.of(owner).set_for(ttl)
         ref = "" if owner is None or owner.fields else owner.task_id
         work = Work(ref, cache_key, terms, Origin.MISS, lambda: value, {}, token_hex(16))
         refreshed = self._reach(lambda: self.refresher.publish_value(work, value))
@@ -116,6 +105,9 @@ class Reading:
 
     def invalidate(self, cache_key: str) -> None:
         """Delete a value; a computation that has begun before this is not published.
+
+        Args:
+            cache_key: Where it is cached.
 
         Raises:
             InvalidTaskError: the key cannot be used.

@@ -18,7 +18,7 @@ from warmer.errors import OutlivedTtlError, described
 from warmer.flights import computing
 from warmer.renewal import Renewer
 from warmer.settings import Settings
-from warmer.steps import Compute, Do, Steps, run, running_loop
+from warmer.steps import Compute, Do, Pause, Steps, pauses, run, running_loop
 from warmer.store import Entries, Lease, Result
 from warmer.terms import Terms
 
@@ -108,21 +108,27 @@ class Refresher:
 
     def __init__(self, entries: Entries, settings: Settings, clock: Clock) -> None:
         """Start idle."""
-        self._entries = entries
+        self.entries = entries
         self._clock = clock
         self.renewer = Renewer(min(settings.lease_timeout_s, settings.claim_timeout_s) / 3)
-
-    def read(self, cache_key: str) -> bytes | None:
-        """Return the bytes of an entry; None if there is none.
-
-        Raises:
-            redis.RedisError: Redis did not answer.
-        """
-        return self._entries.read(cache_key)
 
     def refresh(self, work: Work, will_do: Callable[[Header, int], bool]) -> Refreshed:
         """Refresh in this thread; see `refreshing`."""
         return run(self.refreshing(work, will_do))
+
+    def refreshing_in_turn(self, work: Work, will_do: Callable[[Header, int], bool]) -> Steps[Refreshed]:
+        """As `refreshing`, but wait while another holds the lease: for `wait_s`, then it is left at that, as busy.
+
+        Raises:
+            redis.RedisError: the lease could not be asked for.
+        """
+        deadline_s = self._clock.monotonic_s() + work.terms.wait_s
+        for pause_s in pauses():
+            refreshed = yield from self.refreshing(work, will_do)
+            if refreshed.result is not Result.BUSY or self._clock.monotonic_s() >= deadline_s:
+                return refreshed
+            yield Pause(pause_s)
+        raise AssertionError("pauses never end")
 
     def refreshing(
         self, work: Work, will_do: Callable[[Header, int], bool], waiting_since_ms: int = 0
@@ -176,13 +182,13 @@ class Refresher:
             CodecError: the value cannot be cached as it is; the present one stays.
         """
         work.terms.codec.encode(work.cache_key, value)  # before anybody's lease is voided for nothing
-        lease = self._entries.take_lease(work.cache_key, work.token, seize=True)
+        lease = self.entries.take_lease(work.cache_key, work.token, seize=True)
         return self._conclude(work, lease, lease.present, _Computed(0.0, value))
 
     def _taking(self, work: Work, waiting_since_ms: int) -> Steps[Lease]:
         try:
             lease: Lease = yield Do(
-                lambda: self._entries.take_lease(work.cache_key, work.token, waiting_since_ms=waiting_since_ms)
+                lambda: self.entries.take_lease(work.cache_key, work.token, waiting_since_ms=waiting_since_ms)
             )
         except (GeneratorExit, RedisTimeoutError):
             raise
@@ -198,7 +204,7 @@ class Refresher:
         def renew() -> object:
             if loop is not None and loop.is_closed():
                 return False
-            return self._entries.renew_lease(work.cache_key, work.token)
+            return self.entries.renew_lease(work.cache_key, work.token)
 
         return renew
 
@@ -249,7 +255,7 @@ class Refresher:
             exception=computed.error,
         )
         try:
-            result = self._entries.publish(
+            result = self.entries.publish(
                 work.cache_key, work.token, header.expires_at_ms, pack(header, encoded.payload)
             )
         except RedisError as error:
@@ -273,13 +279,13 @@ class Refresher:
 
     def _tell_failure(self, work: Work, error: BaseException) -> None:
         try:
-            self._entries.fail_lease(work.cache_key, work.token, failure.pack(error, work.terms.cache_errors, work.ref))
+            self.entries.fail_lease(work.cache_key, work.token, failure.pack(error, work.terms.cache_errors, work.ref))
         except RedisError as away:  # the lease lapses by itself, and those who wait try anew
             logger.warning("could not tell that %r has failed: %s", work.cache_key, described(away))
 
     def _release(self, work: Work) -> None:
         try:
-            self._entries.release_lease(work.cache_key, work.token)
+            self.entries.release_lease(work.cache_key, work.token)
         except RedisError as error:  # it lapses by itself
             logger.warning("could not release the lease of %r: %s", work.cache_key, described(error))
 

@@ -86,7 +86,7 @@ class Registration:
             InvalidTaskError: its function cannot be imported by workers, or another task owns its key.
         """
         if task_id in self._refused:
-            raise self._refused[task_id]
+            raise self._refused[task_id].with_traceback(None)  # or it would keep the frames of every caller
 
     def register_again(self) -> None:
         """Register all that this process knows, after Redis was emptied.

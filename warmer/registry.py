@@ -1,14 +1,17 @@
 """The tasks that this process knows: its own functions, by task id."""
 
 import importlib
+import re
 import threading
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
 from warmer.errors import NotImportableError
 from warmer.task import WarmingTask
+from warmer.template import Template
 
 
 class Displaced(NamedTuple):
@@ -79,6 +82,14 @@ class Registry:
         task_id = self._id_by_key.get(cache_key)
         return None if task_id is None else self._tasks.get(task_id)
 
+    def maker(self, cache_key: str) -> WarmingTask | None:
+        """Return the task whose key this is, or whose template alone makes such keys; None if there is none."""
+        owner = self.owner(cache_key)
+        if owner is not None:
+            return owner
+        makers = [task for task in self.tasks() if could_make(task.template, cache_key)]
+        return makers[0] if len(makers) == 1 else None
+
     def resolve(self, definition: bytes) -> WarmingTask | None:
         """Return the task that a definition from Redis describes, with this process's own function.
 
@@ -116,6 +127,24 @@ class Registry:
         self._resolved.pop(task_id, None)
         for key in [key for key, owner in self._id_by_key.items() if owner == task_id]:
             del self._id_by_key[key]
+
+
+def could_make(template: Template, cache_key: str) -> bool:
+    """Say whether a template makes such keys: its own separators never stand in the values between them.
+
+    Example:
+        >>> template = Template.parse("product:{product_id}")
+        >>> could_make(template, "product:42"), could_make(template, "product:42:reviews")
+        (True, False)
+    """
+    return _pattern_of(template).fullmatch(cache_key) is not None
+
+
+@lru_cache(maxsize=1024)
+def _pattern_of(template: Template) -> re.Pattern[str]:
+    separators = {character for literal in template.literals for character in literal if not character.isalnum()}
+    excluded = re.escape("".join(separators - {"%"}))
+    return re.compile((f"[^{excluded}]*" if excluded else ".*").join(map(re.escape, template.literals)))
 
 
 def load(path: str) -> Callable[..., Any]:
@@ -164,7 +193,7 @@ def late_function_of(task: WarmingTask) -> Callable[..., Any]:
         refusal = error
 
     def refuse(**arguments: Any) -> Any:
-        raise refusal
+        raise refusal.with_traceback(None)  # or it would keep the frames of every call
 
     return refuse
 

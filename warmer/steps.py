@@ -6,13 +6,17 @@ nobody left to do anything: what it would undo then has to lapse by itself.
 
 import asyncio
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from warmer.compute import acall, call
 
 Returned = TypeVar("Returned")
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1
+PAUSE_GROWTH = 1.1
+"""So a wait for another process is longer than its computation by about a tenth."""
 
 
 class Do(NamedTuple):
@@ -68,6 +72,19 @@ class Pause(NamedTuple):
 
 Step: TypeAlias = Do | Compute | Wait | Pause
 Steps: TypeAlias = Generator[Step, Any, Returned]
+
+
+def pauses() -> Iterator[float]:
+    """Yield how long to pause each time before asking again for what another process does, without end.
+
+    Example:
+        >>> next(pauses())
+        0.005
+    """
+    pause_s = FIRST_PAUSE_S
+    while True:
+        yield pause_s
+        pause_s = min(PAUSE_GROWTH * pause_s, LONGEST_PAUSE_S)
 
 
 def run(steps: Steps[Returned]) -> Returned:

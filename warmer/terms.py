@@ -78,7 +78,7 @@ class Terms:
         )
 
     @classmethod
-    def of_call(cls, function: Callable[..., Any] | None, ttl_s: float, settings: Settings) -> "Terms":
+    def of_key(cls, function: Callable[..., Any] | None, ttl_s: float, settings: Settings) -> "Terms":
         """Return the terms of a value that is cached by its key alone.
 
         Args:
@@ -90,10 +90,6 @@ class Terms:
             function or _unknown, max_value_bytes=settings.max_value_bytes, signing_key=settings.signing_key()
         )
         return cls(codec=codec, ttl_s=ttl_s, wait_s=settings.lease_wait_s)
-
-    def lasting(self, ttl_s: float) -> "Terms":
-        """Return the same terms with another ttl."""
-        return replace(self, ttl_s=ttl_s)
 
     def set_for(self, ttl_s: float) -> "Terms":
         """Return the same terms for a value that is set by hand: also a None is fresh for just so long."""
@@ -138,3 +134,18 @@ class TaskTerms:
         terms = Terms.of_task(task, self._settings)
         self._known[task.task_id] = task, terms
         return terms
+
+    def of_call(self, owner: WarmingTask | None, function: Callable[..., Any], ttl_s: float) -> Terms:
+        """Return the terms of a call by key that brings its own function and ttl.
+
+        Args:
+            owner: The task whose key it is, if there is one: all but the ttl is as it says.
+            function: What computes the value.
+            ttl_s: For how long it is fresh.
+
+        Raises:
+            InvalidTaskError: the task's codec cannot be used.
+        """
+        if owner is None:
+            return Terms.of_key(function, ttl_s, self._settings)
+        return replace(self.of(owner), ttl_s=ttl_s)

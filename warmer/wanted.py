@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from warmer.entry import Header
+from warmer.errors import InvalidTaskError
 from warmer.task import Target
 from warmer.terms import Terms
 
@@ -17,6 +19,7 @@ class Wanted(NamedTuple):
         function: Computes it.
         arguments: The function's keyword arguments.
         target: Its target; None for a key without a task.
+        takes_plain: Whether a value that was stored as plain JSON is one; not where the annotation says more.
     """
 
     cache_key: str
@@ -25,8 +28,21 @@ class Wanted(NamedTuple):
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
     target: Target | None
+    takes_plain: bool = True
 
     @property
     def terms(self) -> Terms:
         """On which terms it is cached."""
         return self.find_terms()
+
+    def is_in(self, header: Header) -> bool:
+        """Say whether an entry is this target's; one written or asked for by key alone is whoever's the key is."""
+        if not header.ref or not self.ref or header.ref == self.ref.encode():
+            return True
+        target = self.target
+        if target is None or header.task_id != target.task.task_id.encode():
+            return False
+        try:
+            return target.task.target_of_ref(header.ref.decode()).identity == target.identity
+        except (InvalidTaskError, ValueError):  # of another version of the task
+            return False

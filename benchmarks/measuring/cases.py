@@ -1,4 +1,4 @@
-"""The work that readers are given: which keys, how large, how often."""
+"""The work that readers are given: which keys, how large, how often; and the values, JSON of an exact size."""
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
-from measuring.values import value_of
+import orjson
 
 READS = {100: 25, 1024: 25, 65536: 5}
 """Reads in one run, by the size of the values in bytes; few, so that the machine is in one mood throughout a round."""
@@ -19,6 +19,8 @@ MISSES = 20
 
 MANY = f"{MANY_KEYS:,} keys of 1 KB at once"
 AT_ONCE = f"1 KB, {CROWD} readers at once"
+
+NAMES = ("Filter coffee", "Espresso", "Oolong tea", "Cocoa", "Almond biscuit", "Rye bread", "Plum jam")
 
 
 def hit_of(size_bytes: int) -> str:
@@ -64,12 +66,7 @@ class Source:
 
 def expected(key: str) -> dict[str, Any]:
     """Return the value of a key, of the size that the key says."""
-    return _value(int(key.rpartition("-")[2]))
-
-
-@cache
-def _value(size_bytes: int) -> dict[str, Any]:
-    return value_of(size_bytes)
+    return value_of(int(key.rpartition("-")[2]))
 
 
 def check(name: str, found: Any, keys: list[str]) -> None:
@@ -81,3 +78,29 @@ def check(name: str, found: Any, keys: list[str]) -> None:
     values = list(found.values()) if isinstance(found, Mapping) else list(found)
     if values != [expected(key) for key in keys]:
         raise SystemExit(f"{name} did not return the {len(keys)} cached values of {keys[0]} and so on")
+
+
+@cache
+def value_of(size_bytes: int) -> dict[str, Any]:
+    """Return a value whose JSON has exactly that many bytes (at least 24), shaped like records from a database."""
+    records: list[dict[str, Any]] = []
+    while _json_bytes(_page([*records, _record(len(records))], "")) <= size_bytes:
+        records.append(_record(len(records)))
+    padding = size_bytes - _json_bytes(_page(records, ""))
+    return _page(records, "x" * padding)
+
+
+def _page(records: list[dict[str, Any]], note: str) -> dict[str, Any]:
+    return {"records": records, "note": note}
+
+
+def _record(number: int) -> dict[str, Any]:
+    """Return a record that shares nothing with another: pickle would keep what is shared only once."""
+    name = NAMES[number % len(NAMES)]
+    price = round(1 + number * 7.31 % 90, 2)
+    stock = number * 37 % 500
+    return {"id": 1000 + number, "name": f"{name} no. {number}", "price": price, "stock": stock, "fair": stock > 250}
+
+
+def _json_bytes(value: Any) -> int:
+    return len(orjson.dumps(value))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS: dict[Side, str] = {"ours": "#0f766e", "base": "#475569", "rival": "#cbd5e1", "floor": "#e2e8f0"}
+COLUMNS = 2
 INK, QUIET_INK = "#0f172a", "#64748b"
 
 
@@ -41,7 +42,7 @@ def check_can_draw() -> None:
         raise SystemExit("--plot draws with matplotlib, which is not installed; run: pip install 'warmer[bench]'")
 
 
-def draw(panels: Sequence[Panel], title: str, footnote: str, file: Path, columns: int = 2) -> None:
+def draw(panels: Sequence[Panel], title: str, footnote: str, file: Path) -> None:
     """Write a picture of these panels; the file's ending says in which format.
 
     Args:
@@ -49,15 +50,14 @@ def draw(panels: Sequence[Panel], title: str, footnote: str, file: Path, columns
         title: Stands above them.
         footnote: Stands below them.
         file: Where to.
-        columns: Charts in a row.
     """
     from matplotlib.figure import Figure
 
-    rows = [panels[first : first + columns] for first in range(0, len(panels), columns)]
+    rows = [panels[first : first + COLUMNS] for first in range(0, len(panels), COLUMNS)]
     tallest = [max(len(panel.bars) for panel in row) for row in rows]
-    figure = Figure(figsize=(6.4 * columns, 0.34 * sum(tallest) + 0.9 * len(rows) + 1.0), dpi=150, layout="constrained")
+    figure = Figure(figsize=(6.4 * COLUMNS, 0.34 * sum(tallest) + 0.9 * len(rows) + 1.0), dpi=150, layout="constrained")
     figure.suptitle(title, x=0.01, ha="left", fontsize=15, fontweight="bold", color=INK)
-    grid = figure.subplots(len(rows), columns, squeeze=False, height_ratios=tallest)
+    grid = figure.subplots(len(rows), COLUMNS, squeeze=False, height_ratios=tallest)
     for row, line, most in zip(rows, grid, tallest, strict=True):
         for panel, axes in zip(row, line, strict=True):
             _draw_panel(axes, panel, most)

@@ -11,8 +11,8 @@ import redis
 import redis.asyncio
 
 import warmer
+from contenders import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from contenders.contender import Compute, Contender, gather, roomy
-from contenders.libraries import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from measuring.cases import expected
 
 COMPUTE_S = 0.2

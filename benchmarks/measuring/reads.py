@@ -3,8 +3,8 @@
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from contenders import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from contenders.contender import Compute, Contender, Make, gather
-from contenders.libraries import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from measuring.cases import (
     AT_ONCE,
     CROWD,

@@ -10,8 +10,8 @@ from contenders.contender import Side
 from measuring.figures import Figure
 from measuring.misses import MissFigure
 from measuring.promises import Promise, verdict
+from measuring.screen import STYLES, print_absent, table_of, wide_console
 from measuring.surroundings import in_one_line
-from measuring.tables import STYLES, print_absent, table_of, wide_console
 
 
 class Comparison(NamedTuple):

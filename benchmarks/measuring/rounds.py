@@ -14,7 +14,7 @@ from typing import Any
 
 from contenders.contender import Contender
 from measuring.figures import Samples
-from measuring.progress import steps
+from measuring.screen import steps
 
 Run = Callable[[], Any]
 """Reads a number of times; returns an awaitable if its contender is asynchronous."""

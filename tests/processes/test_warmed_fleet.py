@@ -156,7 +156,7 @@ def test_functions_in_the_started_script_read_through_the_cache_and_that_is_all(
         import logging, time
         logging.basicConfig(format="%(levelname)s %(message)s")
         import warmer
-        from warmer import UnknownTaskError, warmed
+        from warmer import NotImportableError, warmed
 
         @warmed("double:{n}", ttl=600)
         def double(n: int) -> int:
@@ -166,8 +166,8 @@ def test_functions_in_the_started_script_read_through_the_cache_and_that_is_all(
         print(double(21), double(21), double.get(21), warmer.get("double:21"))
         try:
             double.warm(21)
-        except UnknownTaskError as error:
-            print(error)
+        except NotImportableError:
+            print("no worker could import it")
         time.sleep(0.7)  # some beats
     """
     shop.write("script", script)
@@ -179,7 +179,7 @@ def test_functions_in_the_started_script_read_through_the_cache_and_that_is_all(
     assert done.stdout.splitlines() == [
         "computing",
         "42 42 42 42",
-        "task '__main__.double' is not registered; register it, enabled, before warming it",
+        "no worker could import it",
     ]
     assert done.stderr.count("WARNING") == 1
     assert "__main__.double is not kept warm" in done.stderr

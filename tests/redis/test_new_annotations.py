@@ -1,8 +1,7 @@
 """A function whose return annotation has changed: values of before are none of now."""
 
-from datetime import date
-from pydantic import BaseModel
 import pytest
+from pydantic import BaseModel
 
 
 class Product(BaseModel):

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from contenders.contender import Contender, gather
+from measuring.cases import value_of
 from measuring.figures import figures_of
 from measuring.promises import Promise, exit_code
 from measuring.round_trips import CountingProxy
 from measuring.rounds import crowded_hits
-from measuring.values import value_of
 
 
 @given(st.integers(24, 3000))

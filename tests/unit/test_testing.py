@@ -1,7 +1,6 @@
 """`warmer.testing`, used as its users use it."""
 
 import asyncio
-import doctest
 import inspect
 import subprocess
 import sys
@@ -22,20 +21,12 @@ from warmer.testing import ManualClock, MemoryWarmer, Recorder, memoryserver
 
 pytest_plugins = ["pytester", "warmer.testing"]
 
-MODULES = ["", ".clock", ".gate", ".memoryserver", ".memorywarmer", ".recorder"]
-
 
 class DatabaseAwayError(Exception):
     """What a user's own code raises."""
 
 
-# --- examples ----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("name", MODULES)
-def test_examples_run(name):
-    failed, attempted = doctest.testmod(sys.modules[f"warmer.testing{name}"])
-    assert (failed, attempted > 0) == (0, True)
-
-
+# --- documentation -----------------------------------------------------------------------------------------------
 def test_every_public_class_and_fixture_is_documented():
     for name in warmer.testing.__all__:
         public = getattr(warmer.testing, name)
@@ -603,6 +594,7 @@ def test_one_that_the_application_configures_meanwhile_is_closed_again(memory_wa
 
 def test_functions_that_a_test_decorates_end_with_it(monkeypatch):
     monkeypatch.setattr("warmer.default._default", None)
+    monkeypatch.setattr("warmer.default._declared", {})
 
     def in_a_test(value: str) -> str:
         with MemoryWarmer().as_default() as memory:

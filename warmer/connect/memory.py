@@ -8,6 +8,15 @@ from warmer.errors import SettingsError
 _servers: dict[str, Any] = {}
 
 
+def forget(address: Address) -> None:
+    """Let go of a server: clients that are open keep it, new ones find an empty one.
+
+    Args:
+        address: Whose `service` names the server; one that there is none of is no error.
+    """
+    _servers.pop(address.service, None)
+
+
 def client_in_memory(address: Address) -> Any:
     """Open a client for a server in this process's memory, which begins with its first client.
 

@@ -105,12 +105,12 @@ class Keys:
 
     @property
     def watchers(self) -> str:
-        """Prefix of SETs, ref -> ids of those who wait for its outcome; a few minutes."""
+        """Prefix of SETs, ref -> ids of those who wait for its outcome; an hour at most."""
         return f"{self.namespace}:watchers:"
 
     @property
     def outcomes(self) -> str:
-        """Prefix of LISTs, watcher id -> outcomes as JSON; a few minutes."""
+        """Prefix of LISTs, watcher id -> outcomes as JSON; five minutes."""
         return f"{self.namespace}:outcomes:"
 
     # --- control: reads and statistics ----------------------------------------------------------------------
@@ -189,7 +189,7 @@ class Keys:
         return f"{self.namespace}:lease:{_tag(cache_key)}"
 
     def failure(self, cache_key: str) -> str:
-        """STRING: when and how the last computation failed, as "ms|word"; a few seconds."""
+        """STRING: when and how the last computation failed, as "ms|JSON"; ten seconds."""
         return f"{self.namespace}:failure:{_tag(cache_key)}"
 
 

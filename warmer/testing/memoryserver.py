@@ -26,6 +26,7 @@ def server_at(url: str, clock: ManualClock) -> Any:
         >>> clock = ManualClock(start_s=1_000)
         >>> server_at("memory://by-the-clock", clock).clock is clock
         True
+        >>> forget("memory://by-the-clock")
     """
     address = Address.parse(url)
     if address.kind != "memory":
@@ -46,7 +47,7 @@ def forget(url: str) -> None:
     Example:
         >>> forget("memory://nobody-made-this")
     """
-    memory._servers.pop(Address.parse(url).service, None)
+    memory.forget(Address.parse(url))
 
 
 def _follow(server: Any, clock: ManualClock) -> None:

@@ -208,11 +208,5 @@ def _is_tests_own(task: WarmingTask) -> bool:
 def _outcome(claim: Claim, refreshed: Refreshed) -> WarmOutcome | None:
     if refreshed.result not in (Result.PUBLISHED, Result.FAILED):
         return None
-    success = refreshed.result is Result.PUBLISHED
-    return WarmOutcome(
-        ref=claim.ref,
-        success=success,
-        result=refreshed.result.value,
-        duration_ms=refreshed.duration_ms,
-        error=None if success else refreshed.error,
-    )
+    told = {"result": refreshed.result.value, "duration_ms": refreshed.duration_ms, "error": refreshed.error}
+    return WarmOutcome.of({"ref": claim.ref, **told})

@@ -68,10 +68,5 @@ def _told(renewed: list[tuple[str, float, Any, float]]) -> list[WarmOutcome]:
 
 
 def _outcome(name: str, landed: Landed, duration_ms: float) -> WarmOutcome:
-    return WarmOutcome(
-        ref=name,
-        success=landed.error is None,
-        result="published" if landed.error is None else "failed",
-        duration_ms=duration_ms,
-        error=None if landed.error is None else described(landed.error),
-    )
+    result, error = ("published", None) if landed.error is None else ("failed", described(landed.error))
+    return WarmOutcome.of({"ref": name, "result": result, "duration_ms": duration_ms, "error": error})

@@ -38,7 +38,7 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False) -
     """
     warmer.settings.required_redis_url()
     wait_for_redis(warmer)
-    with warmer.yielding_switch():
+    with warmer.switching.yielding():
         import_tasks(modules)
     name = worker_name()
     warmer.pulse.start(worker=name)

@@ -1,15 +1,26 @@
-"""How tables look, and who is missing from them."""
+"""What a run shows: on stderr how far it is, on stdout its tables and who is missing from them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from contenders.contender import Side
 
 WIDTH = 120
 STYLES: dict[Side, str] = {"ours": "bold green", "base": "bold", "rival": "", "floor": "dim"}
+
+
+@contextmanager
+def steps(what: str, count: int) -> Iterator[Callable[[], None]]:
+    """Show a bar for so many steps; call what is yielded after each of them."""
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=count)
+        yield lambda: progress.advance(task)
 
 
 def wide_console() -> Console:

@@ -1,0 +1,187 @@
+"""What a `Warmer` is made of: each part is made at first use, from those that it needs."""
+
+import logging
+import threading
+
+from redis.exceptions import RedisError
+
+from warmer import forking
+from warmer.access import ReadCounter
+from warmer.behind import Behind
+from warmer.byhand import ByHand
+from warmer.cache import Cache
+from warmer.claims import Claims
+from warmer.clock import Clock
+from warmer.embedded import Embedded
+from warmer.entry import Origin
+from warmer.errors import described
+from warmer.filling import Filler
+from warmer.part import part
+from warmer.pulse import Pulse
+from warmer.queue import DrainQueue
+from warmer.refresh import Refreshed, Refresher
+from warmer.registration import Registration
+from warmer.registry import Registry
+from warmer.settings import Settings
+from warmer.store import Store
+from warmer.switch import Switch
+from warmer.switching import Switching
+from warmer.task import parse_ref
+from warmer.terms import TaskTerms
+
+logger = logging.getLogger("warmer")
+
+
+class Parts:
+    """The parts of a `Warmer`, and what they owe to one another.
+
+    Args:
+        settings: What is configured; from ``WARMER_*`` variables when not given.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Prepare; nothing is sent and no thread runs yet."""
+        self.settings = settings or Settings.load()
+        self.registry = Registry()
+        self.clock = Clock()
+        self.counter = ReadCounter()
+        self.registration = Registration(
+            self.registry,
+            lambda: self.store,
+            lambda: self.settings.embedded,
+            lambda epoch: self.pulse.registered_in(epoch),
+        )
+        self._start_afresh()
+        self._fork_hook = forking.in_child(self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        self._making = threading.RLock()
+
+    @part
+    def embedded(self) -> Embedded:
+        """The scheduler, the worker and, where no Redis is configured, the private server of this process."""
+        return Embedded(self)  # type: ignore[arg-type]  # nothing but a Warmer is made of parts
+
+    @part
+    def store(self) -> Store:
+        """The keys in Redis."""
+        if self.settings.redis_url is None and self.settings.embedded:
+            url = self.embedded.start_server()
+            self.settings = self.settings.model_copy(update={"redis_url": url})
+        return Store(self.settings, self.clock)
+
+    @part
+    def queue(self) -> DrainQueue:
+        """The RQ queue."""
+        return DrainQueue(self.store.control, self.settings)
+
+    @part
+    def refresher(self) -> Refresher:
+        """The refresh routine."""
+        return Refresher(self.store.entries, self.settings, self.clock)
+
+    @part
+    def terms(self) -> TaskTerms:
+        """On which terms each task's values are cached."""
+        return TaskTerms(self.settings)
+
+    @part
+    def claims(self) -> Claims:
+        """What workers do with claims."""
+        return Claims(self.store, self.registry, self.terms, self.refresher, self.settings)
+
+    @part
+    def by_hand(self) -> ByHand:
+        """Warming by hand."""
+        return ByHand(self.store, self.registry, self.terms, self.refresher, self.claims)
+
+    @part
+    def readers_refresher(self) -> Refresher:
+        """The refresh routine, with the patience of a reader."""
+        return Refresher(self.store.readers_entries, self.settings, self.clock)
+
+    @part
+    def filler(self) -> Filler:
+        """What happens at a miss."""
+        return Filler(
+            self.store.keys,
+            self.store.reads,
+            self.readers_refresher,
+            self.settings,
+            self.clock,
+            self.pulse.unsettled,
+            self.behind,
+        )
+
+    @part
+    def behind(self) -> Behind:
+        """Where refreshes run that no reader waits for."""
+        return Behind()
+
+    @part
+    def cache(self) -> Cache:
+        """The read path."""
+        return Cache(
+            self.store.keys,
+            self.store.reads,
+            self.filler,
+            self.registry,
+            self.terms,
+            self.counter,
+            self.settings,
+            self.clock,
+            self.pulse,
+        )
+
+    @part
+    def pulse(self) -> Pulse:
+        """The background thread."""
+        return Pulse(
+            self.store,
+            self.counter,
+            self._settle,
+            self._emptied,
+            self.registration.register_declared,
+            min(self.settings.flush_s, self.settings.tick_s),
+        )
+
+    @part
+    def switching(self) -> Switching:
+        """The fleet's switch."""
+        return Switching(self.store, self.pulse, self.clock)
+
+    def close(self) -> None:
+        """Send what is unsent, stop the threads of this object and close its connections."""
+        parts = vars(self)
+        if "embedded" in parts:
+            self.embedded.stop()
+        if "pulse" in parts:
+            self.pulse.stop()
+        if "filler" in parts:
+            self.filler.close()
+        if "store" in parts:
+            self.store.close()
+        if "embedded" in parts:
+            self.embedded.stop_server()
+
+    # --- what they owe to one another ------------------------------------------------------------------------
+    def _hint(self) -> None:
+        """Ask for a drain now; if that fails, the next tick asks for it."""
+        try:
+            self.queue.hint()
+        except RedisError as error:
+            logger.warning("could not ask for a drain, the next tick will: %s", described(error))
+
+    def _settle(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
+        self.claims.settle(self.registry.get(parse_ref(ref)[0]), ref, origin, refreshed)
+
+    def _emptied(self, switch: Switch | None) -> None:
+        """Bring back what this process knows, after Redis was emptied.
+
+        Raises:
+            redis.RedisError: Redis did not answer; it will be tried again.
+        """
+        if switch is not None:
+            self.store.restore_switch(switch)
+        self.registration.register_again()
+        self._hint()
