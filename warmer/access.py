@@ -76,7 +76,7 @@ class ReadCounter:
         self._fork_hook = forking.in_child(self._start_afresh)
 
     def _start_afresh(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may read in the middle of a read
         self._reads: dict[str, _Reads] = {}
         self._dropped = 0
         self._errors = 0

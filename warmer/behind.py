@@ -33,9 +33,8 @@ class Behind:
         self._fork_hook = forking.in_child(self._start_afresh)
 
     def _start_afresh(self) -> None:
-        self._lock = threading.Lock()
-        self._running: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = threading.RLock()  # a signal's handler may read, too
+        self._running: dict[str, asyncio.Task[None] | None] = {}
 
     def offer(
         self,
@@ -51,9 +50,11 @@ class Behind:
             arenew: Refreshes it beside the event loop, where the reader has one; None to have a thread all the same.
         """
         with self._lock:
+            if len(self._running) >= MOST_AT_ONCE:
+                self._forget_lost()
             if name in self._running or len(self._running) >= MOST_AT_ONCE:
                 return
-            self._running.add(name)
+            self._running[name] = None
         if arenew is not None and running_loop() is not None:
             self._start_task(name, arenew)
         else:
@@ -65,24 +66,26 @@ class Behind:
                 with uncounted():
                     renew()
             finally:
-                self._running.discard(name)
+                self._running.pop(name, None)
 
         try:
             threading.Thread(target=run, name="warmer-renew-behind", daemon=True).start()
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             logger.warning("%r is not renewed: %s", name, error)
-            self._running.discard(name)
+            self._running.pop(name, None)
 
     def _start_task(self, name: str, arenew: Callable[[], Coroutine[Any, Any, object]]) -> None:
         async def run() -> None:
             with uncounted():
                 await arenew()
 
-        def ended(task: "asyncio.Task[None]") -> None:
-            self._tasks.discard(task)
-            self._running.discard(name)
-
         # What the reader has in its context, such as a transaction, is not for what goes on behind its back.
         task = asyncio.get_running_loop().create_task(run(), context=Context())
-        self._tasks.add(task)  # the loop itself would let it be collected
-        task.add_done_callback(ended)
+        self._running[name] = task  # the loop itself would let it be collected
+        task.add_done_callback(lambda ended: self._running.pop(name, None))
+
+    def _forget_lost(self) -> None:
+        """Make room for others in the place of tasks whose loop was closed in the middle."""
+        for name, task in list(self._running.items()):
+            if task is not None and task.get_loop().is_closed():
+                del self._running[name]

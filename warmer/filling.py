@@ -81,7 +81,7 @@ class Filler:
 
     def _start_afresh(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "warmer-cache")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.AbstractEventLoop, set[asyncio.Task[None]]] = {}
         self._slots = Slots(self._settings.computations_without_redis)
         self._resting = Resting(self._clock.monotonic_s)
 
@@ -216,9 +216,18 @@ class Filler:
 
     def _fly_in_task(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
         flight.loop = asyncio.get_running_loop()
+        tasks = self._tasks_of(flight.loop)
         task = flight.loop.create_task(self._afly(flight, wanted, leading))
-        self._tasks.add(task)  # the loop itself would let it be collected
-        task.add_done_callback(self._tasks.discard)
+        tasks.add(task)  # the loop itself would let it be collected
+        task.add_done_callback(tasks.discard)
+
+    def _tasks_of(self, loop: asyncio.AbstractEventLoop) -> set[asyncio.Task[None]]:
+        """Return the tasks of a loop; at the first one, forget loops that were closed in the middle of theirs."""
+        if loop not in self._tasks:
+            for closed in [other for other in list(self._tasks) if other.is_closed()]:
+                self._tasks.pop(closed, None)
+            self._flights.forget_lost()
+        return self._tasks.setdefault(loop, set())
 
     async def _afly(self, flight: Flight, wanted: Wanted, leading: Steps[Landed]) -> None:
         landed = ABANDONED
@@ -233,12 +242,9 @@ class Filler:
     def _leading(self, wanted: Wanted, deadline_s: float) -> Steps[Landed]:
         """Look after a key on behalf of all readers of this process; abandoned if another is at it for too long."""
         entry_key = self._entry_key(wanted.cache_key)
-        work = _work(wanted, Origin.MISS)
+        work = _work(wanted, Origin.MISS, lambda: self._flights.close(_flight_of(wanted)))
         will_do, waiting_since_ms, is_slow = is_fresh, 0, False
         for pause_s in pauses():
-            if self._reads.is_away(entry_key):
-                return (yield from self._unguarded(wanted))
-            asked_at_s = self._clock.monotonic_s()
             try:
                 refreshed = yield from self._refresher.refreshing(work, will_do, waiting_since_ms)
                 if refreshed.result not in (Result.FRESH, Result.BUSY):
@@ -249,11 +255,10 @@ class Filler:
                         return ABANDONED
                     waiting_since_ms = waiting_since_ms or refreshed.now_ms
                     yield Pause(min(pause_s, remaining_s))
-                asked_at_s = self._clock.monotonic_s()
                 found: Landed | None = yield Do(lambda: self._look(wanted))
             except RedisError as error:
-                self._reads.report(entry_key, error, self._clock.monotonic_s() - asked_at_s)
                 if is_slow or self._reads.is_away(entry_key) or not isinstance(error, RedisTimeoutError):
+                    self._refresher.release_later(work)
                     return (yield from self._unguarded(wanted))
                 is_slow = True  # but it answers others: this process, or Redis, has too much to do at once
                 continue
@@ -265,17 +270,12 @@ class Filler:
 
     def _renewing(self, wanted: Wanted) -> Steps[Landed]:
         """Renew a value that can still be served; abandoned unless this is the one who does."""
-        key, entry_key = wanted.cache_key, self._entry_key(wanted.cache_key)
-        if self._reads.is_away(entry_key):
-            return ABANDONED
+        key, work = wanted.cache_key, _work(wanted, Origin.MISS)
         heed_since_ms = self._clock.now_ms() - HEED_FAILURES_MS
-        asked_at_s = self._clock.monotonic_s()
         try:
-            refreshed = yield from self._refresher.refreshing(
-                _work(wanted, Origin.MISS), _is_not_to_be_renewed, heed_since_ms
-            )
-        except RedisError as error:
-            self._reads.report(entry_key, error, self._clock.monotonic_s() - asked_at_s)
+            refreshed = yield from self._refresher.refreshing(work, _is_not_to_be_renewed, heed_since_ms)
+        except RedisError:
+            self._refresher.release_later(work)
             self._resting.busy(key)
             return ABANDONED
         if refreshed.result is Result.BUSY:
@@ -324,10 +324,12 @@ class Filler:
         slots, terms = self._slots, wanted.terms
         turn = slots.take()
         try:
-            yield Wait(turn, None if terms.after_wait == "compute" else terms.wait_s)
+            try:
+                yield Wait(turn, terms.wait_s)
+            except TimeoutError:  # those who have the slots may even be waiting for this one
+                if terms.after_wait != "compute":
+                    return Landed.with_error(_waited_in_vain(wanted))
             return (yield from self._computing(wanted))
-        except TimeoutError:
-            return Landed.with_error(_waited_in_vain(wanted))
         finally:
             slots.leave(turn)
 
@@ -364,8 +366,17 @@ def _value_of(refreshed: Refreshed) -> Any:
     return refreshed.value
 
 
-def _work(wanted: Wanted, origin: Origin) -> Work:
-    return Work(wanted.ref, wanted.cache_key, wanted.terms, origin, wanted.function, wanted.arguments, token_hex(16))
+def _work(wanted: Wanted, origin: Origin, before_publishing: Callable[[], None] = lambda: None) -> Work:
+    return Work(
+        wanted.ref,
+        wanted.cache_key,
+        wanted.terms,
+        origin,
+        wanted.function,
+        wanted.arguments,
+        token_hex(16),
+        before_publishing,
+    )
 
 
 def _waited_in_vain(wanted: Wanted) -> WaitTimeoutError:

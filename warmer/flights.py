@@ -127,6 +127,17 @@ class Flights:
             instead_of.add_done_callback(lambda landing: self._pass_on(name, flight, landing.result()))
         return flight, True
 
+    def close(self, name: Hashable) -> None:
+        """Take nobody else on board: what is published now may be invalidated before they have it."""
+        with self._lock:
+            self._flights.pop(name, None)
+
+    def forget_lost(self) -> None:
+        """Forget the flights that will never land."""
+        with self._lock:
+            for name in [name for name, flight in self._flights.items() if flight.is_lost]:
+                del self._flights[name]
+
     def land(self, name: Hashable, flight: Flight, landed: Landed) -> None:
         """End a flight: whoever waits gets what it brought, and the next one starts anew."""
         with self._lock:

@@ -8,7 +8,7 @@ from typing import Any
 from warmer.results import TaskDetail, WarmingPerformance, WarmingStats
 from warmer.store import Store
 
-INCIDENTS = ("read_errors", "dropped_reads", "lapsed_claims", "lost_leases")
+INCIDENTS = ("read_errors", "dropped_reads", "unrecorded_misses", "lapsed_claims", "lost_leases")
 
 
 def performance(store: Store) -> WarmingPerformance:

@@ -78,7 +78,7 @@ class Parts:
     @part
     def refresher(self) -> Refresher:
         """The refresh routine."""
-        return Refresher(self.store.entries, self.settings, self.clock)
+        return Refresher(self.store.entries, self.settings, self.clock, self.pulse.owe)
 
     @part
     def terms(self) -> TaskTerms:
@@ -98,7 +98,7 @@ class Parts:
     @part
     def readers_refresher(self) -> Refresher:
         """The refresh routine, with the patience of a reader."""
-        return Refresher(self.store.readers_entries, self.settings, self.clock)
+        return Refresher(self.store.readers_entries, self.settings, self.clock, self.pulse.owe)
 
     @part
     def filler(self) -> Filler:

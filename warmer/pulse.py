@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ from warmer.switch import Switch
 logger = logging.getLogger("warmer.pulse")
 
 MOST_UNSETTLED = 10_000
+MOST_OWED = 1_000
+MOST_SETTLING_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Pulse:
         self._number = 0
         self._unsent: _Batch | None = None
         self._unsettled: deque[tuple[str, Origin, Refreshed]] = deque(maxlen=MOST_UNSETTLED)
+        self._unrecorded = 0
+        self._owed: deque[Callable[[], object]] = deque(maxlen=MOST_OWED)
         self._epoch: str | None = None
         self._switch: Switch | None = None
         self._worker: str | None = None
@@ -120,7 +125,13 @@ class Pulse:
 
     def unsettled(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
         """Remember a value that a reader computed, to be recorded at the next beat: readers do not wait for that."""
+        if len(self._unsettled) == MOST_UNSETTLED:
+            self._unrecorded += 1
         self._unsettled.append((ref, origin, replace(refreshed, value=None, encoded=None, exception=None)))
+
+    def owe(self, action: Callable[[], object]) -> None:
+        """Have an action done at the next beat, or at the first one at which Redis answers."""
+        self._owed.append(action)
 
     def saw(self, switch: Switch) -> None:
         """Remember the switch that this process has just set."""
@@ -141,8 +152,28 @@ class Pulse:
         self._look_after_epoch()
         self._register()
         self._flush()
-        while self._unsettled:
+        self._do_what_is_owed()
+        self._settle_some()
+
+    def _do_what_is_owed(self) -> None:
+        """Try each action; one that fails waits for the next beat, and holds nothing else up."""
+        for _ in range(len(self._owed)):
+            action = self._owed.popleft()
+            try:
+                action()
+            except RedisError:
+                self._owed.append(action)
+                return
+
+    def _settle_some(self) -> None:
+        """Record computed values for a while: what is left waits for the next beat, and all else comes first again."""
+        deadline_s = time.monotonic() + MOST_SETTLING_S
+        while self._unsettled and time.monotonic() < deadline_s:
             self._settle_first()
+        if self._unrecorded:
+            unrecorded, self._unrecorded = self._unrecorded, 0
+            logger.warning("%d computed values were not recorded: there are too many at once", unrecorded)
+            self._store.count("unrecorded_misses", unrecorded)
 
     def _settle_first(self) -> None:
         try:

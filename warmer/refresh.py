@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from warmer import failure
 from warmer.clock import Clock
@@ -40,6 +39,7 @@ class Work:
         function: Computes it.
         arguments: The function's keyword arguments.
         token: What the lease is taken with.
+        before_publishing: Called when the value is known, and not yet published.
     """
 
     ref: str
@@ -49,6 +49,7 @@ class Work:
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
     token: str
+    before_publishing: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +105,15 @@ class Refresher:
         entries: Where values and leases are.
         settings: Time-outs.
         clock: Measures durations.
+        owe: Takes an action that is to be done in the background, once Redis answers again.
     """
 
-    def __init__(self, entries: Entries, settings: Settings, clock: Clock) -> None:
+    def __init__(
+        self, entries: Entries, settings: Settings, clock: Clock, owe: Callable[[Callable[[], object]], None]
+    ) -> None:
         """Start idle."""
         self.entries = entries
+        self._owe = owe
         self._clock = clock
         self.renewer = Renewer(min(settings.lease_timeout_s, settings.claim_timeout_s) / 3)
 
@@ -124,7 +129,11 @@ class Refresher:
         """
         deadline_s = self._clock.monotonic_s() + work.terms.wait_s
         for pause_s in pauses():
-            refreshed = yield from self.refreshing(work, will_do)
+            try:
+                refreshed = yield from self.refreshing(work, will_do)
+            except RedisError:
+                self.release_later(work)
+                raise
             if refreshed.result is not Result.BUSY or self._clock.monotonic_s() >= deadline_s:
                 return refreshed
             yield Pause(pause_s)
@@ -185,14 +194,18 @@ class Refresher:
         lease = self.entries.take_lease(work.cache_key, work.token, seize=True)
         return self._conclude(work, lease, lease.present, _Computed(0.0, value))
 
+    def release_later(self, work: Work) -> None:
+        """Have a lease released once Redis answers: it may have been taken, though nobody was told in time."""
+        self._owe(lambda: self.entries.release_lease(work.cache_key, work.token))
+
     def _taking(self, work: Work, waiting_since_ms: int) -> Steps[Lease]:
         try:
             lease: Lease = yield Do(
                 lambda: self.entries.take_lease(work.cache_key, work.token, waiting_since_ms=waiting_since_ms)
             )
-        except (GeneratorExit, RedisTimeoutError):
+        except (GeneratorExit, RedisError):  # whoever gives up then has it released later
             raise
-        except BaseException:  # it may be held: perhaps only the reply was lost
+        except BaseException:
             yield Do(lambda: self._release(work))
             raise
         return lease
@@ -222,6 +235,7 @@ class Refresher:
 
     def _conclude(self, work: Work, lease: Lease, present: Header | None, computed: _Computed) -> Refreshed:
         """Publish what was computed, be it a value or an exception that is cached; or tell those who wait."""
+        work.before_publishing()
         error = computed.error
         if error is None:
             try:

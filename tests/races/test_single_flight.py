@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import threading
 import time
@@ -651,12 +652,12 @@ def test_whatever_is_cut_readers_get_their_value_from_one_computation(
     assert cut.happened or script in ("release", "fail_lease"), "not needed where all goes well"
 
 
-def test_a_lease_whose_reply_was_lost_is_given_back(quiet, monkeypatch):
+def test_a_lease_whose_reply_was_lost_is_given_back(quiet, monkeypatch, eventually):
     warmer, other = quiet(), quiet()
     with monkeypatch.context() as patch:
         Cut(patch, "take_lease", sent=True)
         assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
-    assert lease_of(warmer, "k") is None
+    eventually(lambda: warmer.pulse.beat() and lease_of(warmer, "k") is None)
     assert other.get_or_compute("k", lambda: "other's", ttl=60) == "other's"
 
 
@@ -714,7 +715,7 @@ def test_an_error_is_an_error_also_when_its_word_cannot_be_left(quiet, monkeypat
 
 @both_kinds
 def test_without_redis_only_so_many_compute_at_once_and_all_get_their_value(quiet, own_server, eventually, is_async):
-    warmer = quiet(redis_url=own_server.url, computations_without_redis=3, lease_wait_s=0.1)
+    warmer = quiet(redis_url=own_server.url, computations_without_redis=3, lease_wait_s=60)
     own_server.kill()
     gate = Gate("value")
 
@@ -839,3 +840,83 @@ def test_after_a_slow_failure_nobody_tries_again_in_vain(quiet, eventually):
         with pytest.raises(OSError, match="down"):
             reader.result()
     assert len(calls) <= 5, "one at first, and one more after each wait; none once it is known to fail"
+
+
+def test_without_redis_a_computation_that_fans_out_over_threads_is_not_stuck(quiet, own_server):
+    from concurrent.futures import ThreadPoolExecutor
+
+    warmer = quiet(redis_url=own_server.url, computations_without_redis=1, lease_wait_s=0.2)
+    own_server.kill()
+
+    def part(number):
+        return warmer.get_or_compute(f"part{number}", lambda: number, ttl=60)
+
+    def whole():
+        with ThreadPoolExecutor(3) as pool:
+            return sum(pool.map(part, range(3)))
+
+    assert Beside(lambda: warmer.get_or_compute("whole", whole, ttl=60)).result() == 3
+
+
+def test_a_lease_that_nobody_was_told_of_in_time_is_given_back(quiet, monkeypatch, eventually):
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    warmer, other = quiet(), quiet()
+    run = Scripts.run
+
+    def take_too_long(scripts, name, *arguments, **keys):
+        answer = run(scripts, name, *arguments, **keys)
+        if name == "take_lease":
+            raise RedisTimeoutError("the reply came too late")
+        return answer
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scripts, "run", take_too_long)
+        assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
+    assert lease_of(warmer, "k") is not None
+    eventually(lambda: warmer.pulse.beat() and lease_of(warmer, "k") is None)
+    assert other.get_or_compute("k", lambda: "other's", ttl=60) == "other's"
+
+
+def test_who_reads_after_an_invalidation_has_nothing_from_before_it(quiet, monkeypatch):
+    warmer, published, go_on = quiet(), threading.Event(), threading.Event()
+    run = Scripts.run
+
+    def hold_the_reply(scripts, name, *arguments, **keys):
+        answer = run(scripts, name, *arguments, **keys)
+        if name == "publish" and not published.is_set():
+            published.set()
+            assert go_on.wait(10)
+        return answer
+
+    monkeypatch.setattr(Scripts, "run", hold_the_reply)
+    first = Beside(lambda: warmer.get_or_compute("k", lambda: "before", ttl=60))
+    assert published.wait(10)
+    warmer.invalidate("k")
+    assert warmer.get_or_compute("k", lambda: "after", ttl=60) == "after"
+    go_on.set()
+    assert first.result() == "before"
+    assert warmer.get("k") == "after"
+
+
+def test_while_redis_stalls_many_readers_of_one_loop_wait_no_longer_than_one(quiet, own_server):
+    warmer = quiet(redis_url=own_server.url)
+    warmer.set("k", 1)
+    pid = int(warmer.store.control.info("server")["process_id"])
+
+    async def read_all():
+        stalled = warmer.store.readers_entries.take_lease
+
+        def stall(*args, **kwargs):
+            os.kill(pid, signal.SIGSTOP)
+            return stalled(*args, **kwargs)
+
+        warmer.store.readers_entries.take_lease = stall
+        return await asyncio.gather(*(warmer.aget_or_compute(f"k{n}", lambda n=n: n, ttl=60) for n in range(200)))
+
+    began_s = time.monotonic()
+    try:
+        assert asyncio.run(read_all()) == list(range(200))
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert time.monotonic() - began_s < 5.0, "not 200 time-outs one after the other"

@@ -43,7 +43,9 @@ class Store:
         self._on_control = Scripts(self.control, self.keys)
         self.entries = Entries(cache_url, self.keys, settings.redis_timeout_s, settings.lease_timeout_s)
         self.reads: Reads = open_reads(cache_url, settings.read_timeout_s)
-        self.readers_entries = Entries(cache_url, self.keys, settings.read_timeout_s, settings.lease_timeout_s)
+        self.readers_entries = Entries(
+            cache_url, self.keys, settings.read_timeout_s, settings.lease_timeout_s, self.reads
+        )
 
     def close(self) -> None:
         """Close all connections."""
