@@ -20,7 +20,7 @@ demo: $(INSTALLED) ## Run the demo on a private Redis (SECONDS=45)
 
 .PHONY: test
 test: $(INSTALLED) ## Run the tests
-	.venv/bin/pytest -q
+	.venv/bin/pytest -q -n auto --maxprocesses 4
 
 .PHONY: check
 check: $(INSTALLED) ## Lint, format check, types, import contracts
