@@ -5,6 +5,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 PATIENCE_S = 20
 
 
@@ -125,3 +127,43 @@ def make_renewable(warmer: Any, cache_key: str) -> None:
     client, name = warmer.store.entries._client, warmer.store.keys.entry(cache_key)
     header, payload = unpack(client.get(name))
     client.set(name, pack(header._replace(renew_from_ms=header.computed_at_ms - 1), payload), keepttl=True)
+
+
+both_kinds = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+
+
+def declared(warmer, function, cache_key="k", **options):
+    return warmer.warmed(cache_key, task_id="t", **options)(function)
+
+
+def ask(warmed, is_async: bool) -> Beside:
+    return Beside.in_loop(warmed) if is_async else Beside(warmed)
+
+
+def of_kind(gate: Gate, is_async: bool):
+    """The gate as a plain function or a coroutine function."""
+    if is_async:
+
+        async def compute():
+            return await gate.call()
+    else:
+
+        def compute():
+            return gate()
+
+    return compute
+
+
+def waiting_for_leader(warmer, eventually) -> None:
+    """Wait until this process has found the lease taken: from then on it waits for another's computation."""
+    seen = []
+    take = warmer.store.readers_entries.take_lease
+
+    def take_lease(*args, **kwargs):
+        lease = take(*args, **kwargs)
+        seen.append(kwargs.get("waiting_since_ms"))
+        return lease
+
+    warmer.store.readers_entries.take_lease = take_lease
+    eventually(lambda: any(seen))
+    warmer.store.readers_entries.take_lease = take
