@@ -606,7 +606,7 @@ def _attribute_annotation(annotation: Any, attribute: str) -> Any:
     """Return the annotation of a class's attribute; Any where it has none.
 
     Raises:
-        InvalidTaskError: it is a model or a dataclass, and has no such attribute.
+        InvalidTaskError: all its attributes are known, and this is none of them.
     """
     owner = _bare(annotation)
     if typing.get_origin(owner) in (typing.Union, types.UnionType):
@@ -623,9 +623,16 @@ def _attribute_annotation(annotation: Any, attribute: str) -> Any:
         hints = typing.get_type_hints(owner)
     except Exception:  # annotations that only type checkers can resolve
         return Any
-    if attribute not in hints and found is None and (issubclass(owner, BaseModel) or is_dataclass(owner)):
-        raise InvalidTaskError(f"the cache_key reads {attribute!r} of {owner.__name__}, which has only {sorted(hints)}")
+    if attribute not in hints and found is None and _is_closed(owner):
+        has = f"only {sorted(hints)}" if hints else "no such attribute"
+        raise InvalidTaskError(f"the cache_key reads {attribute!r} of {owner.__name__}, which has {has}")
     return hints.get(attribute, Any)
+
+
+def _is_closed(owner: type) -> bool:
+    """Say whether nothing but what a class declares can be an attribute of its instances."""
+    is_plain = owner is not object and owner.__module__ in ("builtins", "datetime", "decimal", "uuid")
+    return is_plain or issubclass(owner, BaseModel) or is_dataclass(owner)
 
 
 def _is_text_free(name: str, templates: Sequence[Template]) -> bool:

@@ -593,7 +593,8 @@ def _explained(data: Any, error: ValidationError) -> str:
     problems = []
     for problem in error.errors(include_url=False):
         place = problem["loc"][0] if problem["loc"] else "task"
-        problems.append(f"{place}: {problem['msg']}, got {_shortened(problem['input'])}")
+        said = problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{place}: {said}, got {_shortened(problem['input'])}")
     return f"task {_shortened(task_id)} refused: " + "; ".join(dict.fromkeys(problems))
 
 

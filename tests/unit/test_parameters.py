@@ -621,3 +621,19 @@ def test_a_parameter_added_since_a_ref_was_written_has_its_default():
     for natives in ({}, {"user_id": 1, "gone": 2}):
         with pytest.raises(InvalidTaskError, match="takes the arguments"):
             parameters.load(natives)
+
+
+@pytest.mark.parametrize("annotation", [int, str, date, UUID, Decimal, dict, int | None])
+def test_an_attribute_that_no_such_argument_has_is_refused_at_the_definition(annotation):
+    def load(a): ...
+
+    load.__annotations__["a"] = annotation
+    with pytest.raises(InvalidTaskError, match="no such attribute"):
+        WarmingTask(task_id="t", cache_key="x:{a.b}", compute_fn=load).target(a=1)
+
+
+def test_an_attribute_of_a_plain_type_may_stand_in_a_key():
+    def load(day: date): ...
+
+    task = WarmingTask(task_id="t", cache_key="x:{day.year}", compute_fn=load)
+    assert task.target(day=date(2026, 11, 22)).cache_key.startswith("x:")
