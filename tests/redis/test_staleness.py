@@ -9,6 +9,7 @@ import pytest
 
 from tests.interleaving import Beside, Gate, hold_lease, lease_of, make_renewable, make_stale
 from warmer import WarmingTask
+from warmer.behind import MOST_AT_ONCE
 from warmer.entry import unpack
 from warmer.resting import LONGEST_REST_S
 
@@ -393,3 +394,41 @@ def test_a_value_older_than_ttl_and_stale_ttl_is_not_cached(quiet, monkeypatch):
     function = warmer.warmed("k", task_id="t", ttl=10, stale_ttl=10, jitter=0)(lambda: "value")
     assert function() == "value"
     assert warmer.store.entries.read("k") is None
+
+
+def test_loops_that_are_closed_while_they_renew_take_no_place_for_ever(quiet, eventually):
+    warmer, gate = quiet(), Gate("renewed")
+    held = set()
+
+    async def load(n: int) -> str:
+        return await gate.call() if n in held else "first"
+
+    function = warmer.warmed("load:{n}", ttl=60, stale_ttl=60)(load)
+
+    def closed_while_it_renews(n):
+        loop = asyncio.new_event_loop()
+        loop.set_exception_handler(lambda loop, context: None)
+        loop.run_until_complete(function(n))
+        make_stale(warmer, f"load:{n}")
+        held.add(n)
+        loop.run_until_complete(function(n))
+        loop.close()
+
+    for n in range(MOST_AT_ONCE):
+        Beside(lambda n=n: closed_while_it_renews(n)).result()
+
+    async def renewed():
+        assert await function(100) == "first"
+        make_stale(warmer, "load:100")
+        await function(100)
+        async with asyncio.timeout(10):
+            while not await is_fresh("load:100"):
+                await function(100)
+                await asyncio.sleep(0.01)
+
+    async def is_fresh(key):
+        header, _ = unpack(await asyncio.to_thread(warmer.store.entries.read, key))
+        return header.fresh_until_ms > warmer.clock.now_ms()
+
+    Beside.in_loop(renewed).result()
+    gate.may_go_on.set()
