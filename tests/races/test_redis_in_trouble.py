@@ -60,7 +60,7 @@ def test_whatever_is_cut_readers_get_their_value_from_one_computation(
 
 
 def test_a_lease_whose_reply_was_lost_is_given_back(quiet, monkeypatch, eventually):
-    warmer, other = quiet(), quiet()
+    warmer, other = quiet(lease_timeout_s=60), quiet(lease_timeout_s=60)
     with monkeypatch.context() as patch:
         Cut(patch, "take_lease", sent=True)
         assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
@@ -205,7 +205,7 @@ def test_without_redis_a_computation_that_fans_out_over_threads_is_not_stuck(qui
 def test_a_lease_that_nobody_was_told_of_in_time_is_given_back(quiet, monkeypatch, eventually):
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
-    warmer, other = quiet(), quiet()
+    warmer, other = quiet(lease_timeout_s=60), quiet(lease_timeout_s=60)
     run = Scripts.run
 
     def take_too_long(scripts, name, *arguments, **keys):
