@@ -97,6 +97,18 @@ def is_async(function: Callable[..., Any]) -> bool:
     return any(map(inspect.iscoroutinefunction, (function, type(function).__call__, innermost)))
 
 
+def ends_the_caller(error: BaseException) -> bool:
+    """Say whether this is a cancellation, or Ctrl-C or an exit from a signal's handler in the main thread.
+
+    Example:
+        >>> ends_the_caller(asyncio.CancelledError()), ends_the_caller(ValueError())
+        (True, False)
+    """
+    is_exit = isinstance(error, KeyboardInterrupt | SystemExit)
+    is_cancelled = isinstance(error, asyncio.CancelledError | GeneratorExit)
+    return is_cancelled or (is_exit and threading.current_thread() is threading.main_thread())
+
+
 def _finished(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> Any:
     try:
         asyncio.get_running_loop()

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from concurrent.futures import Future, InvalidStateError
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -151,34 +151,32 @@ class Flights:
             self.land(name, flight, landed.copied())
 
 
-class _Computation:
-    """What is being computed, as its own code can tell.
+class computing:  # noqa: N801  # reads as what it does
+    """Marks, for a block, what the computation in it is for: one key, or those of a batch.
 
     Args:
-        cache_key: The key.
+        *cache_keys: The keys.
     """
 
-    __slots__ = ("cache_key", "is_over")
+    __slots__ = ("_token", "cache_keys", "is_over")
 
-    def __init__(self, cache_key: str) -> None:
-        self.cache_key = cache_key
+    def __init__(self, *cache_keys: str) -> None:
+        """Mark nothing yet."""
+        self.cache_keys = frozenset(cache_keys) if len(cache_keys) > 1 else cache_keys
         self.is_over = False  # threads and tasks that it started may live on
 
+    def __enter__(self) -> None:
+        """Begin."""
+        self._token = _around.set((*_around.get(), self))
 
-_around: ContextVar[tuple[_Computation, ...]] = ContextVar("computing", default=())
-
-
-@contextmanager
-def computing(cache_key: str) -> Iterator[None]:
-    """Mark what the computation in this block is for."""
-    computation = _Computation(cache_key)
-    token = _around.set((*_around.get(), computation))
-    try:
-        yield
-    finally:
-        computation.is_over = True
+    def __exit__(self, *error: object) -> None:
+        """End."""
+        self.is_over = True
         with suppress(ValueError):  # closed from elsewhere, after its loop
-            _around.reset(token)
+            _around.reset(self._token)
+
+
+_around: ContextVar[tuple[computing, ...]] = ContextVar("computing", default=())
 
 
 def is_own(cache_key: str) -> bool:
@@ -189,7 +187,7 @@ def is_own(cache_key: str) -> bool:
         ...     is_own("catalog")
         True
     """
-    return any(around.cache_key == cache_key and not around.is_over for around in _around.get())
+    return any(cache_key in around.cache_keys and not around.is_over for around in _around.get())
 
 
 def is_within_another() -> bool:

@@ -3,14 +3,14 @@
 import importlib
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 
-from warmer.errors import NotImportableError
-from warmer.task import WarmingTask
+from warmer.errors import InvalidTaskError, NotImportableError
+from warmer.task import WarmingTask, check_batch_function
 from warmer.template import Template
 
 
@@ -43,7 +43,7 @@ class Registry:
         self._lock = threading.Lock()
         self._tasks: dict[str, WarmingTask] = {}
         self._id_by_key: dict[str, str] = {}
-        self._resolved: dict[str, tuple[bytes, WarmingTask]] = {}
+        self._resolved: dict[str, tuple[str | bytes, WarmingTask]] = {}
 
     def add(self, task: WarmingTask) -> Displaced:
         """Know a task, in the place of one with the same id; returns what it displaced, for `restore`."""
@@ -90,11 +90,11 @@ class Registry:
         makers = [task for task in self.tasks() if could_make(task.template, cache_key)]
         return makers[0] if len(makers) == 1 else None
 
-    def resolve(self, definition: bytes) -> WarmingTask | None:
-        """Return the task that a definition from Redis describes, with this process's own function.
+    def resolve(self, definition: str | bytes) -> WarmingTask | None:
+        """Return the task that a definition from Redis describes, with this process's own functions.
 
-        Everything but the function is taken from the definition, so that a changed ttl takes effect at once. The
-        function is only ever one that this process registered, under the same id and the same name.
+        Everything but the functions is taken from the definition, so that a changed ttl takes effect at once. They are
+        only ever those that this process registered, under the same id and the same names.
 
         Args:
             definition: The definition, as JSON.
@@ -108,12 +108,12 @@ class Registry:
         record: dict[str, Any] = orjson.loads(definition)
         task_id = record["task_id"]
         known = self._tasks.get(task_id)
-        if known is None or known.compute_path != record["compute"]:
+        if known is None or not _names_functions_of(record, known):
             return None
         before = self._resolved.get(task_id)
         if before is not None and before[0] == definition:
             return before[1]
-        task = WarmingTask.from_definition(record, known.compute_fn, known.cache_errors)
+        task = WarmingTask.from_definition(record, known.compute_fn, known.cache_errors, known.compute_many_fn)
         self._resolved[task_id] = (definition, task)
         return task
 
@@ -127,6 +127,11 @@ class Registry:
         self._resolved.pop(task_id, None)
         for key in [key for key, owner in self._id_by_key.items() if owner == task_id]:
             del self._id_by_key[key]
+
+
+def _names_functions_of(record: Mapping[str, Any], task: WarmingTask) -> bool:
+    named = record["compute"], record.get("compute_many")
+    return named == (task.compute_path, task.compute_many_path)
 
 
 def could_make(template: Template, cache_key: str) -> bool:
@@ -147,11 +152,12 @@ def _pattern_of(template: Template) -> re.Pattern[str]:
     return re.compile((f"[^{excluded}]*" if excluded else ".*").join(map(re.escape, template.literals)))
 
 
-def load(path: str) -> Callable[..., Any]:
+def load(path: str, name: str = "compute_fn") -> Callable[..., Any]:
     """Import a function by its path.
 
     Args:
         path: ``"module:function"``; the function may be an attribute of a class.
+        name: What it was given as, for the message.
 
     Raises:
         NotImportableError: there is no such module or function, or it cannot be called.
@@ -167,10 +173,10 @@ def load(path: str) -> Callable[..., Any]:
             found = getattr(found, attribute)
     except (ImportError, AttributeError) as error:
         raise NotImportableError(
-            f"compute_fn {path!r} cannot be imported ({error}); expected 'module:function' that exists on sys.path"
+            f"{name} {path!r} cannot be imported ({error}); expected 'module:function' that exists on sys.path"
         ) from error
     if not callable(found):
-        raise NotImportableError(f"compute_fn {path!r} is a {type(found).__name__}, expected a function")
+        raise NotImportableError(f"{name} {path!r} is a {type(found).__name__}, expected a function")
     return found  # type: ignore[no-any-return]
 
 
@@ -180,8 +186,26 @@ def function_of(task: WarmingTask) -> Callable[..., Any]:
     Raises:
         NotImportableError: the path leads nowhere.
     """
-    function = load(task.compute_fn) if isinstance(task.compute_fn, str) else task.compute_fn
-    # A warmed function would read its own warm value: what is wanted is what it computes.
+    return _unwarmed(load(task.compute_fn) if isinstance(task.compute_fn, str) else task.compute_fn)
+
+
+def batch_function_of(task: WarmingTask) -> Callable[..., Any]:
+    """Return the function that computes many of a task's values, imported if it is given by its path.
+
+    Raises:
+        NotImportableError: the path leads nowhere.
+        InvalidTaskError: it cannot compute many values at once, or the task has none.
+    """
+    given = task.compute_many_fn
+    if given is None:
+        raise InvalidTaskError(f"task {task.task_id!r} computes one value at a time: it has no compute_many_fn")
+    function = _unwarmed(load(given, "compute_many_fn") if isinstance(given, str) else given)
+    check_batch_function(function)  # one that was given by its path is known only now
+    return function
+
+
+def _unwarmed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return what a warmed function computes, which itself would read its own warm value."""
     return getattr(function, "warmed_function", function)
 
 
@@ -199,30 +223,43 @@ def late_function_of(task: WarmingTask) -> Callable[..., Any]:
 
 
 def check_importable(task: WarmingTask) -> None:
-    """Refuse a task whose function worker processes could not import.
+    """Refuse a task whose functions other processes could not import: workers, or those that they start.
 
     Raises:
-        NotImportableError: the function is a lambda, local, in ``__main__``, or not what its path leads to.
+        NotImportableError: a function is a lambda, local, in ``__main__``, or not what its path leads to.
     """
-    path = task.compute_path
-    module_name, _, name = path.partition(":")
-    way_out = "move it to the top level of a module that workers import, or warm in this process (WARMER_EMBEDDED=1)"
-    if "<lambda>" in name or "<locals>" in name:
-        kind = "a lambda" if "<lambda>" in name else "a local function"
+    _check_importable(task, "compute_fn", task.compute_fn, task.compute_path)
+    if task.compute_many_fn is not None and task.compute_many_path is not None:
+        _check_importable(task, "compute_many_fn", task.compute_many_fn, task.compute_many_path)
+
+
+def _check_importable(task: WarmingTask, name: str, given: Callable[..., Any] | str, path: str) -> None:
+    module_name, _, function_name = path.partition(":")
+    who, way_out = _who_imports(task)
+    if "<lambda>" in function_name or "<locals>" in function_name:
+        kind = "a lambda" if "<lambda>" in function_name else "a local function"
         raise NotImportableError(
-            f"task {task.task_id!r}: compute_fn is {kind} ({path}), which workers cannot import; {way_out}"
+            f"task {task.task_id!r}: {name} is {kind} ({path}), which {who} cannot import; {way_out}"
         )
     if module_name == "__main__":
         raise NotImportableError(
-            f"task {task.task_id!r}: compute_fn {name!r} lives in the script that was started (__main__), which "
-            f"workers cannot import; {way_out}"
+            f"task {task.task_id!r}: {name} {function_name!r} lives in the script that was started (__main__), which "
+            f"{who} cannot import; {way_out}"
         )
-    found = load(path)
-    if callable(task.compute_fn) and not _is_same(found, task.compute_fn):
+    found = load(path, name)
+    if callable(given) and not _is_same(found, given):
         raise NotImportableError(
-            f"task {task.task_id!r}: {path} leads to another object than the compute_fn given (a partial, an "
-            f"instance or a decorated function?), so workers would run something else; {way_out}"
+            f"task {task.task_id!r}: {path} leads to another object than the {name} given (a partial, an "
+            f"instance or a decorated function?), so {who} would run something else; {way_out}"
         )
+
+
+def _who_imports(task: WarmingTask) -> tuple[str, str]:
+    """Return who imports a task's functions, and what to do where they cannot."""
+    to_a_module = "move it to the top level of a module that workers import"
+    if task.isolation == "process":
+        return "the processes of isolation='process'", f"{to_a_module}, or compute in threads (isolation='thread')"
+    return "workers", f"{to_a_module}, or warm in this process (WARMER_EMBEDDED=1)"
 
 
 def _is_same(found: Any, given: Any) -> bool:

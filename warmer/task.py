@@ -87,6 +87,8 @@ def _usable_zone(timezone: str) -> str:
     return timezone
 
 
+_FunctionOrPath = Callable[..., Any] | Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
+
 _Seconds = Annotated[float, Field(gt=0, le=TEN_YEARS_S, allow_inf_nan=False)]
 
 
@@ -116,6 +118,13 @@ class WarmingTask(BaseModel):
             generator. Its arguments are validated by its annotations, and passed by name as JSON brings them back: 1.0
             for a 1 in a dataclass's field of type float, dicts with sorted keys. What JSON would bring back as
             something else is refused; a moment in a time zone with rules of its own, for one.
+        compute_many_fn: The function that computes many values at once, or its path; only for a cache_key with fields.
+            It is called with one list, by position, and returns a dict. For a key of one field the list holds that
+            field's values, and the dict is keyed by them; for more it holds tuples, in the order of the parameters of
+            `compute_fn`, and the dict is keyed by those. What is not in the dict is None; what was not asked for is
+            left aside. If it raises, the list is halved and each half tried, so that only the culprits fail.
+        batch_size: With `compute_many_fn`, how many are computed by one call, at most; from 1 to 1000.
+        batch_wait_s: Seconds for which a worker lets the first of a batch wait for others; 0 takes what there is.
         ttl: Seconds for which a value is fresh, counted from the moment its computation began.
         stale_ttl: Seconds beyond the ttl for which a value is kept, and may be served while one refresh runs or when
             computing fails.
@@ -138,6 +147,9 @@ class WarmingTask(BaseModel):
         enabled: Whether the task is warmed at all.
         critical: Whether it is kept warm whatever its reads; with a key template, it only goes first.
         timeout_s: Seconds after which a computation by a worker counts as failed.
+        uses: Name of the limit that protects what the function loads from, as in ``configure(limits={...})``.
+        isolation: Where a worker runs the function: in a "thread" of its own process, or in a "process" apart, for what
+            keeps a processor busy or may crash. That one imports the function, which has to be importable then.
 
     Raises:
         InvalidTaskError: an argument cannot be used; the message names it.
@@ -156,7 +168,10 @@ class WarmingTask(BaseModel):
     cache_key: Annotated[str, AfterValidator(_usable_text), AfterValidator(_usable_template)] = Field(
         min_length=1, max_length=512
     )
-    compute_fn: Callable[..., Any] | Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
+    compute_fn: _FunctionOrPath
+    compute_many_fn: _FunctionOrPath | None = None
+    batch_size: int = Field(default=100, ge=1, le=1000)
+    batch_wait_s: float = Field(default=0.05, ge=0, le=60, allow_inf_nan=False)
     ttl: float = Field(default=3600.0, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
     stale_ttl: float = Field(default=0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
     refresh_ahead: float = Field(default=0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
@@ -177,6 +192,8 @@ class WarmingTask(BaseModel):
     enabled: bool = True
     critical: bool = False
     timeout_s: float = Field(default=60.0, gt=0, le=86_400, allow_inf_nan=False)
+    uses: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")
+    isolation: Literal["thread", "process"] = "thread"
 
     _described: Mapping[str, Any] = PrivateAttr(default_factory=dict)
     """What a definition said of the parameters of a function that this process does not know."""
@@ -196,6 +213,7 @@ class WarmingTask(BaseModel):
 
     def _check_as_a_whole(self) -> None:
         check_returns(self.compute_fn)
+        self._check_batches()
         if self.refresh_ahead >= self.ttl:
             raise InvalidTaskError(
                 f"refresh_ahead must be less than the ttl of {self.ttl:g} s, got {self.refresh_ahead:g}"
@@ -206,6 +224,16 @@ class WarmingTask(BaseModel):
                     f"the tag {template.text!r} has the fields {unknown}, the cache_key has only {list(self.fields)}"
                 )
         _ = self.parameters  # refuses what does not fit together
+
+    def _check_batches(self) -> None:
+        if self.compute_many_fn is None:
+            return
+        if not self.fields:
+            raise InvalidTaskError(
+                f"compute_many_fn computes the values of many keys, but {self.cache_key!r} is only one; give the "
+                "cache_key a field, as in 'product:{product_id}', or leave it to compute_fn"
+            )
+        check_batch_function(self.compute_many_fn)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some fields changed, validated like any task."""
@@ -271,10 +299,12 @@ class WarmingTask(BaseModel):
     @property
     def compute_path(self) -> str:
         """Where the compute function lives, as ``"module:function"``."""
-        if isinstance(self.compute_fn, str):
-            return self.compute_fn
-        function = getattr(self.compute_fn, "func", self.compute_fn)  # a functools.partial names its inner one
-        return f"{getattr(function, '__module__', '?')}:{getattr(function, '__qualname__', repr(type(function)))}"
+        return _path_of(self.compute_fn)
+
+    @property
+    def compute_many_path(self) -> str | None:
+        """Where the function lives that computes many values at once, as ``"module:function"``; None without one."""
+        return None if self.compute_many_fn is None else _path_of(self.compute_many_fn)
 
     def target(self, /, **arguments: Any) -> "Target":
         """Return the target that this task stands for with these arguments.
@@ -372,8 +402,8 @@ class WarmingTask(BaseModel):
             raise InvalidTaskError(f"task {self.task_id!r}: {error}") from None
 
     def definition(self) -> bytes:
-        """Return the task as Redis keeps it: canonical JSON; the function is only named, never run from there."""
-        record = self.model_dump(mode="python", exclude={"compute_fn", "tags", "cache_errors"})
+        """Return the task as Redis keeps it: canonical JSON; functions are only named, never run from there."""
+        record = self.model_dump(mode="python", exclude={"compute_fn", "compute_many_fn", "tags", "cache_errors"})
         return orjson.dumps(
             {
                 **record,
@@ -383,6 +413,7 @@ class WarmingTask(BaseModel):
                     f"{error.__module__}.{error.__qualname__}": seconds for error, seconds in self.cache_errors.items()
                 },
                 "compute": self.compute_path,
+                "compute_many": self.compute_many_path,
                 "critical": self.is_critical,
                 "fields": ",".join(self.fields),
                 "key_shape": self.key_shape,
@@ -398,21 +429,24 @@ class WarmingTask(BaseModel):
         record: Mapping[str, Any],
         compute_fn: Callable[..., Any] | str = NO_FUNCTION,
         cache_errors: Mapping[type[Exception], float] = MappingProxyType({}),
+        compute_many_fn: Callable[..., Any] | str | None = None,
     ) -> "WarmingTask":
-        """Return the task that Redis describes, with a function of this process.
+        """Return the task that Redis describes, with functions of this process.
 
         Args:
             record: The definition, parsed.
             compute_fn: The function; what the definition names is never imported. Without one the task can be looked
                 at and its keys made, but not run.
             cache_errors: The exceptions that are cached; the definition only names them, and is never imported from.
+            compute_many_fn: The function that computes many at once; without one, each is computed by itself.
 
         Raises:
             InvalidTaskError: the definition is none that this version understands, or does not fit the function.
         """
         # What another version wrote beside our fields is left aside.
         described = {name: value for name, value in record.items() if name in cls.model_fields}
-        task = cls(**described | {"compute_fn": compute_fn, "cache_errors": cache_errors})
+        own = {"compute_fn": compute_fn, "compute_many_fn": compute_many_fn, "cache_errors": cache_errors}
+        task = cls(**described | own)
         task._describe_parameters({name: record.get(name, {}) for name in ("parameters", "defaults")})
         return task
 
@@ -507,11 +541,12 @@ def _is_unchangeable(value: Any) -> bool:
     return type(value) in _UNCHANGEABLE_TYPES or isinstance(value, Enum)
 
 
-def check_returns(function: Callable[..., Any] | str) -> None:
+def check_returns(function: Callable[..., Any] | str, name: str = "compute_fn") -> None:
     """Refuse a function that yields its values one by one: there is nothing to be cached before they are asked for.
 
     Args:
         function: A compute function; of one that is given by its path nothing is known yet.
+        name: What it was given as, for the message.
 
     Raises:
         InvalidTaskError: it is a generator function, sync or async.
@@ -521,12 +556,48 @@ def check_returns(function: Callable[..., Any] | str) -> None:
     """
     if isinstance(function, str):
         return
+    wanted, made = ("a value that can be cached", "list") if name == "compute_fn" else ("a dict", "dict")
     for called in (function, type(function).__call__):  # an instance may be called, too
         if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
             raise InvalidTaskError(
-                "compute_fn must return a value that can be cached, but it is a generator function, which yields; "
-                "collect what it yields and return a list"
+                f"{name} must return {wanted}, but it is a generator function, which yields; collect what it yields "
+                f"and return a {made}"
             )
+
+
+def check_batch_function(function: Callable[..., Any] | str) -> None:
+    """Refuse a function that cannot compute many values at once: it takes one list, and returns a dict.
+
+    Args:
+        function: What was given as `compute_many_fn`; of one that is given by its path nothing is known yet.
+
+    Raises:
+        InvalidTaskError: it yields, or cannot be called with one list by position.
+
+    Example:
+        >>> check_batch_function(lambda numbers: {n: n * n for n in numbers})
+    """
+    if isinstance(function, str):
+        return
+    check_returns(function, "compute_many_fn")
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # one written in C says nothing of its parameters
+        return
+    try:
+        signature.bind([])
+    except TypeError:
+        raise InvalidTaskError(
+            "compute_many_fn must take one list by position and return a dict, as in "
+            f"'def load_many(product_ids): return {{1: ..., 2: ...}}', but it takes {signature}"
+        ) from None
+
+
+def _path_of(function: Callable[..., Any] | str) -> str:
+    if isinstance(function, str):
+        return function
+    innermost = getattr(function, "func", function)  # a functools.partial names its inner one
+    return f"{getattr(innermost, '__module__', '?')}:{getattr(innermost, '__qualname__', repr(type(innermost)))}"
 
 
 def _restored(cls: type[WarmingTask], fields: dict[str, Any], described: dict[str, Any]) -> WarmingTask:
