@@ -37,6 +37,10 @@ class UnknownTaskError(WarmerError):
     """A task id that is not registered."""
 
 
+class BacklogFullError(WarmerError):
+    """As many targets wait for a worker as may; nothing was asked for."""
+
+
 class CodecError(WarmerError):
     """A value that cannot be stored without changing it."""
 

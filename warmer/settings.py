@@ -1,13 +1,14 @@
 """What can be configured, validated once and then frozen."""
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.address import Address, without_credentials
 from warmer.errors import SettingsError, redacted
+from warmer.limit import Limit, limits_by_name
 
 _ADDRESSES = ("redis_url", "cache_url")
 _MAY_BE_SECRET = {*_ADDRESSES, "pickle_key"}
@@ -39,6 +40,22 @@ class Settings(BaseSettings):
     drain_s: float = Field(60.0, gt=0, description="how long one drain goes on claiming targets")
     longest_task_s: float = Field(900.0, gt=0, description="no computation by a worker may take longer")
     concurrency: int = Field(8, ge=1, le=1024, description="computations at once in one worker")
+    async_concurrency: int = Field(
+        1000, ge=1, le=100_000, description="computations of async functions at once in one worker"
+    )
+    isolated: int = Field(2, ge=1, le=64, description="processes of a worker for tasks with isolation='process'")
+    grace_s: float = Field(
+        10.0, ge=0, description="how long a worker that is told to stop goes on with what it has begun"
+    )
+    limits: Annotated[dict[str, Limit], BeforeValidator(limits_by_name), NoDecode] = Field(
+        None, validate_default=True, description="limits of the whole fleet, by the names that tasks give as uses"
+    )
+
+    backlog_capacity: int = Field(1_000_000, ge=1, description="targets asked for by hand that may wait at once")
+
+    starvation_s: float = Field(
+        300.0, ge=0, description="what waits longer gets one claim in eight, whatever its priority; 0 for never"
+    )
 
     flush_s: float = Field(1.0, gt=0.01, le=60, description="how often counted reads are sent to Redis")
     read_timeout_s: float = Field(0.25, gt=0, description="how long a read may wait for Redis")
@@ -138,7 +155,7 @@ def _explained(error: ValidationError) -> str:
 
 
 def _problem(problem: Any) -> str:
-    name = "_".join(map(str, problem["loc"]))
+    name = str(problem["loc"][0])
     what = f"WARMER_{name.upper()}: {problem['msg'].removeprefix('Value error, ')}"
     # What is given under a name that is none may be a secret under a misspelt one.
     hidden = name in _MAY_BE_SECRET or problem["type"] == "extra_forbidden"

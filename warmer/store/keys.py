@@ -65,8 +65,73 @@ class Keys:
 
     @property
     def ready(self) -> str:
-        """ZSET: ref -> priority and due time packed into one score; the lowest is claimed first."""
-        return f"{self.namespace}:ready"
+        """Prefix of ZSETs, task id -> refs that are due by schedule -> since when, in ms."""
+        return f"{self.namespace}:ready:"
+
+    @property
+    def asked(self) -> str:
+        """Prefix of ZSETs, task id -> refs asked for by hand -> since when, in ms; claimed even if warming is off."""
+        return f"{self.namespace}:asked:"
+
+    @property
+    def lanes(self) -> str:
+        """HASH: id of an enabled task -> what its targets need; `lane_text` says how."""
+        return f"{self.namespace}:lanes"
+
+    @property
+    def rotas(self) -> str:
+        """SET: names of the rotas in which any lane stands."""
+        return f"{self.namespace}:rotas"
+
+    @property
+    def rota(self) -> str:
+        """Prefix of ZSETs, what is needed -> task id -> priority and turn packed into one score; the lowest is next."""
+        return f"{self.namespace}:rota:"
+
+    @property
+    def ages(self) -> str:
+        """Prefix of ZSETs, what is needed -> task id -> since when the first of its lane is ready, in ms."""
+        return f"{self.namespace}:ages:"
+
+    @property
+    def flow(self) -> str:
+        """HASH: counters of the lanes: the last turn, how many asked for wait, calls since a starved one had its turn."""
+        return f"{self.namespace}:flow"
+
+    @property
+    def quarantine(self) -> str:
+        """HASH: ref, or task id, that killed its process too often -> since when and why, as JSON."""
+        return f"{self.namespace}:quarantine"
+
+    @property
+    def suspects(self) -> str:
+        """HASH: ref -> processes that died with it; dropped at its next success."""
+        return f"{self.namespace}:suspects"
+
+    @property
+    def limits(self) -> str:
+        """HASH: name of a limit -> the limit, as JSON."""
+        return f"{self.namespace}:limits"
+
+    @property
+    def buckets(self) -> str:
+        """HASH: name of a limit -> what is left of its rate, as "tokens|at_ms"."""
+        return f"{self.namespace}:buckets"
+
+    @property
+    def slots(self) -> str:
+        """HASH: "limit|ref" of a place that is held -> how many targets of one call still hold it."""
+        return f"{self.namespace}:slots"
+
+    @property
+    def holders(self) -> str:
+        """Prefix of ZSETs, name of a limit -> refs that are computed under it -> deadlines of their claims, in ms."""
+        return f"{self.namespace}:holders:"
+
+    @property
+    def guests(self) -> str:
+        """Prefix of HASHes, name of a limit -> process -> how many of its readers compute under it, and until when."""
+        return f"{self.namespace}:guests:"
 
     @property
     def claims(self) -> str:
@@ -75,12 +140,12 @@ class Keys:
 
     @property
     def tokens(self) -> str:
-        """HASH: ref -> owner token of its claim and when it was due, as "token|ms"."""
+        """HASH: ref -> token of its claim, since when it was ready, whether it was asked for, its limit and place."""
         return f"{self.namespace}:tokens"
 
     @property
     def ensure(self) -> str:
-        """SET: refs due, ready or claimed for which a fresh value will do, whoever computed it."""
+        """SET: refs due, ready by schedule or claimed for which a fresh value will do, whoever computed it."""
         return f"{self.namespace}:ensure"
 
     @property
@@ -92,11 +157,6 @@ class Keys:
     def again(self) -> str:
         """SET: claimed refs that are to be refreshed once more, for what was asked since the claim."""
         return f"{self.namespace}:again"
-
-    @property
-    def requested(self) -> str:
-        """SET: refs asked for by hand; claimed even while warming is off."""
-        return f"{self.namespace}:requested"
 
     @property
     def failures(self) -> str:
