@@ -9,7 +9,7 @@ COPY requirements.lock ./
 # requirements.lock pins the developers' tools as well; these are the parts that build the wheel and that the image
 # needs, each with its hashes. A test compares them with what pyproject.toml asks for.
 ARG BUILDS="hatchling|packaging|pathspec|pluggy|setuptools|tomlkit|trove-classifiers|wheel"
-ARG RUNS="annotated-types|async-timeout|click|croniter|cronsim|crontab|freezegun|markdown-it-py|mdurl|msgpack|orjson|pydantic|pydantic-core|pydantic-settings|pygments|python-dateutil|python-dotenv|redis|rich|rq|rq-scheduler|typing-extensions|typing-inspection|tzdata|zstandard"
+ARG RUNS="annotated-types|async-timeout|click|croniter|cronsim|crontab|freezegun|hiredis|markdown-it-py|mdurl|msgpack|orjson|pydantic|pydantic-core|pydantic-settings|pygments|python-dateutil|python-dotenv|redis|rich|rq|rq-scheduler|typing-extensions|typing-inspection|tzdata|zstandard"
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_NO_DEPS=1 PIP_ROOT_USER_ACTION=ignore
 RUN for part in BUILDS="$BUILDS" RUNS="$RUNS"; do \
         awk -v names="^(${part#*=})==" '/^[a-z]/ { keep = $0 ~ names } keep' requirements.lock > "${part%%=*}.lock"; \

@@ -94,6 +94,19 @@ class Beside:
         return self._outcome[0]
 
 
+def around_scripts(monkeypatch: pytest.MonkeyPatch, around: Callable[[str, Callable[[], Any]], Any]) -> None:
+    """Let something stand in for every script: it is told the script's name, and how to run it."""
+    from warmer.store.scripts import Scripts
+
+    for method in ("run", "run_each"):
+        original = getattr(Scripts, method)
+
+        def stand_in(scripts: Any, name: str, *arguments: Any, run: Any = original, **keys: str) -> Any:
+            return around(name, lambda: run(scripts, name, *arguments, **keys))
+
+        monkeypatch.setattr(Scripts, method, stand_in)
+
+
 def misses(warmer: Any) -> int:
     """Reads of this process that have missed, and not been flushed yet."""
     return sum(reads.misses for reads in list(warmer.counter._reads.values()))
@@ -157,13 +170,13 @@ def of_kind(gate: Gate, is_async: bool):
 def waiting_for_leader(warmer, eventually) -> None:
     """Wait until this process has found the lease taken: from then on it waits for another's computation."""
     seen = []
-    take = warmer.store.readers_entries.take_lease
+    take = warmer.store.readers_entries.take_leases
 
-    def take_lease(*args, **kwargs):
-        lease = take(*args, **kwargs)
-        seen.append(kwargs.get("waiting_since_ms"))
-        return lease
+    def take_leases(asked, **kwargs):
+        leases = take(asked, **kwargs)
+        seen.extend(waiting_since_ms for _, _, waiting_since_ms in asked)
+        return leases
 
-    warmer.store.readers_entries.take_lease = take_lease
+    warmer.store.readers_entries.take_leases = take_leases
     eventually(lambda: any(seen))
-    warmer.store.readers_entries.take_lease = take
+    warmer.store.readers_entries.take_leases = take

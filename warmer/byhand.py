@@ -9,9 +9,11 @@ from warmer.access import uncounted
 from warmer.checks import check_function, check_key, check_ttl
 from warmer.claims import Claims
 from warmer.entry import Origin
-from warmer.errors import InvalidTaskError, UnknownTaskError
+from warmer.errors import InvalidTaskError
 from warmer.handle import WATCH_S
-from warmer.refresh import Refresher, Work, is_fresh, nothing_will_do
+from warmer.publication import Work
+from warmer.refresh import Refresher, is_fresh, nothing_will_do
+from warmer.refusal import refusal
 from warmer.registry import Registry
 from warmer.results import UserWarming
 from warmer.steps import run
@@ -55,7 +57,7 @@ class ByHand:
         """Return the target with these arguments, of a task that any process may have registered."""
         (definition,) = self._store.definitions_of([task_id])
         if definition is None:
-            raise _unknown(task_id, "not registered")
+            raise refusal(task_id, "unknown", self._store.settings.backlog_capacity)
         known = self._registry.get(task_id)
         task = WarmingTask.from_definition(definition) if known is None else known
         return task.target(**arguments)
@@ -64,7 +66,7 @@ class ByHand:
         """Ask the workers for one target."""
         (answer,) = self._store.request([target.ref], force=force, watcher=watcher, watch_s=WATCH_S)
         if answer != "asked":
-            raise _unknown(target.task.task_id, "not registered" if answer == "unknown" else "disabled")
+            raise refusal(target.task.task_id, answer, self._store.settings.backlog_capacity)
 
     def ask_for_user(self, user_id: str, force: bool, preload_forms: bool) -> UserWarming:
         """Ask the workers for a user's targets."""
@@ -75,9 +77,10 @@ class ByHand:
         records = self._store.definitions_of(task_ids)
         tasks = [WarmingTask.from_definition(record) for record in records if record is not None]
         wanted = [task for task in tasks if preload_forms or FORMS not in task.tags]
-        if self._store.request([task.target(user_id=user_id).ref for task in wanted], force=force):
+        answers = self._store.request([task.target(user_id=user_id).ref for task in wanted], force=force)
+        if answers:
             self._store.count("users_preloaded")
-        requested = [task.task_id for task in wanted]
+        requested = [task.task_id for task, answer in zip(wanted, answers, strict=True) if answer == "asked"]
         skipped = [task_id for task_id in task_ids if task_id not in requested]
         return UserWarming(user_id=str(user_id), requested=requested, skipped=skipped)
 
@@ -93,17 +96,13 @@ class ByHand:
         with uncounted():
             refreshed = run(self._refresher.refreshing_in_turn(work, nothing_will_do if force else is_fresh))
         if refreshed.result is not Result.BUSY:
-            self._claims.settle(task, ref, Origin.WARM, refreshed)
+            self._claims.settle([(ref, Origin.WARM, refreshed)])
         succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
         if not succeeded:
             tagged = f" (tags: {', '.join(words)})" if words else ""
             why = refreshed.error or refreshed.result.value
             logger.warning("warming %r%s did not succeed: %s", cache_key, tagged, why)
         return succeeded
-
-
-def _unknown(task_id: str, state: str) -> UnknownTaskError:
-    return UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
 
 
 def _checked_tags(tags: Iterable[str] | None) -> list[str]:

@@ -117,6 +117,14 @@ class Cache:
         """As `fill`, beside an event loop."""
         return await self._filler.afill(wanted)
 
+    def fill_many(self, wanted: Sequence[Wanted]) -> list[Any]:
+        """Return values that `look_for` did not find, computed together and cached; all of one task."""
+        return self._filler.fill_many(wanted)
+
+    async def afill_many(self, wanted: Sequence[Wanted]) -> list[Any]:
+        """As `fill_many`, beside an event loop."""
+        return await self._filler.afill_many(wanted)
+
     def peek(self, wanted: Wanted, default: Any) -> Any:
         """Return a value if it is cached, else the default."""
         return self._or_default(self._opened(wanted.cache_key, self._read(wanted.cache_key), wanted), default)

@@ -1,209 +1,333 @@
-"""What workers do with a claim, and what a refresh means for its target: when it is due again, and how it is judged."""
+"""What workers do with claims: take targets with their leases, many at once, and publish and complete them."""
 
 import logging
-import random
-from dataclasses import replace
-from typing import Literal
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 from redis.exceptions import RedisError
 
-from warmer import policy
 from warmer.access import uncounted
+from warmer.compute import call
+from warmer.computed import Computed
 from warmer.entry import Header, Origin
-from warmer.errors import described
-from warmer.refresh import Refreshed, Refresher, Work, is_fresh
+from warmer.errors import WarmerError, described
+from warmer.flights import computing
+from warmer.outcomes import Due, next_due, outcome_of, refusal
+from warmer.publication import Refreshed, Work, encoded, present_of
+from warmer.publishing import Done, Publisher
+from warmer.refresh import is_fresh
 from warmer.registry import Registry, late_function_of
 from warmer.settings import Settings
-from warmer.store import Batch, Claim, Outcome, Result, Store
-from warmer.switch import Switch
+from warmer.store import Batch, Claim, Demand, Lease, Outcome, Places, Result, Store
 from warmer.task import Target, WarmingTask
-from warmer.terms import TaskTerms
+from warmer.terms import TaskTerms, Terms
 
 logger = logging.getLogger("warmer.refresh")
 
-BUSY_RETRY_MS = 1000
-GIVE_UP_AFTER = 5
-"""Failures in a row after which a target that nobody reads is left alone."""
 
-JUDGEMENT_GRACE_S = 5.0
-"""Reads are flushed in batches: a refresh is judged wasted only when the last of them has surely arrived."""
+class Job(NamedTuple):
+    """A claimed target whose lease is held: what is left to be done is to compute it.
 
-Due = tuple[Literal["at", "in", "never"], int]
+    Args:
+        claim: The claim.
+        batch: What it was claimed with.
+        target: What is computed.
+        work: The same as the refresh routine takes it.
+        lease: The lease.
+    """
+
+    claim: Claim
+    batch: Batch
+    target: Target
+    work: Work
+    lease: Lease
+
+    @property
+    def ref(self) -> str:
+        """Canonical text of the target."""
+        return self.claim.ref
+
+    @property
+    def task(self) -> WarmingTask:
+        """The target's task."""
+        return self.target.task
+
+    @property
+    def lease_held(self) -> tuple[str, str]:
+        """The lease, as the store takes it: its key and token."""
+        return self.work.cache_key, self.batch.token
+
+
+class _Skill(NamedTuple):
+    """How the targets of a task are computed in this process."""
+
+    task: WarmingTask
+    terms: Terms
+    function: Callable[..., Any]
+
+    def work_for(self, target: Target, ref: str, token: str) -> Work:
+        return Work(ref, target.cache_key, self.terms, Origin.WARM, self.function, target.arguments, token)
+
+
+class Ended(NamedTuple):
+    """A refresh that has ended.
+
+    Args:
+        ref: Canonical text of the target.
+        refreshed: How.
+    """
+
+    ref: str
+    refreshed: Refreshed
+
+
+class Taken(NamedTuple):
+    """What one call of `Claims.take` got.
+
+    Args:
+        jobs: What is to be computed, best first; those of one batch stand together.
+        ended: What ended at once: a fresh value was there, another computes it, or it cannot be computed.
+        unknown_ids: Ids of tasks that this process does not know; their targets were given back.
+        claimed: How many targets were claimed.
+        held: How many tasks have something ready that has to wait.
+    """
+
+    jobs: list[Job]
+    ended: list[Ended]
+    unknown_ids: frozenset[str]
+    claimed: int
+    held: int
 
 
 class Claims:
-    """Carries out claims, and completes them.
+    """Takes claims, and completes them; how they are computed in between is the caller's business.
 
     Args:
         store: Where claims are.
         registry: The functions of this process.
         terms: On which terms each task's values are cached.
-        refresher: The refresh routine.
         settings: Time-outs and thresholds.
     """
 
-    def __init__(
-        self, store: Store, registry: Registry, terms: TaskTerms, refresher: Refresher, settings: Settings
-    ) -> None:
+    def __init__(self, store: Store, registry: Registry, terms: TaskTerms, settings: Settings) -> None:
         """Start idle."""
         self._store = store
         self._registry = registry
         self._terms = terms
-        self._refresher = refresher
         self._settings = settings
+        self._publisher = Publisher(store.entries)
 
-    def target_of(self, claim: Claim) -> Target | None:
-        """Return the target that was claimed, with this process's function; None if it does not know the task.
-
-        Raises:
-            InvalidTaskError: the definition or the arguments are none that fit; `refuse` the claim then.
-        """
-        task = self._registry.resolve(claim.definition)
-        if task is None:
-            return None
-        return task.target_of_ref(claim.ref)
-
-    def carry_out(self, claim: Claim, batch: Batch, target: Target) -> Refreshed:
-        """Refresh a claimed target and complete its claim.
+    # --- taking ------------------------------------------------------------------------------------------------
+    def take(
+        self,
+        places: Places,
+        unknown_ids: Iterable[str] = (),
+        *,
+        only: Sequence[str] | None = None,
+        life: str = "",
+        is_wanted: Callable[[str], bool] = lambda ref: True,
+    ) -> Taken:
+        """Claim the best of what is ready, and take the leases.
 
         Args:
-            claim: The claim.
-            batch: What it was claimed with.
-            target: What was claimed, from `target_of`.
+            places: How many computations may begin.
+            unknown_ids: Ids of tasks that this process does not know.
+            only: The refs that may be claimed; all when not given.
+            life: What the claims' token begins with.
+            is_wanted: Says whether the caller wants a target; what it does not is given back.
+
+        Raises:
+            redis.RedisError: Redis did not answer; what had been claimed is given back, or lapses.
+        """
+        batch = self._store.claim(places, unknown_ids, only=only, life=life)
+        try:
+            return self._opened(batch, is_wanted)
+        except RedisError:
+            self._store.give_back([claim.ref for claim in batch.claims], batch.token)
+            raise
+
+    def _opened(self, batch: Batch, is_wanted: Callable[[str], bool]) -> Taken:
+        known, not_ours = [], []
+        unknown_ids: set[str] = set()
+        done: list[tuple[Claim, Refreshed, WarmingTask | None]] = []
+        skills: dict[str, _Skill | WarmerError | None] = {}
+        for claim in batch.claims:
+            if claim.definition not in skills:
+                skills[claim.definition] = self._skill_for(claim)
+            skill = skills[claim.definition]
+            try:
+                if isinstance(skill, WarmerError):
+                    raise skill
+                if skill is None:
+                    unknown_ids.add(claim.ref.partition("{")[0])
+                if skill is None or not is_wanted(claim.ref):
+                    not_ours.append(claim.ref)
+                else:
+                    target = skill.task.target_of_ref(claim.ref)
+                    known.append((claim, target, skill.work_for(target, claim.ref, batch.token)))
+            except WarmerError as error:
+                done.append((claim, Refreshed(Result.FAILED, error=described(error)), None))
+        self._store.give_back(not_ours, batch.token)
+        jobs = []
+        leases = self._store.entries.take_leases([(work.cache_key, batch.token, 0) for _, _, work in known])
+        for (claim, target, work), lease in zip(known, leases, strict=True):
+            refreshed = _nothing_to_do(claim, work, lease)
+            if refreshed is None:
+                jobs.append(Job(claim, batch, target, work, lease))
+            else:
+                done.append((claim, refreshed, target.task))
+                if refreshed.result is Result.FRESH:
+                    self._store.entries.release_lease(work.cache_key, batch.token)
+        self._complete([self._outcome(claim, batch, task, refreshed) for claim, refreshed, task in done])
+        ended_now = [Ended(claim.ref, refreshed) for claim, refreshed, _ in done]
+        return Taken(jobs, ended_now, frozenset(unknown_ids), len(batch.claims), batch.held)
+
+    def _skill_for(self, claim: Claim) -> "_Skill | WarmerError | None":
+        """Return how targets of the claimed task are computed here; None if this process does not know it."""
+        try:
+            task = self._registry.resolve(claim.definition)
+            return None if task is None else _Skill(task, self._terms.of(task), late_function_of(task))
+        except WarmerError as error:
+            return error
+
+    # --- ending ------------------------------------------------------------------------------------------------
+    def finish(self, done: Sequence[tuple[Job, Computed]]) -> list[Ended]:
+        """Publish what was computed, and complete the claims.
+
+        Args:
+            done: Jobs, and what came of them.
 
         Returns:
-            How it ended.
+            How each ended.
 
         Raises:
-            redis.RedisError: Redis did not answer; the claim lapses, and the target becomes ready again.
+            redis.RedisError: Redis did not answer; the claims lapse, and their targets become ready again.
         """
-        try:
-            refreshed = self._refresh_claimed(claim, batch, target)
-        except RedisError:
-            raise
-        except Exception as error:
-            logger.exception("%s cannot be refreshed", claim.ref)
-            return self.refuse(claim, batch, error)
-        self._complete(claim, batch, target, refreshed)
-        return refreshed
+        refreshed = self._publisher.publish([Done(job.work, job.lease, computed) for job, computed in done])
+        return self._end([(job, how) for (job, _), how in zip(done, refreshed, strict=True)])
 
-    def _refresh_claimed(self, claim: Claim, batch: Batch, target: Target) -> Refreshed:
-        def will_do(present: Header, now_ms: int) -> bool:
-            return present.computed_at_ms > claim.due_ms or (claim.ensure and is_fresh(present, now_ms))
-
-        work = Work(
-            claim.ref,
-            target.cache_key,
-            # A worker gives up what is overdue itself, and needs no thread for that.
-            replace(self._terms.of(target.task), leaves_thread=False),
-            Origin.WARM,
-            late_function_of(target.task),
-            target.arguments,
-            batch.token,
-        )
-        with uncounted():
-            return self._refresher.refresh(work, will_do)
-
-    def _complete(self, claim: Claim, batch: Batch, target: Target, refreshed: Refreshed) -> None:
-        self._log(claim.ref, refreshed)
-        demand = self._demand(target.task, claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, refreshed)
-        due = self._next_due(target.task, batch.switch, demand, refreshed, claim.failures)
-        self._store.complete(self._outcome(claim.ref, "warm", refreshed), batch.token, due)
-
-    def give_up(self, claim: Claim, batch: Batch, target: Target, error: str, duration_ms: float) -> None:
-        """Complete a claim whose computation did not come back; whatever it still writes is refused.
+    def give_up(self, jobs: Sequence[Job], error: str, duration_ms: float) -> list[Ended]:
+        """Complete claims whose computation did not come back; whatever it still writes is refused.
 
         Args:
-            claim: The claim.
-            batch: What it was claimed with.
-            target: What was claimed.
-            error: Why it is given up.
+            jobs: What is given up.
+            error: Why.
             duration_ms: How long it has been running.
-        """
-        self._store.entries.release_lease(target.cache_key, batch.token)
-        self._complete(claim, batch, target, Refreshed(Result.FAILED, duration_ms=duration_ms, error=error))
 
-    def refuse(self, claim: Claim, batch: Batch, error: BaseException) -> Refreshed:
-        """Complete a claim that cannot be carried out at all: failed, with backoff, and let go if that does not help.
+        Raises:
+            redis.RedisError: Redis did not answer; the claims lapse.
+        """
+        self._publisher.release([job.work for job in jobs])
+        refreshed = Refreshed(Result.FAILED, duration_ms=duration_ms, error=error)
+        return self._end([(job, refreshed) for job in jobs])
+
+    def give_back(self, jobs: Iterable[Job]) -> None:
+        """Put targets back for others, in their old place.
+
+        Raises:
+            redis.RedisError: Redis did not answer; the claims lapse.
+        """
+        by_token = defaultdict(list)
+        for job in jobs:
+            by_token[job.batch.token].append(job)
+        for token, given in by_token.items():
+            self._publisher.release([job.work for job in given])
+            self._store.give_back([job.ref for job in given], token)
+
+    def renew(self, jobs: Iterable[Job]) -> list[str]:
+        """Extend claims and leases; returns the refs of the claims that are lost.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        refs_by_token = defaultdict(list)
+        leases = []
+        for job in jobs:
+            refs_by_token[job.batch.token].append(job.ref)
+            leases.append(job.lease_held)
+        self._store.entries.renew_leases(leases)
+        return [ref for token, refs in refs_by_token.items() for ref in self._store.renew_claims(token, refs)]
+
+    # --- without a claim ---------------------------------------------------------------------------------------
+    def settle(self, ended_now: Sequence[tuple[str, Origin, Refreshed]]) -> None:
+        """Record refreshes that were made without a claim: by readers that had missed, or by hand.
 
         Args:
-            claim: The claim.
-            batch: What it was claimed with.
-            error: Why it cannot be.
+            ended_now: For each the target's ref, "" for a key without a task; who computed; how it ended. No target
+                stands twice among them.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
         """
-        failures = claim.failures + 1
-        due: Due = ("in", round(1000 * policy.retry_delay_s(failures, random.random())))
-        refreshed = Refreshed(Result.FAILED, error=described(error))
-        self._log(claim.ref, refreshed)
-        self._store.complete(
-            self._outcome(claim.ref, "warm", refreshed), batch.token, ("never", 0) if failures >= GIVE_UP_AFTER else due
-        )
-        return refreshed
+        demands = self._store.demands([ref for ref, _, _ in ended_now])
+        outcomes = []
+        for (ref, origin, refreshed), demand in zip(ended_now, demands, strict=True):
+            task = self._registry.get(ref.partition("{")[0])
+            due = Due("never") if task is None else next_due(task, demand, refreshed, 0, self._settings)
+            outcomes.append(outcome_of(ref, "", origin, refreshed, due, self._settings))
+        self._store.complete(outcomes)
 
-    def settle(self, task: WarmingTask | None, ref: str, origin: Origin, refreshed: Refreshed) -> None:
-        """Record a refresh that was made without a claim: by a reader that had missed, or by hand.
+    # --- parts of the above ------------------------------------------------------------------------------------
+    def _end(self, ended_now: Sequence[tuple[Job, Refreshed]]) -> list[Ended]:
+        self._complete([self._outcome(job.claim, job.batch, job.task, refreshed) for job, refreshed in ended_now])
+        return [Ended(job.ref, refreshed) for job, refreshed in ended_now]
 
-        Args:
-            task: The target's task; None for a key without one.
-            ref: Canonical text of the target; "" for a key without a task.
-            origin: Who computed.
-            refreshed: How it ended.
-        """
-        due: Due = ("never", 0)
-        if task is not None:
-            reads_per_s, compute_p95_s, queue_wait_s, switch = self._store.demand(ref)
-            demand = self._demand(task, reads_per_s, compute_p95_s, queue_wait_s, refreshed)
-            due = self._next_due(task, switch, demand, refreshed, failures=0)
-        self._store.complete(self._outcome(ref, "warm" if origin is Origin.WARM else "miss", refreshed), "", due)
-
-    def _demand(
-        self,
-        task: WarmingTask,
-        reads_per_s: float,
-        compute_p95_s: float,
-        queue_wait_s: float,
-        refreshed: Refreshed,
-    ) -> policy.Demand:
-        slowest_s = max(compute_p95_s, refreshed.duration_ms / 1000)
-        lead_s = policy.lead_s(slowest_s, queue_wait_s, self._settings.tick_s, task.ttl)
-        return policy.Demand(reads_per_s, lead_s, self._settings.refresh_threshold)
-
-    def _next_due(
-        self, task: WarmingTask, switch: Switch, demand: policy.Demand, refreshed: Refreshed, failures: int
-    ) -> Due:
-        if refreshed.result is Result.BUSY:
-            return "in", BUSY_RETRY_MS
-        if refreshed.result is Result.LOST:
-            return "in", 0
-        if refreshed.result is Result.FAILED:
-            if failures + 1 >= GIVE_UP_AFTER and not policy.is_wanted(task, switch, demand):
-                return "never", 0
-            return "in", round(1000 * policy.retry_delay_s(failures + 1, random.random()))
-        if refreshed.result is Result.PUBLISHED and refreshed.duration_ms >= 1000 * task.ttl:
-            return "in", round(refreshed.duration_ms)  # stale as soon as it was there: no computing without a pause
-        due_s = policy.next_due_s(
-            task, switch, demand, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
-        )
-        return ("never", 0) if due_s is None else ("at", round(1000 * due_s))
-
-    def _outcome(self, ref: str, origin: Literal["warm", "miss"], refreshed: Refreshed) -> Outcome:
-        judged = origin == "warm" and refreshed.result is Result.PUBLISHED and ref != ""
-        grace_ms = round(1000 * (self._settings.flush_s + JUDGEMENT_GRACE_S))
-        return Outcome(
-            ref,
-            refreshed.result,
-            origin,
-            refreshed.duration_ms,
-            refreshed.computed_at_ms,
-            refreshed.error,
-            refreshed.computed_at_ms if judged else None,
-            refreshed.fresh_until_ms + grace_ms,
-        )
-
-    def _log(self, ref: str, refreshed: Refreshed) -> None:
-        if refreshed.result is Result.FAILED:
-            logger.warning("%s failed after %.0f ms: %s", ref, refreshed.duration_ms, refreshed.error)
-        elif refreshed.result is Result.LOST:
-            logger.warning("%s: the lease was lost, nothing was written %s", ref, refreshed.error)
+    def _outcome(self, claim: Claim, batch: Batch, task: WarmingTask | None, refreshed: Refreshed) -> Outcome:
+        _log(claim.ref, refreshed)
+        if task is None:
+            due = refusal(claim.failures)
         else:
-            logger.info("%s: %s in %.1f ms", ref, refreshed.result, refreshed.duration_ms)
+            demand = Demand(claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, batch.switch)
+            due = next_due(task, demand, refreshed, claim.failures, self._settings)
+        return outcome_of(claim.ref, batch.token, Origin.WARM, refreshed, due, self._settings)
+
+    def _complete(self, outcomes: Sequence[Outcome]) -> None:
+        for name in self._store.complete(outcomes).quarantined:
+            logger.error(
+                "%s has killed its process too often, and is computed no more until its definition changes or "
+                "`warmer release %s` is called",
+                name,
+                name,
+            )
+
+
+def computed_here(job: Job) -> Computed:
+    """Compute a job in this thread, whatever its task says of batches and processes; returns what came of it.
+
+    Args:
+        job: From `Claims.take`.
+    """
+    work, started_s = job.work, time.monotonic()
+    try:
+        with uncounted(), computing(work.cache_key):
+            value = call(work.function, work.arguments, work.terms.timeout_s)
+    except Exception as error:
+        return Computed(time.monotonic() - started_s, error=error)
+    return encoded(work, value, time.monotonic() - started_s)
+
+
+def _nothing_to_do(claim: Claim, work: Work, lease: Lease) -> Refreshed | None:
+    """Return how a refresh has ended at once: another is at it, or the present value will do; None to compute."""
+    if not lease.taken:
+        return Refreshed(Result.BUSY, lease.now_ms)
+    present = present_of(work, lease)
+    if present is None or not _will_do(claim, present, lease.now_ms):
+        return None
+    return Refreshed(
+        Result.FRESH, lease.now_ms, computed_at_ms=present.computed_at_ms, fresh_until_ms=present.fresh_until_ms
+    )
+
+
+def _will_do(claim: Claim, present: Header, now_ms: int) -> bool:
+    return present.computed_at_ms > claim.due_ms or (claim.ensure and is_fresh(present, now_ms))
+
+
+def _log(ref: str, refreshed: Refreshed) -> None:
+    if refreshed.result in (Result.FAILED, Result.CRASHED):
+        logger.warning("%s failed after %.0f ms: %s", ref, refreshed.duration_ms, refreshed.error)
+    elif refreshed.result is Result.LOST:
+        logger.warning("%s: the lease was lost, nothing was written %s", ref, refreshed.error)
+    elif logger.isEnabledFor(logging.INFO):
+        logger.info("%s: %s in %.1f ms", ref, refreshed.result, refreshed.duration_ms)

@@ -6,14 +6,12 @@ from functools import partial
 from secrets import token_hex
 from typing import Any
 
-from warmer.claims import Claims
+from warmer.claims import Claims, computed_here
 from warmer.clock import Clock
-from warmer.errors import WarmerError
 from warmer.queue import DrainQueue
 from warmer.renewal import Renewer
 from warmer.results import CriticalTask, CriticalWarming
-from warmer.store import Batch, Claim, Result, Store
-from warmer.task import parse_ref
+from warmer.store import Places, Result, Store
 
 logger = logging.getLogger("warmer.critical")
 
@@ -77,25 +75,14 @@ class CriticalRun:
 
     def _warm_one_here(self, refs: list[str]) -> None:
         self._store.tick()
-        batch = self._store.claim(1, self._unknown, refs)
-        if not batch.claims:
+        taken = self._claims.take(Places(threads=1), self._unknown, only=refs)
+        self._unknown |= taken.unknown_ids
+        if not taken.claimed:
             time.sleep(PAUSE_S)  # a reader computes it, or the claim of a worker that died has yet to lapse
-        for claim in batch.claims:
-            self._carry_out(claim, batch)
+        for job in taken.jobs:
+            with self._renewer.holding(partial(self._claims.renew, [job])):
+                self._claims.finish([(job, computed_here(job))])
         self._take_outcomes(0)
-
-    def _carry_out(self, claim: Claim, batch: Batch) -> None:
-        try:
-            target = self._claims.target_of(claim)
-        except WarmerError as error:
-            self._claims.refuse(claim, batch, error)
-            return
-        if target is None:
-            self._store.give_back(claim.ref, batch.token)
-            self._unknown.add(parse_ref(claim.ref)[0])
-            return
-        with self._renewer.holding(partial(self._store.renew_claims, batch.token, [claim.ref])):
-            self._claims.carry_out(claim, batch, target)
 
     def _take_outcomes(self, wait_s: float) -> None:
         outcome = self._store.next_outcome(self._watcher, wait_s)

@@ -57,8 +57,8 @@ def optimize(store: Store, settings: Settings) -> Optimization:
 def _adjusted(
     store: Store, settings: Settings, switch: Switch, task: WarmingTask, hot: Hot, now_ms: int
 ) -> ScheduleAdjustment | None:
-    _, compute_p95_s, queue_wait_s, _ = store.demand(hot.ref)
-    lead_s = policy.lead_s(compute_p95_s, queue_wait_s, settings.tick_s, task.ttl)
+    (demand,) = store.demands([hot.ref])
+    lead_s = policy.lead_s(demand.compute_p95_s, demand.queue_wait_s, settings.tick_s, task.ttl)
     wanted = policy.is_wanted(task, switch, policy.Demand(hot.reads_per_s, lead_s, settings.refresh_threshold))
     if wanted == (hot.standing is not None):
         return None

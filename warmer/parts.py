@@ -8,25 +8,25 @@ from redis.exceptions import RedisError
 from warmer import forking
 from warmer.access import ReadCounter
 from warmer.behind import Behind
+from warmer.bulk import BulkRuns
 from warmer.byhand import ByHand
 from warmer.cache import Cache
 from warmer.claims import Claims
 from warmer.clock import Clock
 from warmer.embedded import Embedded
-from warmer.entry import Origin
 from warmer.errors import described
 from warmer.filling import Filler
+from warmer.guests import Guests
 from warmer.part import part
 from warmer.pulse import Pulse
 from warmer.queue import DrainQueue
-from warmer.refresh import Refreshed, Refresher
+from warmer.refresh import Refresher
 from warmer.registration import Registration
 from warmer.registry import Registry
 from warmer.settings import Settings
 from warmer.store import Store
 from warmer.switch import Switch
 from warmer.switching import Switching
-from warmer.task import parse_ref
 from warmer.terms import TaskTerms
 
 logger = logging.getLogger("warmer")
@@ -56,6 +56,7 @@ class Parts:
 
     def _start_afresh(self) -> None:
         self._making = threading.RLock()
+        self._has_declared_limits = False
 
     @part
     def embedded(self) -> Embedded:
@@ -78,7 +79,12 @@ class Parts:
     @part
     def refresher(self) -> Refresher:
         """The refresh routine."""
-        return Refresher(self.store.entries, self.settings, self.clock, self.pulse.owe)
+        return Refresher(self.store.entries, self.settings, self.clock, self.pulse.owe, self.guests)
+
+    @part
+    def guests(self) -> Guests:
+        """What this process computes under limits without having been asked by a worker."""
+        return Guests(self.store.guests, self.settings.lease_timeout_s)
 
     @part
     def terms(self) -> TaskTerms:
@@ -88,7 +94,7 @@ class Parts:
     @part
     def claims(self) -> Claims:
         """What workers do with claims."""
-        return Claims(self.store, self.registry, self.terms, self.refresher, self.settings)
+        return Claims(self.store, self.registry, self.terms, self.settings)
 
     @part
     def by_hand(self) -> ByHand:
@@ -98,7 +104,7 @@ class Parts:
     @part
     def readers_refresher(self) -> Refresher:
         """The refresh routine, with the patience of a reader."""
-        return Refresher(self.store.readers_entries, self.settings, self.clock, self.pulse.owe)
+        return Refresher(self.store.readers_entries, self.settings, self.clock, self.pulse.owe, self.guests)
 
     @part
     def filler(self) -> Filler:
@@ -134,14 +140,19 @@ class Parts:
         )
 
     @part
+    def bulk_runs(self) -> BulkRuns:
+        """The runs of `warm_many` in this process."""
+        return BulkRuns(self.store, self.registry, self.settings, self._hint)
+
+    @part
     def pulse(self) -> Pulse:
         """The background thread."""
         return Pulse(
             self.store,
             self.counter,
-            self._settle,
+            lambda ended: self.claims.settle(ended),
             self._emptied,
-            self.registration.register_declared,
+            self._register,
             min(self.settings.flush_s, self.settings.tick_s),
         )
 
@@ -153,12 +164,16 @@ class Parts:
     def close(self) -> None:
         """Send what is unsent, stop the threads of this object and close its connections."""
         parts = vars(self)
+        if "bulk_runs" in parts:
+            self.bulk_runs.close()
         if "embedded" in parts:
             self.embedded.stop()
         if "pulse" in parts:
             self.pulse.stop()
         if "filler" in parts:
             self.filler.close()
+        if "guests" in parts:
+            self.guests.close()
         if "store" in parts:
             self.store.close()
         if "embedded" in parts:
@@ -172,8 +187,15 @@ class Parts:
         except RedisError as error:
             logger.warning("could not ask for a drain, the next tick will: %s", described(error))
 
-    def _settle(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
-        self.claims.settle(self.registry.get(parse_ref(ref)[0]), ref, origin, refreshed)
+    def _register(self) -> None:
+        """Register what was declared; at first also the limits that this process knows of."""
+        if not self._has_declared_limits:
+            self._declare_limits()
+        self.registration.register_declared()
+
+    def _declare_limits(self) -> None:
+        self.store.declare_limits({name: limit.to_json() for name, limit in self.settings.limits.items()})
+        self._has_declared_limits = True
 
     def _emptied(self, switch: Switch | None) -> None:
         """Bring back what this process knows, after Redis was emptied.
@@ -183,5 +205,6 @@ class Parts:
         """
         if switch is not None:
             self.store.restore_switch(switch)
+        self._declare_limits()
         self.registration.register_again()
         self._hint()

@@ -5,8 +5,8 @@ All times are seconds since the epoch, all durations seconds, all rates reads pe
 
 import math
 import zlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -20,8 +20,7 @@ LONGEST_LEAD = 0.5
 """A lead never takes more than this part of the ttl, so that slow tasks do not refresh without end."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """What is known about a target when its next refresh is decided.
 
     Args:

@@ -4,8 +4,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from secrets import token_hex
 
 from redis.exceptions import RedisError
@@ -14,7 +14,7 @@ from warmer import forking
 from warmer.access import Counted, ReadCounter
 from warmer.entry import Origin
 from warmer.errors import described
-from warmer.refresh import Refreshed
+from warmer.publication import Refreshed
 from warmer.store import Store
 from warmer.switch import Switch
 
@@ -23,6 +23,10 @@ logger = logging.getLogger("warmer.pulse")
 MOST_UNSETTLED = 10_000
 MOST_OWED = 1_000
 MOST_SETTLING_S = 0.5
+MOST_AT_ONCE = 500
+
+Unsettled = tuple[str, Origin, Refreshed]
+"""A refresh without a claim: the target's ref, who computed, how it ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Pulse:
     Args:
         store: Where to.
         counter: The reads to flush.
-        settle: Records a refresh that this process made without a claim.
+        settle: Records refreshes that this process made without a claim.
         emptied: Called when Redis turns out to have been emptied, with the switch as last seen.
         register: Registers what this process has declared, and not registered yet.
         interval_s: Seconds between two beats.
@@ -47,7 +51,7 @@ class Pulse:
         self,
         store: Store,
         counter: ReadCounter,
-        settle: Callable[[str, Origin, Refreshed], None],
+        settle: Callable[[Sequence[Unsettled]], None],
         emptied: Callable[[Switch | None], None],
         register: Callable[[], None],
         interval_s: float,
@@ -66,7 +70,7 @@ class Pulse:
         self._reader = token_hex(8)
         self._number = 0
         self._unsent: _Batch | None = None
-        self._unsettled: deque[tuple[str, Origin, Refreshed]] = deque(maxlen=MOST_UNSETTLED)
+        self._unsettled: deque[Unsettled] = deque(maxlen=MOST_UNSETTLED)
         self._unrecorded = 0
         self._owed: deque[Callable[[], object]] = deque(maxlen=MOST_OWED)
         self._epoch: str | None = None
@@ -127,7 +131,7 @@ class Pulse:
         """Remember a value that a reader computed, to be recorded at the next beat: readers do not wait for that."""
         if len(self._unsettled) == MOST_UNSETTLED:
             self._unrecorded += 1
-        self._unsettled.append((ref, origin, replace(refreshed, value=None, encoded=None, exception=None)))
+        self._unsettled.append((ref, origin, refreshed._replace(value=None, encoded=None, exception=None)))
 
     def owe(self, action: Callable[[], object]) -> None:
         """Have an action done at the next beat, or at the first one at which Redis answers."""
@@ -169,20 +173,21 @@ class Pulse:
         """Record computed values for a while: what is left waits for the next beat, and all else comes first again."""
         deadline_s = time.monotonic() + MOST_SETTLING_S
         while self._unsettled and time.monotonic() < deadline_s:
-            self._settle_first()
+            self._settle_first([self._unsettled[n] for n in range(min(MOST_AT_ONCE, len(self._unsettled)))])
         if self._unrecorded:
             unrecorded, self._unrecorded = self._unrecorded, 0
             logger.warning("%d computed values were not recorded: there are too many at once", unrecorded)
             self._store.count("unrecorded_misses", unrecorded)
 
-    def _settle_first(self) -> None:
+    def _settle_first(self, unsettled: Sequence[Unsettled]) -> None:
         try:
-            self._settle(*self._unsettled[0])
+            self._settle(unsettled)
         except RedisError:
-            raise  # it stays, for the next beat
+            raise  # they stay, for the next beat
         except Exception:
-            logger.exception("a computed value could not be recorded, and is not")
-        self._unsettled.popleft()
+            logger.exception("%d computed values could not be recorded, and are not", len(unsettled))
+        for _ in unsettled:
+            self._unsettled.popleft()
 
     def _look_after_epoch(self) -> None:
         epoch, switch = self._store.epoch()

@@ -51,7 +51,7 @@ class DrainQueue:
             connection=self.rq.connection,
             origin=self.rq.name,
             description="drain",
-            timeout=math.ceil(self._settings.drain_s) + longest_task_s(self._settings),
+            timeout=math.ceil(self._settings.drain_s) + 2 * longest_task_s(self._settings),
             ttl=HINT_TTL_S,
             result_ttl=0,
             failure_ttl=FAILURE_TTL_S,

@@ -11,7 +11,7 @@ from warmer.checks import check_function, check_key, check_keys, check_ttl
 from warmer.entry import Origin
 from warmer.errors import StoreUnavailableError, described
 from warmer.parts import Parts
-from warmer.refresh import Work
+from warmer.publication import Work
 from warmer.terms import Terms
 from warmer.wanted import Wanted
 

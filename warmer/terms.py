@@ -29,6 +29,7 @@ class Terms:
         wait_s: How long a reader waits for another's computation.
         after_wait: What it does then.
         timeout_s: How long a computation may take; None for ever.
+        uses: The limit that protects what computations ask, if there is one.
         leaves_thread: Whether a sync function, too, is left behind at its time-out, when a reader calls it.
     """
 
@@ -42,6 +43,7 @@ class Terms:
     jitter: float = DEFAULT_JITTER
     after_wait: Literal["compute", "stale", "raise"] = "compute"
     timeout_s: float | None = None
+    uses: str | None = None
     leaves_thread: bool = False
 
     @classmethod
@@ -72,6 +74,7 @@ class Terms:
             jitter=task.jitter,
             after_wait=task.after_wait,
             timeout_s=task.timeout_s,
+            uses=task.uses,
             # Users' functions expect the thread of their request, its database connection for one: they leave it only
             # where a time-out was asked for.
             leaves_thread="timeout_s" in task.model_fields_set,
@@ -95,9 +98,9 @@ class Terms:
         """Return the same terms for a value that is set by hand: also a None is fresh for just so long."""
         return replace(self, ttl_s=ttl_s, negative_ttl_s=None)
 
-    def fresh_for_ms(self, cache_key: str, value: Any) -> int:
-        """Return for how long a value is fresh."""
-        ttl_s = self.negative_ttl_s if value is None and self.negative_ttl_s is not None else self.ttl_s
+    def fresh_for_ms(self, cache_key: str, is_none: bool) -> int:
+        """Return for how long a value is fresh, or a None."""
+        ttl_s = self.negative_ttl_s if is_none and self.negative_ttl_s is not None else self.ttl_s
         return round(1000 * jittered_ttl_s(ttl_s, self.jitter, cache_key))
 
     def error_fresh_for_ms(self, error: BaseException) -> int | None:

@@ -1,6 +1,6 @@
 """What a read asks for."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any, NamedTuple
 
 from warmer.entry import Header
@@ -34,6 +34,17 @@ class Wanted(NamedTuple):
     def terms(self) -> Terms:
         """On which terms it is cached."""
         return self.find_terms()
+
+    @property
+    def flight_name(self) -> Hashable:
+        """What those who share one computation have in common: the same target, not only the same key."""
+        target = self.target
+        return self.cache_key if target is None else (self.cache_key, target.task.task_id, target.identity)
+
+    def with_terms(self) -> "Wanted":
+        """Return the same with its terms worked out."""
+        terms = self.terms
+        return self._replace(find_terms=lambda: terms)
 
     def is_in(self, header: Header) -> bool:
         """Say whether an entry is this target's; one written or asked for by key alone is whoever's the key is."""

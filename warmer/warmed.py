@@ -5,6 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
+from warmer.bulk.handle import BulkWarming
 from warmer.cache import MISSING
 from warmer.compute import is_async
 from warmer.errors import InvalidTaskError
@@ -30,7 +31,10 @@ OWN_WORDS = frozenset({"default", "force"})
 
 
 class TaskOptions(TypedDict, total=False):
-    """The fields of a `WarmingTask` that ``@warmed`` takes besides the key; documented there."""
+    """The fields of a `WarmingTask` that ``@warmed`` takes besides the key; documented there.
+
+    What is `compute_many_fn` there is ``batch`` here.
+    """
 
     task_id: str
     name: str
@@ -52,6 +56,11 @@ class TaskOptions(TypedDict, total=False):
     enabled: bool
     critical: bool
     timeout_s: float
+    batch: Callable[[list[Any]], Any] | str | None
+    batch_size: int
+    batch_wait_s: float
+    uses: str | None
+    isolation: Literal["thread", "process"]
 
 
 class _WarmedFunction(Generic[Parameters, Returned]):
@@ -98,6 +107,9 @@ class _WarmedFunction(Generic[Parameters, Returned]):
     def _ask(self, force: bool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Handle:
         return self._find_warmer().ask(self.task.target_of_call(args, kwargs), force=force)
 
+    def _ask_many(self, arguments: Iterable[Any], force: bool, in_flight: int) -> BulkWarming:
+        return self._find_warmer().warm_many(self, arguments, force=force, in_flight=in_flight)  # type: ignore[arg-type]
+
     def _invalidate(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         self._find_warmer().invalidate(self.task.target_of_call(args, kwargs).cache_key)
 
@@ -133,16 +145,22 @@ class Warmed(_WarmedFunction[Parameters, Returned]):
     def many(self, arguments: Iterable[Any]) -> list[Returned]:
         """Return the values for many sets of arguments, in their order; those missing are computed.
 
+        With a batch function they are computed by one call for each `batch_size` of them, one after the other.
+
         Args:
             arguments: For each value a dict of keyword arguments, a tuple of positional ones, or a single one.
 
         Raises:
             InvalidTaskError: arguments do not fit.
-            Exception: what the function raises.
+            Exception: what the function raises; with a batch function, once all others are cached.
         """
         warmer, wanted = self._wanted_each(arguments)
         found = warmer.cache.look_for(wanted)
-        return [warmer.cache.fill(one) if value is MISSING else value for one, value in zip(wanted, found, strict=True)]
+        missing = _missing(wanted, found)
+        is_batched = self.task.compute_many_fn is not None
+        return _completed(
+            found, warmer.cache.fill_many(missing) if is_batched else [warmer.cache.fill(one) for one in missing]
+        )
 
     def refresh(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
         """Compute the value here and now, whatever is cached, and cache it.
@@ -171,6 +189,24 @@ class Warmed(_WarmedFunction[Parameters, Returned]):
             StoreUnavailableError: Redis did not answer.
         """
         return self._ask(force, args, kwargs)
+
+    def warm_many(self, arguments: Iterable[Any], *, force: bool = False, in_flight: int = 10_000) -> BulkWarming:
+        """Ask the workers to warm the values for many sets of arguments; see `Warmer.warm_many`.
+
+        Args:
+            arguments: For each value a dict of keyword arguments, a tuple of positional ones, or a single one; of any
+                length, and read as values are warmed.
+            force: Whether to compute even what is fresh.
+            in_flight: How many may be outstanding.
+
+        Returns:
+            A handle that shows how far it is, to wait on or to cancel.
+
+        Raises:
+            UnknownTaskError: the task was unregistered or is disabled.
+            StoreUnavailableError: Redis did not answer.
+        """
+        return self._ask_many(arguments, force, in_flight)
 
     def invalidate(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         """Delete the value for these arguments; a computation that has begun before this is not published.
@@ -208,15 +244,16 @@ class AsyncWarmed(_WarmedFunction[Parameters, Returned]):
         """Return the values for many sets of arguments, in their order; those missing are computed side by side."""
         warmer, wanted = self._wanted_each(arguments)
         found = await warmer.cache.alook_for(wanted)
+        missing = _missing(wanted, found)
+        if self.task.compute_many_fn is not None:
+            return _completed(found, await warmer.cache.afill_many(missing))
         turn = asyncio.Semaphore(MOST_AT_ONCE)
 
         async def fill(one: Wanted) -> Any:
             async with turn:
                 return await warmer.cache.afill(one)
 
-        missing = [one for one, value in zip(wanted, found, strict=True) if value is MISSING]
-        filled = iter(await asyncio.gather(*map(fill, missing)))
-        return [next(filled) if value is MISSING else value for value in found]
+        return _completed(found, await asyncio.gather(*map(fill, missing)))
 
     async def refresh(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
         """Compute the value here and now, whatever is cached, and cache it."""
@@ -226,6 +263,10 @@ class AsyncWarmed(_WarmedFunction[Parameters, Returned]):
     async def warm(self, *args: Any, force: bool = False, **kwargs: Any) -> Handle:
         """Ask the workers to warm the value for these arguments; the handle can be awaited."""
         return await asyncio.to_thread(self._ask, force, args, kwargs)
+
+    async def warm_many(self, arguments: Iterable[Any], *, force: bool = False, in_flight: int = 10_000) -> BulkWarming:
+        """Ask the workers to warm the values for many sets of arguments; the handle can be awaited."""
+        return await asyncio.to_thread(self._ask_many, arguments, force, in_flight)
 
     async def invalidate(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         """Delete the value for these arguments; a computation that has begun before this is not published."""
@@ -272,6 +313,8 @@ class Decorator:
             raise InvalidTaskError(f"warmed({self._cache_key!r}, ...) decorates a function, got {function!r}")
         task_id = self._options.get("task_id") or _dotted_name(function)
         options: dict[str, Any] = {**self._options, "task_id": task_id}
+        if "batch" in options:
+            options["compute_many_fn"] = options.pop("batch")
         task = WarmingTask(cache_key=self._cache_key, compute_fn=function, **options)
         return _function_of_task(task, self._declare)
 
@@ -323,6 +366,18 @@ def _dotted_name(function: Callable[..., Any]) -> str:
             "warmed(..., task_id='shop.product')"
         )
     return f"{function.__module__}.{name}".replace("<locals>.", "").replace("<lambda>", "lambda")
+
+
+def _missing(wanted: Sequence[Wanted], found: Sequence[Any]) -> list[Wanted]:
+    return [one for one, value in zip(wanted, found, strict=True) if value is MISSING]
+
+
+def _completed(found: Sequence[Any], filled: Sequence[Any]) -> list[Any]:
+    """Return what was found, with what was missing in its place."""
+    if not filled:
+        return list(found)
+    rest = iter(filled)
+    return [next(rest) if value is MISSING else value for value in found]
 
 
 def _spread(arguments: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from warmer import Warmer
 from warmer.entry import Header, unpack
 from warmer.results import TaskDetail, WarmingStats
+from warmer.store import Store
 
 MOST_TARGETS = 1000
 
@@ -66,7 +67,7 @@ def take(warmer: Warmer) -> Snapshot:
     rates = {hot.ref: hot.reads_per_s for hot in store.hottest(MOST_TARGETS)[1]}
     # What is claimed and what was asked for has no method of its own: only this screen wants to know.
     claimed = {ref.decode() for ref in store.control.zrange(store.keys.claims, 0, -1)}
-    requested = {ref.decode() for ref in store.control.smembers(store.keys.requested)}
+    requested = _asked_for(store, list(definitions))
     now_ms = warmer.clock.now_ms()
 
     def target_of(task: TaskDetail, definition: dict[str, Any]) -> Target:
@@ -85,6 +86,17 @@ def take(warmer: Warmer) -> Snapshot:
 
     targets = [target_of(task, definitions[task.task_id]) for task in stats.task_details]
     return Snapshot(stats, sorted(targets, key=lambda target: (-target.priority, -target.reads_per_s)))
+
+
+def _asked_for(store: Store, task_ids: list[str]) -> set[str]:
+    """Return what somebody has asked for by hand, be it waiting or claimed already."""
+    pipeline = store.control.pipeline(transaction=False)
+    pipeline.hgetall(store.keys.tokens)
+    for task_id in task_ids:
+        pipeline.zscore(store.keys.asked + task_id, task_id)
+    claimed, *waiting = pipeline.execute()
+    asked = {ref.decode() for ref, text in claimed.items() if text.split(b"|")[2] == b"a"}
+    return asked | {task_id for task_id, since in zip(task_ids, waiting, strict=True) if since is not None}
 
 
 def _header(entry: bytes | None) -> Header | None:

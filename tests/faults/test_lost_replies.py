@@ -3,8 +3,9 @@
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from tests.flow import work_off
+from tests.interleaving import around_scripts
 from warmer import WarmingTask
-from warmer.store.scripts import Scripts
 
 ROUND_TRIPS = ["tick", "claim", "take_lease", "publish", "complete"]
 
@@ -14,26 +15,23 @@ class Cut:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, script: str, sent: bool) -> None:
         self.happened = False
-        run = Scripts.run
 
-        def run_or_cut(scripts, name, *arguments, **keys):
+        def run_or_cut(name, run):
             if name != script or self.happened:
-                return run(scripts, name, *arguments, **keys)
+                return run()
             self.happened = True
             if sent:
-                run(scripts, name, *arguments, **keys)
+                run()
             raise RedisConnectionError("cut")
 
-        monkeypatch.setattr(Scripts, "run", run_or_cut)
+        around_scripts(monkeypatch, run_or_cut)
 
 
 def work(warmer) -> None:
     """What a scheduler and a worker do in one round; a cut ends the round as it would end the process's job."""
     try:
         warmer.store.tick()
-        batch = warmer.store.claim(1)
-        for claim in batch.claims:
-            warmer.claims.carry_out(claim, batch, warmer.claims.target_of(claim))
+        work_off(warmer)
     except RedisConnectionError:
         pass
 
@@ -61,7 +59,7 @@ def test_a_cut_at_any_round_trip_loses_nothing(warmer, monkeypatch, script, sent
     control, keys = warmer.store.control, warmer.store.keys
     assert control.zcard(keys.claims) == 0
     assert control.hlen(keys.tokens) == 0
-    assert control.zcard(keys.ready) == 0
+    assert warmer.store.backlog() == 0
     assert control.zscore(keys.due, "t") > warmer.store.hottest(0)[0], "the next refresh is planned"
 
 

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.flow import claim, refs
 from warmer import StoreUnavailableError, WarmingTask
 
 
@@ -68,7 +69,7 @@ def test_one_beat_and_one_tick_after_it_was_emptied_everything_is_ready_again(ap
     assert app.pulse.beat()
     assert app.store.switch().on, "the switch is as it was"
     app.store.tick()
-    assert [claim.ref for claim in app.store.claim(5).claims] == ["t"]
+    assert refs(claim(app.store, 5)) == ["t"]
     assert min(app.settings.flush_s, app.settings.tick_s) == app.settings.tick_s
 
 

@@ -179,7 +179,7 @@ def test_an_abandoned_task_that_is_collected_ends_its_flight(quiet, eventually):
     eventually(lambda: nothing_is_left(warmer))
 
 
-@pytest.mark.parametrize("method", ["take_lease", "publish"])
+@pytest.mark.parametrize("method", ["take_lease", "publish_many"])
 def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(quiet, monkeypatch, eventually, method):
     warmer, held, go_on = quiet(), threading.Event(), threading.Event()
     entries = warmer.store.readers_entries
@@ -204,7 +204,7 @@ def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(quiet, mon
 
     Beside.in_loop(scene).result()
     eventually(lambda: nothing_is_left(warmer))
-    assert warmer.get("k", "nothing") == ("value" if method == "publish" else "nothing")
+    assert warmer.get("k", "nothing") == ("value" if method == "publish_many" else "nothing")
 
 
 def test_a_reader_cancelled_while_it_waits_for_another_process_leaves_nothing(quiet, eventually):

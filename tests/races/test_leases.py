@@ -4,23 +4,18 @@ from itertools import pairwise
 
 import pytest
 
+from tests.flow import carry_out, claim, refs, take_one, work_off
 from tests.interleaving import Beside, Gate, misses
 from warmer import WarmingTask
 from warmer.store import Result
-
-
-def claimed(warmer):
-    batch = warmer.store.claim(1)
-    (claim,) = batch.claims
-    return batch, claim, warmer.claims.target_of(claim)
 
 
 def test_a_worker_paused_past_its_lease_writes_nothing(warmer):
     gate = Gate("old")
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=gate))
     warmer.warm("t")
-    batch, claim, target = claimed(warmer)
-    slow = Beside(lambda: warmer.claims.carry_out(claim, batch, target))
+    job = take_one(warmer)
+    slow = Beside(lambda: carry_out(warmer, job))
     assert gate.entered.wait(10)
     # paused: its lease and its claim lapse, another computes and publishes, then the first wakes up
     warmer.store.control.delete(warmer.store.keys.lease("k"))
@@ -28,7 +23,7 @@ def test_a_worker_paused_past_its_lease_writes_nothing(warmer):
     warmer.store.tick()
     assert warmer.warm_cache("k", lambda: "new", ttl=60, force=True)
     gate.may_go_on.set()
-    assert slow.result().result is Result.LOST
+    assert slow.result() is Result.LOST
     assert warmer.get("k") == "new"
 
 
@@ -121,15 +116,12 @@ def test_a_reader_and_a_worker_on_one_target_compute_once(warmer):
     warmer.start()
     reader = Beside(lambda: warmer.get_or_compute("k", gate, ttl=60))
     assert gate.entered.wait(10)
-    batch, claim, target = claimed(warmer)
-    busy = warmer.claims.carry_out(claim, batch, target)
-    assert busy.result is Result.BUSY
+    assert work_off(warmer) == [Result.BUSY]
     gate.may_go_on.set()
     reader.result()
     warmer.pulse.beat()
     warmer.warm("t")
-    batch, claim, target = claimed(warmer)
-    assert warmer.claims.carry_out(claim, batch, target).result is Result.FRESH
+    assert work_off(warmer) == [Result.FRESH]
     assert gate.calls == 1
 
 
@@ -141,15 +133,15 @@ def test_many_claimers_claim_each_target_once(make_warmer):
     store.set_switch(Switch(on=True))
     pipeline = store.control.pipeline()
     for number in range(2000):
-        pipeline.zadd(store.keys.ready, {f"t{number}": number})
-        pipeline.zadd(store.keys.tasks, {f"t{number}": 0})
+        pipeline.zadd(store.keys.due, {f"t{number}": number})
+        pipeline.hset(store.keys.lanes, f"t{number}", "0 o t 1 0 ")
         pipeline.hset(store.keys.definitions, f"t{number}", "{}")
     pipeline.execute()
 
     def claim_all(claimer) -> list[str]:
         found: list[str] = []
-        while claims := claimer.store.claim(17).claims:
-            found += [claim.ref for claim in claims]
+        while claimed := refs(claim(claimer.store, 17)):
+            found += claimed
         return found
 
     claimers = [Beside(lambda w=w: claim_all(w)) for w in warmers]

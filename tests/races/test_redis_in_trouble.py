@@ -10,6 +10,7 @@ import pytest
 from tests.interleaving import (
     Beside,
     Gate,
+    around_scripts,
     ask,
     both_kinds,
     declared,
@@ -18,7 +19,6 @@ from tests.interleaving import (
     of_kind,
 )
 from warmer import CodecError, WaitTimeoutError
-from warmer.store.scripts import Scripts
 
 
 class Cut:
@@ -28,22 +28,21 @@ class Cut:
         from redis.exceptions import ConnectionError as RedisConnectionError
 
         self.happened = 0
-        run = Scripts.run
 
-        def run_or_cut(scripts, name, *arguments, **keys):
+        def run_or_cut(name, run):
             if name != script:
-                return run(scripts, name, *arguments, **keys)
+                return run()
             self.happened += 1
             if sent:
-                run(scripts, name, *arguments, **keys)
+                run()
             raise RedisConnectionError("cut")
 
-        monkeypatch.setattr(Scripts, "run", run_or_cut)
+        around_scripts(monkeypatch, run_or_cut)
 
 
 @both_kinds
 @pytest.mark.parametrize("sent", [False, True], ids=["not-sent", "reply-lost"])
-@pytest.mark.parametrize("script", ["take_lease", "publish", "release", "fail_lease"])
+@pytest.mark.parametrize("script", ["take_lease", "publish", "release_lease", "fail_lease"])
 def test_whatever_is_cut_readers_get_their_value_from_one_computation(
     quiet, eventually, monkeypatch, script, sent, is_async
 ):
@@ -56,7 +55,7 @@ def test_whatever_is_cut_readers_get_their_value_from_one_computation(
     gate.may_go_on.set()
     assert [reader.result() for reader in readers] == ["value"] * 10
     assert gate.calls == 1
-    assert cut.happened or script in ("release", "fail_lease"), "not needed where all goes well"
+    assert cut.happened or script in ("release_lease", "fail_lease"), "not needed where all goes well"
 
 
 def test_a_lease_whose_reply_was_lost_is_given_back(quiet, monkeypatch, eventually):
@@ -73,18 +72,17 @@ def test_a_time_out_is_no_outage_while_redis_answers_others(quiet, monkeypatch, 
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
     warmer, failed = quiet(), []
-    run = Scripts.run
 
-    def run_or_time_out(scripts, name, *arguments, **keys):
+    def run_or_time_out(name, run):
         if name != "take_lease" or failed:
-            return run(scripts, name, *arguments, **keys)
+            return run()
         failed.append(name)
         if sent:
-            run(scripts, name, *arguments, **keys)
+            run()
         assert Beside(lambda: warmer.get("another", "missed")).result() == "missed"
         raise RedisTimeoutError("too busy to listen")
 
-    monkeypatch.setattr(Scripts, "run", run_or_time_out)
+    around_scripts(monkeypatch, run_or_time_out)
     assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
     assert failed
     assert warmer.get("k") == "value", "it was published under a lease"
@@ -96,11 +94,11 @@ def test_a_time_out_is_an_outage_when_redis_answers_nobody(quiet, monkeypatch):
 
     warmer, asked = quiet(), []
 
-    def time_out(scripts, name, *arguments, **keys):
+    def time_out(name, run):
         asked.append(name)
         raise RedisTimeoutError("nobody is there")
 
-    monkeypatch.setattr(Scripts, "run", time_out)
+    around_scripts(monkeypatch, time_out)
     assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
     assert asked == ["take_lease"]
 
@@ -206,16 +204,15 @@ def test_a_lease_that_nobody_was_told_of_in_time_is_given_back(quiet, monkeypatc
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
     warmer, other = quiet(lease_timeout_s=60), quiet(lease_timeout_s=60)
-    run = Scripts.run
 
-    def take_too_long(scripts, name, *arguments, **keys):
-        answer = run(scripts, name, *arguments, **keys)
+    def take_too_long(name, run):
+        answer = run()
         if name == "take_lease":
             raise RedisTimeoutError("the reply came too late")
         return answer
 
     with monkeypatch.context() as patch:
-        patch.setattr(Scripts, "run", take_too_long)
+        around_scripts(patch, take_too_long)
         assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
     assert lease_of(warmer, "k") is not None
     eventually(lambda: warmer.pulse.beat() and lease_of(warmer, "k") is None)

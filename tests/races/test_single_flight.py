@@ -9,9 +9,11 @@ from itertools import count
 
 import pytest
 
+from tests.flow import carry_out, take_one
 from tests.interleaving import (
     Beside,
     Gate,
+    around_scripts,
     ask,
     both_kinds,
     declared,
@@ -29,7 +31,6 @@ from warmer import (
     WarmingTask,
 )
 from warmer.errors import ValueTooLargeError
-from warmer.store.scripts import Scripts
 
 
 class NotFoundError(Exception):
@@ -432,10 +433,9 @@ def test_a_worker_whose_function_reads_its_own_key_does_not_wait_for_itself(make
 
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=compute))
     warmer.start()
-    batch = warmer.store.claim(1)
-    (claim,) = batch.claims
+    job = take_one(warmer)
     began_s = time.monotonic()
-    warmer.claims.carry_out(claim, batch, warmer.claims.target_of(claim))
+    carry_out(warmer, job)
     assert time.monotonic() - began_s < 10
     assert warmer.get("k") == ["bottom"]
 
@@ -644,16 +644,15 @@ def test_after_a_slow_failure_nobody_tries_again_in_vain(quiet, eventually):
 
 def test_who_reads_after_an_invalidation_has_nothing_from_before_it(quiet, monkeypatch):
     warmer, published, go_on = quiet(), threading.Event(), threading.Event()
-    run = Scripts.run
 
-    def hold_the_reply(scripts, name, *arguments, **keys):
-        answer = run(scripts, name, *arguments, **keys)
+    def hold_the_reply(name, run):
+        answer = run()
         if name == "publish" and not published.is_set():
             published.set()
             assert go_on.wait(10)
         return answer
 
-    monkeypatch.setattr(Scripts, "run", hold_the_reply)
+    around_scripts(monkeypatch, hold_the_reply)
     first = Beside(lambda: warmer.get_or_compute("k", lambda: "before", ttl=60))
     assert published.wait(10)
     warmer.invalidate("k")

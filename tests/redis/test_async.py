@@ -1,7 +1,6 @@
 """Async warmed functions and the twins with an ``a``: as the sync ones, and the loop is never held up."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 import warmer as library
+from tests.flow import drain
 from warmer import (
     AsyncWarmed,
     CodecError,
@@ -23,7 +23,6 @@ from warmer import (
     WarmingTask,
 )
 from warmer.warmed import MOST_AT_ONCE
-from warmer_workers.drain import Drain
 
 
 def on_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -62,10 +61,6 @@ def product(warmer, calls):
 
     warmer.start()
     return product
-
-
-def drain(warmer) -> int:
-    return Drain(warmer, "worker-1", threading.Event()).run()
 
 
 @on_a_loop

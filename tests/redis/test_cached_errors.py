@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.flow import work_off
 from tests.interleaving import Beside, Gate, lease_of, make_stale
 from warmer import ComputationFailedError, WarmingTask
 from warmer.codec import ERROR
@@ -207,9 +208,8 @@ def test_followers_elsewhere_get_a_cached_error_as_itself(make_warmer, eventuall
 # --- workers ----------------------------------------------------------------------------------------------------------
 def warm(warmer):
     warmer.warm("product", force=True)
-    batch = warmer.store.claim(1)
-    (claim,) = batch.claims
-    return warmer.claims.carry_out(claim, batch, warmer.claims.target_of(claim))
+    (result,) = work_off(warmer)
+    return result
 
 
 def task(shop, **options) -> WarmingTask:
@@ -219,7 +219,7 @@ def task(shop, **options) -> WarmingTask:
 
 def test_a_worker_caches_an_error_where_there_is_no_value(warmer, shop):
     warmer.register(task(shop))
-    assert warm(warmer).result is Result.PUBLISHED
+    assert warm(warmer) is Result.PUBLISHED
     assert header_of(warmer).codec == ERROR
     assert warmer.get("product", "default") == "default"
 
@@ -227,9 +227,9 @@ def test_a_worker_caches_an_error_where_there_is_no_value(warmer, shop):
 def test_a_worker_that_meets_an_error_keeps_the_value_and_tries_again_later(warmer, shop):
     shop.outcome = "in stock"
     warmer.register(task(shop))
-    assert warm(warmer).result is Result.PUBLISHED
+    assert warm(warmer) is Result.PUBLISHED
     shop.outcome = NotFoundError("gone for a moment")
-    assert warm(warmer).result is Result.FAILED
+    assert warm(warmer) is Result.FAILED
     assert warmer.get("product") == "in stock"
     now_ms, _ = warmer.store.hottest(0)
     assert 0 < warmer.store.control.zscore(warmer.store.keys.due, "product") - now_ms <= 2_000

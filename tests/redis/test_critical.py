@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.flow import claim
 from warmer import WarmingTask
 from warmer.entry import Header, Origin, pack
 
@@ -101,7 +102,7 @@ def test_a_claim_of_a_dead_worker_is_taken_over(make_warmer):
     warmer = make_warmer(claim_timeout_s=0.5)
     register(warmer, "t", lambda: 1)
     warmer.start()
-    assert len(warmer.store.claim(1).claims) == 1  # and its worker is killed
+    assert len(claim(warmer.store, 1).claims) == 1  # and its worker is killed
     result = warmer.warm_critical_data(timeout_s=10)
     assert (result["failed"], adds_up(result)) == (0, True)
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import orjson
 import pytest
 
+from tests.flow import drain
 from warmer import WarmingTask
-from warmer_workers.drain import Drain
 
 
 @pytest.fixture
@@ -20,10 +20,6 @@ def running(warmer):
 def register(warmer, task_id: str, compute, **values: object) -> None:
     defaults = {"task_id": task_id, "cache_key": f"{task_id}:key", "compute_fn": compute, "critical": True}
     warmer.register(WarmingTask(**{**defaults, **values}))
-
-
-def drain(warmer) -> int:
-    return Drain(warmer, "worker-1", threading.Event()).run()
 
 
 def detail(warmer, task_id: str):
@@ -142,7 +138,7 @@ def test_a_value_that_redis_refuses_is_a_failure_with_backoff(running, monkeypat
         raise ResponseError("string exceeds maximum allowed size")
 
     register(running, "t", lambda: 1)
-    monkeypatch.setattr(running.store.entries, "publish", refuse)
+    monkeypatch.setattr(running.store.entries, "publish_many", refuse)
     drain(running)
     assert "not cached: ResponseError: string exceeds" in detail(running, "t")["last_error"]
     assert running.store.control.exists(running.store.keys.lease("t:key")) == 0
@@ -153,7 +149,7 @@ def test_nothing_is_claimed_once_asked_to_stop(running):
     register(running, "t", lambda: 1)
     stop = threading.Event()
     stop.set()
-    assert Drain(running, "worker-1", stop).run() == 0
+    assert drain(running, stop) == 0
     assert running.store.backlog() == 1
 
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from tests.flow import claim, complete, outcome, places_of, refs
 from warmer import WarmingTask
-from warmer.store import Outcome, Result
+from warmer.store import Result
 
 
 def register(warmer, task_id: str, **values: object) -> None:
@@ -21,7 +22,7 @@ read.number = 0
 
 def let_lapse(warmer, *task_ids: str) -> None:
     for task_id in task_ids:
-        warmer.store.control.zrem(warmer.store.keys.ready, task_id)
+        warmer.store.control.zrem(warmer.store.keys.ready + task_id, task_id)
         warmer.store.control.zrem(warmer.store.keys.due, task_id)
 
 
@@ -43,7 +44,7 @@ def test_a_lapsed_target_that_is_read_comes_back(running):
     assert adjusted["task_id"] == "hot"
     assert adjusted["frequency"] == pytest.approx(60 * 500 * 0.693147 / 900, rel=0.02)
     assert 0 < adjusted["interval_minutes"] <= 1
-    assert [claim.ref for claim in running.store.claim(5).claims] == ["hot"]
+    assert refs(claim(running.store, 5)) == ["hot"]
 
 
 def test_what_is_no_longer_read_is_let_go(running):
@@ -74,12 +75,11 @@ def test_critical_targets_are_left_alone(running):
 def test_what_was_asked_for_by_hand_is_not_let_go(running):
     register(running, "asked")
     running.warm("asked")
-    batch = running.store.claim(1)
-    busy = Outcome("asked", Result.BUSY, "warm", 0.0)
-    running.store.complete(busy, batch.token, ("in", 60_000))
+    batch = claim(running.store, 1)
+    complete(running.store, outcome("asked", batch.token, ("in", 60_000), Result.BUSY))
     read(running, "asked", 1)
     assert running.optimize()["tasks_optimized"] == 0
-    assert running.store.control.zscore(running.store.keys.due, "asked") is not None
+    assert list(places_of(running.store, "asked")) == ["asked"]
 
 
 def test_only_the_hottest_are_followed(make_warmer):
@@ -96,7 +96,7 @@ def test_users_targets_follow_their_reads_too(running):
     register(running, "profile", cache_key="user:{user_id}", compute_fn=lambda user_id: user_id)
     read(running, 'profile{"user_id":7}', 500)
     running.optimize()
-    assert [claim.ref for claim in running.store.claim(5).claims] == ['profile{"user_id":7}']
+    assert refs(claim(running.store, 5)) == ['profile{"user_id":7}']
 
 
 def test_reads_of_unregistered_tasks_are_ignored(running):

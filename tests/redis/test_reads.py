@@ -8,9 +8,11 @@ from datetime import date
 
 import pytest
 
+from tests.flow import server_ms, work_off
 from warmer import CodecError, InvalidTaskError, WarmingTask
-from warmer.claims import JUDGEMENT_GRACE_S
 from warmer.entry import Header, Origin, pack
+from warmer.outcomes import JUDGEMENT_GRACE_S
+from warmer.store import Result
 
 
 def register(warmer, task_id: str = "t", **values: object) -> None:
@@ -81,7 +83,7 @@ def test_what_is_no_entry_is_a_miss_and_is_replaced(warmer):
 @pytest.mark.parametrize("codec", [1, 9])
 def test_an_entry_that_cannot_be_read_is_replaced_by_the_next_reader_at_once(make_warmer, codec):
     warmer = make_warmer(lease_wait_s=60)
-    far_ms = warmer.store.claim(0).now_ms + 600_000
+    far_ms = server_ms(warmer.store) + 600_000
     unreadable = pack(Header(far_ms - 1, far_ms, far_ms, far_ms, 0, 0, Origin.WARM, codec, b""), b"{")
     warmer.store.control.set(warmer.store.keys.entry("k"), unreadable)
     assert warmer.get_or_compute("k", lambda: "good", ttl=60) == "good"
@@ -112,8 +114,7 @@ def test_a_value_of_another_target_is_not_taken_for_ours(warmer):
     warmer.store.control.set(warmer.store.keys.entry("t:key"), pack(foreign, b'"foreign"'))
     assert warmer.get("t:key", "miss") == "miss"
     warmer.warm("t")
-    batch = warmer.store.claim(1)
-    warmer.claims.carry_out(batch.claims[0], batch, warmer.claims.target_of(batch.claims[0]))
+    assert work_off(warmer) == [Result.PUBLISHED]
     assert warmer.get("t:key") == {"of": "t"}
 
 
@@ -147,8 +148,7 @@ def test_reads_are_counted_by_task_and_in_all(warmer):
 def test_hits_are_counted_in_a_process_that_never_registered_the_task(warmer, make_warmer):
     register(warmer, "profile", cache_key="user:{user_id}", compute_fn=lambda user_id: {"of": "profile"})
     warmer.warm("profile", {"user_id": 42})
-    batch = warmer.store.claim(1)
-    warmer.claims.carry_out(batch.claims[0], batch, warmer.claims.target_of(batch.claims[0]))
+    assert work_off(warmer) == [Result.PUBLISHED]
     reader = make_warmer()
     assert reader.registry.tasks() == []
     assert reader.get("user:42") == {"of": "profile"}
@@ -245,9 +245,7 @@ def test_counting_from_many_threads_loses_nothing(warmer):
 
 
 def refresh_claimed(warmer) -> None:
-    batch = warmer.store.claim(1)
-    (claim,) = batch.claims
-    warmer.claims.carry_out(claim, batch, warmer.claims.target_of(claim))
+    assert work_off(warmer) == [Result.PUBLISHED]
 
 
 def pass_judgement(warmer) -> None:
@@ -322,7 +320,7 @@ def test_a_typed_value_of_a_task_is_found_by_its_key_whoever_asks(warmer):
 
 
 def test_stale_values_are_counted_as_such(warmer):
-    far_ms = warmer.store.claim(0).now_ms
+    far_ms = server_ms(warmer.store)
     header = Header(far_ms - 2000, far_ms - 1000, far_ms - 1000, far_ms + 60_000, 0, 0, Origin.MISS, 1, b"")
     warmer.store.control.set(warmer.store.keys.entry("k"), pack(header, b'"old"'))
     assert [warmer.get("k"), warmer.get("k")] == ["old", "old"]

@@ -4,8 +4,9 @@ import threading
 
 import pytest
 
+from tests.flow import carry_out, claim, places_of, refs, take_one, work_off
 from warmer import InvalidTaskError, NotImportableError, TaskConflictError, UnknownTaskError, WarmingTask
-from warmer.store import Keys
+from warmer.store import Keys, Result
 
 
 def load() -> dict[str, int]:
@@ -32,10 +33,10 @@ def test_definitions_live_in_a_sorted_set_by_priority_and_one_record_each(warmer
 def test_registering_the_same_again_changes_nothing(warmer, make_warmer):
     assert warmer.register(task(priority=3)) == "registered"
     warmer.start()
-    due_before = warmer.store.control.zrange(warmer.store.keys.ready, 0, -1, withscores=True)
+    before = places_of(warmer.store, "catalog")
     assert make_warmer().register(task(priority=3)) == "unchanged"
-    assert warmer.store.control.zrange(warmer.store.keys.ready, 0, -1, withscores=True) == due_before
-    assert warmer.store.control.zcard(warmer.store.keys.due) == 0
+    assert places_of(warmer.store, "catalog") == before
+    assert list(before) == ["ready"]
 
 
 def test_many_processes_registering_at_once_register_once(make_warmer):
@@ -103,8 +104,7 @@ def test_a_refused_task_leaves_the_real_owner_known(warmer):
 def test_what_was_replaced_is_gone_from_every_index(warmer):
     warmer.start()
     warmer.register_critical(task("first", cache_key="shared"))
-    batch = warmer.store.claim(1)
-    warmer.claims.carry_out(batch.claims[0], batch, warmer.claims.target_of(batch.claims[0]))
+    assert work_off(warmer) == [Result.PUBLISHED]
     warmer.register(task("second", cache_key="shared"), replace=True)
     assert not [key for key in keys_of(warmer) if key.endswith(b":first")]
     assert warmer.store.control.zscore(warmer.store.keys.tasks, "first") is None
@@ -116,18 +116,18 @@ def test_what_was_replaced_is_gone_from_every_index(warmer):
 def test_a_changed_task_that_is_claimed_is_refreshed_once_more(warmer):
     warmer.start()
     warmer.register(task())
-    batch = warmer.store.claim(1)
+    job = take_one(warmer)
     warmer.register(task(ttl=50))
     assert warmer.store.backlog() == 0
-    warmer.claims.carry_out(batch.claims[0], batch, warmer.claims.target_of(batch.claims[0]))
-    assert [claim.ref for claim in warmer.store.claim(1).claims] == ["catalog"]
+    assert carry_out(warmer, job) is Result.PUBLISHED
+    assert refs(claim(warmer.store, 1)) == ["catalog"]
 
 
 @pytest.mark.parametrize("end", ["unregister", "disable", "replace"])
 def test_those_who_wait_are_told_when_a_task_goes_away(warmer, end):
     warmer.start()
     warmer.register(task())
-    batch = warmer.store.claim(1)
+    job = take_one(warmer)
     warmer.store.request(["catalog"], force=True, watcher="me", watch_s=60)
     if end == "unregister":
         warmer.unregister("catalog")
@@ -137,11 +137,12 @@ def test_those_who_wait_are_told_when_a_task_goes_away(warmer, end):
         warmer.register(task("other", cache_key="catalog:key"), replace=True)
     told = warmer.store.next_outcome("me", 1)
     assert (told["result"], told["error"]) == ("failed", "its task was unregistered, replaced or disabled")
-    warmer.claims.carry_out(batch.claims[0], batch, warmer.claims.target_of(batch.claims[0]))
+    carry_out(warmer, job)
     control, keys = warmer.store.control, warmer.store.keys
     assert control.zcard(keys.claims) == control.hlen(keys.tokens) == 0
-    for flag in (keys.again, keys.requested, keys.forced):
+    for flag in (keys.again, keys.forced):
         assert not control.sismember(flag, "catalog")
+    assert "asked" not in places_of(warmer.store, "catalog")
     assert control.hget(keys.failures, "catalog") is None
 
 
@@ -184,6 +185,31 @@ def test_local_functions_are_refused_unless_this_process_warms(make_warmer):
     with pytest.raises(NotImportableError, match="a local function"):
         make_warmer(embedded=False).register(task(compute_fn=local))
     assert make_warmer(embedded=True).register(task(compute_fn=local)) == "registered"
+
+
+def test_local_functions_for_processes_apart_are_refused_even_if_this_process_warms(make_warmer):
+    def local() -> int:
+        return 1
+
+    warmer = make_warmer(embedded=True)
+    with pytest.raises(NotImportableError, match="the processes of isolation='process' cannot import") as refused:
+        warmer.register(task(compute_fn=local, isolation="process"))
+    assert "isolation='thread'" in str(refused.value)
+    assert keys_of(warmer) == []
+    assert warmer.register(task(isolation="process")) == "registered"
+
+
+def test_a_decorated_local_function_for_processes_apart_is_cached_and_not_kept_warm(warmer, caplog):
+    @warmer.warmed("squared:{n}", task_id="squared", isolation="process")
+    def squared(n: int) -> int:
+        return n * n
+
+    assert squared(7) == 49
+    warmer.pulse.beat()
+    assert "squared is not kept warm" in caplog.text
+    with pytest.raises(NotImportableError, match="isolation='thread'"):
+        squared.warm(7)
+    assert squared.get(7) == 49
 
 
 def test_functions_of_the_started_script_are_refused(fleet):

@@ -4,9 +4,22 @@ import threading
 
 import pytest
 
+from tests.flow import (
+    carry_out,
+    claim,
+    complete,
+    let_all_be_due,
+    outcome,
+    places_of,
+    refs,
+    server_ms,
+    take_one,
+    what_is_left,
+    work_off,
+)
 from warmer import TaskConflictError, WarmingTask
 from warmer.clock import Clock
-from warmer.store import Outcome, Result
+from warmer.store import Result
 from warmer.switch import Switch
 from warmer_scheduler.tick import Ticker
 
@@ -29,24 +42,16 @@ class App:
         self.warmer.register(WarmingTask(**{**defaults, **values}))
 
     def work(self) -> list[Result]:
-        results = []
-        while (batch := self.store.claim(1)).claims:
-            (claim,) = batch.claims
-            target = self.warmer.claims.target_of(claim)
-            results.append(self.warmer.claims.carry_out(claim, batch, target).result)
-        return results
+        return work_off(self.warmer)
 
     def pass_a_millisecond(self) -> None:
         """The grain of the server's time: what happens within one has no order."""
-        now_ms = self.store.claim(0).now_ms
-        while self.store.claim(0).now_ms == now_ms:
+        now_ms = server_ms(self.store)
+        while server_ms(self.store) == now_ms:
             pass
 
     def due_now(self) -> None:
-        now_ms = self.store.claim(0).now_ms
-        for ref in self.store.control.zrange(self.store.keys.due, 0, -1):
-            self.store.control.zadd(self.store.keys.due, {ref: now_ms})
-        self.store.tick()
+        let_all_be_due(self.store)
 
 
 @pytest.fixture
@@ -74,9 +79,9 @@ def test_a_fresh_value_found_by_hand_does_not_cancel_a_changed_definition(app):
 def test_a_miss_computed_before_a_forced_refresh_was_asked_for_does_not_cancel_it(app):
     app.register()
     app.work()
-    before_ms = app.store.claim(0).now_ms - 1000
+    before_ms = server_ms(app.store) - 1000
     app.warmer.warm("t", force=True)
-    app.store.complete(Outcome("t", Result.PUBLISHED, "miss", 1.0, before_ms), "", ("in", 60_000))
+    complete(app.store, outcome("t", "", ("in", 60_000), origin="miss", computed_at_ms=before_ms))
     assert app.work() == [Result.PUBLISHED]
 
 
@@ -113,7 +118,7 @@ def test_a_reader_that_began_before_a_forced_refresh_does_not_answer_it(app):
     app.store.request(["t"], force=True, watcher="me", watch_s=60)
     assert app.work() == [Result.BUSY]
     app.store.entries.release_lease("k", "a reader")
-    app.store.complete(Outcome("t", Result.PUBLISHED, "miss", 1.0, lease.now_ms), "", ("in", 60_000))
+    complete(app.store, outcome("t", "", ("in", 60_000), origin="miss", computed_at_ms=lease.now_ms))
     assert app.store.next_outcome("me", 0) is None
     app.due_now()
     assert app.work() == [Result.PUBLISHED]
@@ -122,9 +127,9 @@ def test_a_reader_that_began_before_a_forced_refresh_does_not_answer_it(app):
 
 def test_an_outcome_is_told_only_when_it_is_final(app):
     app.register()
-    batch = app.store.claim(1)
+    batch = claim(app.store, 1)
     app.store.request(["t"], force=False, watcher="me", watch_s=60)
-    app.store.complete(Outcome("t", Result.LOST, "warm", 1.0), batch.token, ("in", 0))
+    complete(app.store, outcome("t", batch.token, ("in", 0), Result.LOST))
     assert app.store.next_outcome("me", 0) is None
     app.store.tick()
     app.work()
@@ -143,7 +148,7 @@ def test_every_one_who_waits_is_told_for_as_long_as_the_most_patient(app):
 @pytest.mark.parametrize("force", [False, True])
 def test_what_was_asked_for_while_claimed_outlives_the_switch_and_the_worker(app, force):
     app.register()
-    batch = app.store.claim(1)
+    batch = claim(app.store, 1)
     app.store.request(["t"], force=force)
     app.warmer.stop()
     app.store.control.zadd(app.store.keys.claims, {"t": 1})  # its worker died
@@ -170,6 +175,7 @@ def test_a_request_for_any_value_does_not_weaken_a_forced_one_that_waits_for_its
     assert app.work() == [Result.BUSY]
     app.store.entries.release_lease("k", "a reader")
     app.warmer.warm("t", force=False)
+    app.due_now()
     assert app.work() == [Result.PUBLISHED]
 
 
@@ -181,56 +187,53 @@ def test_forcing_a_target_for_which_any_value_would_have_done_computes_it(app, m
     assert app.calls == 1
 
 
-@pytest.mark.parametrize("where", ["claimed", "due"])
+@pytest.mark.parametrize("where", ["claimed", "asked"])
 def test_what_was_asked_of_a_target_goes_with_its_task_wherever_it_stands(app, where):
     app.register(task_id="profile", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
     ref = 'profile{"user_id":1}'
     app.warmer.warm("profile", {"user_id": 1}, force=True)
-    batch = app.store.claim(1)
+    batch = claim(app.store, 1)
     app.store.request([ref], force=True)
-    if where == "due":
+    if where == "asked":
         app.store.control.srem(app.store.keys.again, ref)
-        app.store.complete(Outcome(ref, Result.BUSY, "warm", 0.0), batch.token, ("in", 0))
+        complete(app.store, outcome(ref, batch.token, ("in", 0), Result.BUSY))
+    assert list(places_of(app.store, ref)) == [where]
     app.warmer.unregister("profile")
-    if where == "due":
-        app.store.tick()
+    if where == "asked":
+        assert claim(app.store, 5).claims == ()
     else:
-        app.store.complete(Outcome(ref, Result.PUBLISHED, "warm", 1.0), batch.token, ("in", 60_000))
-    control, keys = app.store.control, app.store.keys
-    assert [control.scard(flag) for flag in (keys.ensure, keys.forced, keys.again, keys.requested)] == [0, 0, 0, 0]
-    assert control.zcard(keys.due) == control.zcard(keys.ready) == control.zcard(keys.claims) == 0
+        complete(app.store, outcome(ref, batch.token, ("in", 60_000)))
+    assert what_is_left(app.store) == {}
 
 
 def test_targets_that_come_and_go_leave_nothing_behind(app):
     app.register(task_id="profile", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
     for number in range(20):
         ref = f'profile{{"user_id":{number}}}'
-        app.store.reschedule(ref, app.store.claim(0).now_ms + 60_000)
+        app.store.reschedule(ref, server_ms(app.store) + 60_000)
         app.store.reschedule(ref, None)
     app.warmer.warm("profile", {"user_id": 99}, force=True)
     app.warmer.unregister("profile")
     app.store.tick()
-    assert app.store.claim(5).claims == ()
-    control, keys = app.store.control, app.store.keys
-    assert [control.scard(flag) for flag in (keys.ensure, keys.forced, keys.again, keys.requested)] == [0, 0, 0, 0]
-    assert control.zcard(keys.due) == control.zcard(keys.ready) == control.hlen(keys.failures) == 0
+    assert claim(app.store, 5).claims == ()
+    assert what_is_left(app.store) == {}
 
 
 def test_readers_failures_do_not_lengthen_the_workers_backoff(app):
     app.register()
     for _ in range(5):
-        app.store.complete(Outcome("t", Result.FAILED, "miss", 1.0, error="x"), "", ("in", 60_000))
-    assert app.store.claim(1).claims[0].failures == 0
+        complete(app.store, outcome("t", "", ("in", 60_000), Result.FAILED, origin="miss", error="x"))
+    assert claim(app.store, 1).claims[0].failures == 0
 
 
 def test_the_wait_to_expect_follows_a_longer_one_at_once_and_shorter_ones_slowly(app):
     app.register()
-    app.store.control.zadd(app.store.keys.due, {"t": app.store.claim(0).now_ms - 10_000})
-    app.store.control.zrem(app.store.keys.ready, "t")
+    app.store.control.zadd(app.store.keys.due, {"t": server_ms(app.store) - 10_000})
+    app.store.control.zrem(app.store.keys.ready + "t", "t")
     app.store.tick()
-    assert app.store.claim(1).queue_wait_s == pytest.approx(10, abs=0.5)
+    assert claim(app.store, 1).queue_wait_s == pytest.approx(10, abs=0.5)
     app.register(task_id="u", cache_key="u")
-    assert app.store.claim(1).queue_wait_s == pytest.approx(9, abs=0.5)
+    assert claim(app.store, 1).queue_wait_s == pytest.approx(9, abs=0.5)
 
 
 def test_a_busy_lease_is_all_that_a_scheduled_refresh_needs(app):
@@ -247,10 +250,9 @@ def test_a_busy_lease_is_all_that_a_scheduled_refresh_needs(app):
 
 def test_who_forces_a_claimed_target_is_told_of_the_later_computation(app):
     app.register()
-    batch = app.store.claim(1)
+    job = take_one(app.warmer)
     app.store.request(["t"], force=True, watcher="me", watch_s=60)
-    first = app.warmer.claims.carry_out(batch.claims[0], batch, app.warmer.claims.target_of(batch.claims[0]))
-    assert first.result is Result.PUBLISHED
+    assert carry_out(app.warmer, job) is Result.PUBLISHED
     assert app.store.next_outcome("me", 0) is None
     assert app.work() == [Result.PUBLISHED]
     assert app.store.next_outcome("me", 1)["result"] == "published"
@@ -258,18 +260,18 @@ def test_who_forces_a_claimed_target_is_told_of_the_later_computation(app):
 
 def test_forcing_a_claimed_target_counts_even_if_warming_is_switched_off_meanwhile(app):
     app.register()
-    batch = app.store.claim(1)
+    job = take_one(app.warmer)
     app.store.request(["t"], force=True)
     app.warmer.stop()
-    app.warmer.claims.carry_out(batch.claims[0], batch, app.warmer.claims.target_of(batch.claims[0]))
+    assert carry_out(app.warmer, job) is Result.PUBLISHED
     assert app.work() == [Result.PUBLISHED]
     assert app.store.backlog() == 0
 
 
 def test_a_reader_s_failure_does_not_shorten_a_backoff(app):
     app.register()
-    batch = app.store.claim(1)
-    app.store.complete(Outcome("t", Result.FAILED, "warm", 1.0, error="down"), batch.token, ("in", 200_000))
+    batch = claim(app.store, 1)
+    complete(app.store, outcome("t", batch.token, ("in", 200_000), Result.FAILED, error="down"))
     before = app.store.control.zscore(app.store.keys.due, "t")
 
     def fail() -> None:
@@ -350,20 +352,20 @@ def test_targets_of_a_template_take_over_a_new_priority(app):
     app.register(task_id="middle", cache_key="middle", priority=40, critical=False)
     app.warmer.warm("profile", {"user_id": 1})
     app.register(**template, priority=45, critical=False)
-    assert [claim.ref for claim in app.store.claim(5).claims] == ['profile{"user_id":1}', "middle"]
+    assert refs(claim(app.store, 5)) == ['profile{"user_id":1}', "middle"]
 
 
 def test_a_task_that_becomes_a_template_leaves_its_plain_target_behind(app):
     app.register(task_id="t", cache_key="plain", critical=True)
     app.register(task_id="t", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
-    assert app.store.claim(5).claims == ()
+    assert claim(app.store, 5).claims == ()
     assert app.store.control.zcard(app.store.keys.due) == 0
     assert app.store.critical_ids() == []
 
 
 def test_reconciling_respects_the_switch(app):
     app.register()
-    app.store.control.zrem(app.store.keys.ready, "t")
+    app.store.control.zrem(app.store.keys.ready + "t", "t")
     app.store.set_switch(Switch(on=True, critical=False))
     Ticker(app.store, app.warmer.queue, app.warmer.settings, Clock()).tick()
     assert app.store.backlog() == 0

@@ -5,6 +5,7 @@ import json
 import pytest
 from rq.job import JobStatus
 
+from tests.flow import claim
 from warmer import WarmingTask
 from warmer.clock import Clock
 from warmer.queue import DrainQueue
@@ -146,8 +147,8 @@ def test_a_leadership_lost_in_the_middle_enqueues_nothing(schedule, warmer, monk
 def test_a_pass_moves_what_is_due_and_tells_the_workers(warmer):
     warmer.store.set_switch(Switch(on=True))
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: 1))
-    batch = warmer.store.claim(1)
-    warmer.store.give_back("t", batch.token)
+    batch = claim(warmer.store, 1)
+    warmer.store.give_back(["t"], batch.token)
     warmer.queue.rq.empty()
     loop = Loop(warmer.store, warmer.queue, warmer.settings, Clock())
     assert loop.one_pass()
@@ -160,7 +161,7 @@ def test_two_schedulers_move_nothing_twice(warmer, make_warmer):
     warmer.store.set_switch(Switch(on=True))
     for number in range(50):
         warmer.store.control.zadd(warmer.store.keys.due, {f"t{number}": number})
-        warmer.store.control.zadd(warmer.store.keys.tasks, {f"t{number}": 0})
+        warmer.store.control.hset(warmer.store.keys.lanes, f"t{number}", "0 o t 1 0 ")
     other = make_warmer()
     loops = [Loop(w.store, w.queue, w.settings, Clock()) for w in (warmer, other)]
     assert [loop.one_pass() for loop in loops] == [True, False]

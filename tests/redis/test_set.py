@@ -1,15 +1,14 @@
 """Values set by hand: what was computed from older data never takes their place."""
 
-import threading
 from dataclasses import dataclass
 from decimal import Decimal
 
 import pytest
 from pydantic import BaseModel
 
+from tests.flow import drain
 from tests.interleaving import Beside, Gate
 from warmer import CodecError, InvalidTaskError, StoreUnavailableError, ValueTooLargeError, WarmingTask
-from warmer_workers.drain import Drain
 
 
 class Product(BaseModel):
@@ -75,14 +74,14 @@ def test_a_worker_s_computation_that_began_before_is_not_published(warmer):
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=gate, ttl=60))
     warmer.start()
     handle = warmer.warm("t")
-    working = Beside(lambda: Drain(warmer, "worker-1", threading.Event()).run())
+    working = Beside(lambda: drain(warmer))
     assert gate.entered.wait(10)
     warmer.set("k", "from the new data")
     gate.may_go_on.set()
     working.result()
     assert warmer.get("k") == "from the new data"
     warmer.store.tick()
-    Drain(warmer, "worker-1", threading.Event()).run()
+    drain(warmer)
     assert handle.wait(5).success, "whoever asked for it is told once it is warm"
 
 
@@ -179,7 +178,7 @@ def test_a_redis_that_refuses_writes_is_told(warmer, monkeypatch):
     def refuse(*arguments):
         raise ResponseError("OOM command not allowed when used memory > 'maxmemory'")
 
-    monkeypatch.setattr(warmer.store.entries, "publish", refuse)
+    monkeypatch.setattr(warmer.store.entries, "publish_many", refuse)
     with pytest.raises(StoreUnavailableError, match="'k' was not set: not cached: ResponseError: OOM"):
         warmer.set("k", 1)
     assert warmer.store.control.exists(warmer.store.keys.lease("k")) == 0

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.flow import drain
 from warmer import InvalidTaskError, WarmingTask
 
 
@@ -10,12 +11,6 @@ def register(warmer, task_id: str, cache_key: str, **values: object) -> None:
         return {"task": task_id, "user": user_id}
 
     warmer.register(WarmingTask(**{"task_id": task_id, "cache_key": cache_key, "compute_fn": compute, **values}))
-
-
-def drain(warmer) -> None:
-    while (batch := warmer.store.claim(10)).claims:
-        for claim in batch.claims:
-            warmer.claims.carry_out(claim, batch, warmer.claims.target_of(claim))
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from pydantic import BaseModel
 from typing_extensions import TypedDict
 
 import warmer as library
+from tests.flow import drain
 from warmer import (
     InvalidTaskError,
     NotImportableError,
@@ -29,7 +30,6 @@ from warmer import (
     Warmer,
     WarmingTask,
 )
-from warmer_workers.drain import Drain
 
 
 class Colour(Enum):
@@ -120,10 +120,6 @@ def calls() -> list[Any]:
 def running(warmer):
     warmer.start()
     return warmer
-
-
-def drain(warmer: Warmer) -> int:
-    return Drain(warmer, "worker-1", threading.Event()).run()
 
 
 def doubling(warmer: Warmer, calls: list[Any], **options: Any) -> Any:

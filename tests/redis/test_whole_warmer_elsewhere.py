@@ -4,17 +4,8 @@ import asyncio
 import time
 from datetime import date
 
+from tests.flow import drain
 from warmer.server import PrivateServer
-
-
-def drain(warmer) -> int:
-    """Do what a worker does with all that is ready."""
-    done = 0
-    while (batch := warmer.store.claim(10)).claims:
-        for claim in batch.claims:
-            warmer.claims.carry_out(claim, batch, warmer.claims.target_of(claim))
-            done += 1
-    return done
 
 
 def does_everything(warmer) -> None:

@@ -32,8 +32,8 @@ def test_every_header_says_what_is_returned(name):
 
 
 def test_a_wrong_number_of_arguments_is_an_error_not_a_nil():
-    with pytest.raises(TypeError, match="give_back takes"):
-        Scripts(None, Keys("n")).run("give_back", "only a ref")
+    with pytest.raises(TypeError, match="reschedule takes"):
+        Scripts(None, Keys("n")).run("reschedule", "only a ref")
 
 
 def test_an_entry_its_lease_and_its_failure_share_a_slot_whatever_the_key():

@@ -3,17 +3,23 @@
 A target is always in at most one of three places::
 
     due     sorted by time       waits for its moment
-    ready   sorted by priority   waits for a worker
+    lanes   one for each task    is ready, and waits for a worker
     claims  sorted by deadline   a worker is on it
 
 and moves between them only inside a script, so a crash between two commands cannot lose it:
 
     register, reschedule        -> due (or ready, while warming is on)
-    tick            due         -> ready     its moment has come
+    request                     -> ready     asked for by hand
+    tick, claim     due         -> ready     its moment has come
     claim           ready       -> claims    with an owner token
     complete        claims      -> due       at the time that the policy gives; or nowhere: it lapses
     give_back       claims      -> ready     the worker does not know the task, or stops
+    lapse           claims      -> ready     its process died
     tick            claims      -> ready     the deadline passed: its worker died
+
+**Lanes** take turns in rotas. A rota holds the lanes whose targets need the same: a thread, an event loop or a
+process, and a place under the same limit. A claim looks at the head of each rota that it has places for, so its cost
+follows what is claimed, not what waits; see lua/includes/lanes.lua.
 
 **A claim** is the right to refresh a target; **a lease** the right to write its entry. Both carry the worker's token,
 and both are renewed while the computation lives. A worker that was paused past either may finish computing; its token
@@ -28,17 +34,33 @@ leadership), by number (flush), or by nature (register, request, tick).
 
 from warmer.store.entries import Entries
 from warmer.store.keys import Keys
-from warmer.store.records import Batch, Claim, Hot, Lease, Outcome, Result, TickReport
+from warmer.store.records import (
+    Batch,
+    Claim,
+    Completed,
+    Demand,
+    Hot,
+    Lease,
+    Outcome,
+    Places,
+    Quarantined,
+    Result,
+    TickReport,
+)
 from warmer.store.store import Store
 
 __all__ = [
     "Batch",
     "Claim",
+    "Completed",
+    "Demand",
     "Entries",
     "Hot",
     "Keys",
     "Lease",
     "Outcome",
+    "Places",
+    "Quarantined",
     "Result",
     "Store",
     "TickReport",

@@ -1,19 +1,23 @@
 """The cache itself: entries, and the leases beside them."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from warmer.connect import connect
+from warmer.connect.cluster import ClusterClient
 from warmer.entry import HEADER_BYTES, unpack
 from warmer.store.keys import Keys
 from warmer.store.records import Lease, Result
 from warmer.store.scripts import Scripts
 from warmer.task import MAX_REF_BYTES
 from warmer.wire import Reads
+
+_RESULTS = {1: Result.PUBLISHED, 0: Result.LOST}
 
 
 class Entries:
@@ -38,6 +42,7 @@ class Entries:
         self._reads = reads
         self._client: Any = connect(url, timeout_s)
         self._keys = keys
+        self._lease, self._entry = keys.lease, keys.entry
         self._scripts = Scripts(self._client, keys)
         self._lease_timeout_ms = round(1000 * lease_timeout_s)
 
@@ -58,71 +63,115 @@ class Entries:
         found: bytes | None = self._ask(cache_key, lambda: self._client.get(self._keys.entry(cache_key)))
         return found
 
+    # --- one by one --------------------------------------------------------------------------------------------
     def take_lease(self, cache_key: str, token: str, *, waiting_since_ms: int = 0, seize: bool = False) -> Lease:
-        """Take the right to write an entry, if nobody has it.
-
-        Args:
-            cache_key: The entry's key.
-            token: What the lease is held with.
-            waiting_since_ms: Since when the caller has been waiting for another's computation, by the server's clock;
-                if that has failed since, the lease is not taken, and the failure told.
-            seize: Whether to void whoever has it.
-        """
-        taken, now_ms, beginning, failure = self._run(
-            cache_key,
-            "take_lease",
-            token,
-            self._lease_timeout_ms,
-            HEADER_BYTES + MAX_REF_BYTES,
-            waiting_since_ms,
-            int(seize),
-            **self._keys_of(cache_key),
-            failure=self._keys.failure(cache_key),
-        )
-        present = unpack(beginning)
-        return Lease(bool(taken), now_ms, present[0] if present else None, failure)
+        """Take the right to write an entry, if nobody has it; see `take_leases`."""
+        (lease,) = self.take_leases([(cache_key, token, waiting_since_ms)], seize=seize)
+        return lease
 
     def renew_lease(self, cache_key: str, token: str) -> bool:
         """Extend a lease held with this token; False when it is lost."""
-        return bool(
-            self._run(cache_key, "renew_lease", token, self._lease_timeout_ms, lease=self._keys.lease(cache_key))
-        )
+        return self.renew_leases([(cache_key, token)])[0]
 
     def release_lease(self, cache_key: str, token: str) -> bool:
         """Give a lease up without writing; False when it was not held with this token."""
-        return bool(self._run(cache_key, "release", token, held=self._keys.lease(cache_key)))
+        return self.release_leases([(cache_key, token)])[0]
 
     def fail_lease(self, cache_key: str, token: str, failure: bytes) -> bool:
         """Give a lease up because the computation failed, and tell those who wait; False when it was not held."""
-        return bool(
-            self._run(
-                cache_key,
-                "fail_lease",
-                token,
-                failure,
-                lease=self._keys.lease(cache_key),
-                failure=self._keys.failure(cache_key),
-            )
-        )
+        return self.fail_leases([(cache_key, token, failure)])[0]
 
     def publish(self, cache_key: str, token: str, expires_at_ms: int, entry: bytes) -> Result | None:
-        """Write an entry if the token still holds the lease, which is given up.
+        """Write an entry if the token still holds the lease, which is given up; see `publish_many`."""
+        (result,) = self.publish_many([(cache_key, token, expires_at_ms, entry)])
+        return result
+
+    # --- many at once ------------------------------------------------------------------------------------------
+    def take_leases(self, asked: Sequence[tuple[str, str, int]], *, seize: bool = False) -> list[Lease]:
+        """Take the right to write entries, of those that nobody has it of.
+
+        Args:
+            asked: For each its key; what its lease is held with; and since when the caller has been waiting for
+                another's computation, by the server's clock in ms, or 0: if that has failed since, the lease is not
+                taken, and the failure told.
+            seize: Whether to void whoever has them.
+        """
+        each = [
+            (self._lease(key), self._entry(key), self._keys.failure(key), token, waiting_since_ms)
+            for key, token, waiting_since_ms in asked
+        ]
+        arguments = (self._lease_timeout_ms, HEADER_BYTES + MAX_REF_BYTES, int(seize))
+        leases = []
+        for now_ms, answers in self._run_each("take_lease", asked, each, *arguments):
+            for taken, beginning, failure in answers:
+                present = unpack(beginning) if beginning else None
+                leases.append(Lease(bool(taken), now_ms, present[0] if present else None, failure))
+        return leases
+
+    def renew_leases(self, leases: Sequence[tuple[str, str]]) -> list[bool]:
+        """Extend leases, of which each is given by its key and token; False for those that are lost."""
+        each = [(self._lease(key), token) for key, token in leases]
+        return _truths(self._run_each("renew_lease", leases, each, self._lease_timeout_ms))
+
+    def release_leases(self, leases: Sequence[tuple[str, str]]) -> list[bool]:
+        """Give leases up without writing, each by its key and token; False for those that were not held."""
+        each = [(self._lease(key), token) for key, token in leases]
+        return _truths(self._run_each("release_lease", leases, each))
+
+    def fail_leases(self, failures: Sequence[tuple[str, str, bytes]]) -> list[bool]:
+        """Give leases up because their computations failed, and tell those who wait.
+
+        Args:
+            failures: For each its key, its token, and how it failed.
 
         Returns:
-            PUBLISHED; LOST when the lease was lost; None when the entry has already expired.
+            False for those that were not held.
         """
-        written = self._run(cache_key, "publish", token, expires_at_ms, entry, **self._keys_of(cache_key))
-        return {1: Result.PUBLISHED, 0: Result.LOST}.get(written)
+        each = [(self._lease(key), self._keys.failure(key), token, how) for key, token, how in failures]
+        return _truths(self._run_each("fail_lease", failures, each))
+
+    def publish_many(self, entries: Sequence[tuple[str, str, int, bytes]]) -> list[Result | None]:
+        """Write entries, of those whose lease their token still holds, and give the leases up.
+
+        Args:
+            entries: For each its key, its token, when it expires in ms, and its bytes.
+
+        Returns:
+            For each PUBLISHED; LOST when the lease was lost; None when the entry has already expired.
+        """
+        each = [(self._lease(key), self._entry(key), token, until_ms, new) for key, token, until_ms, new in entries]
+        return [_RESULTS.get(answer) for part in self._run_each("publish", entries, each) for answer in part]
 
     def invalidate(self, cache_key: str) -> None:
         """Delete an entry and void its lease, so that a value computed from older data is not published."""
-        self._client.delete(*self._keys_of(cache_key).values())
+        self._client.delete(self._lease(cache_key), self._entry(cache_key))
 
-    def _keys_of(self, cache_key: str) -> dict[str, str]:
-        return {"lease": self._keys.lease(cache_key), "entry": self._keys.entry(cache_key)}
+    def _run_each(
+        self,
+        name: str,
+        things: Sequence[tuple[Any, ...]],
+        each: Sequence[Sequence[str | bytes | int]],
+        *arguments: str | bytes | int,
+    ) -> list[Any]:
+        """Run a script over many keys, in one round trip; in a Cluster, where no script spans slots, in one for each.
 
-    def _run(self, cache_key: str, name: str, *arguments: str | bytes | int | float, **named_keys: str) -> Any:
-        return self._ask(cache_key, lambda: self._scripts.run(name, *arguments, **named_keys))
+        Args:
+            name: The script's name.
+            things: What is given for each; its cache key comes first.
+            each: The script's keys and arguments for each.
+            *arguments: Those for all.
+
+        Returns:
+            The answers of the parts, in order.
+        """
+        if not each:
+            return []
+        if isinstance(self._client, ClusterClient):
+            return [
+                self._ask(thing[0], partial(self._scripts.run_each, name, [one], *arguments))
+                for thing, one in zip(things, each, strict=True)
+            ]
+        return [self._ask(things[0][0], lambda: self._scripts.run_each(name, each, *arguments))]
 
     def _ask(self, cache_key: str, action: Callable[[], Any]) -> Any:
         """Ask a key's server; for those who read, not if it is away, and with a word to them if it has failed.
@@ -141,3 +190,7 @@ class Entries:
         except RedisError as error:
             self._reads.report(entry_key, error, time.monotonic() - began_s)
             raise
+
+
+def _truths(parts: Sequence[Any]) -> list[bool]:
+    return [bool(answer) for part in parts for answer in part]

@@ -1,6 +1,5 @@
 """What the store takes and gives: plain records."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
@@ -14,6 +13,7 @@ class Result(StrEnum):
     PUBLISHED = "published"
     FRESH = "fresh"  # somebody else's value will do
     FAILED = "failed"
+    CRASHED = "crashed"  # it killed the process that computed it
     BUSY = "busy"  # somebody else is computing it
     LOST = "lost"  # the lease lapsed or was voided: nothing was written
 
@@ -34,8 +34,7 @@ class Lease(NamedTuple):
     failure: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """One target that a worker may refresh now.
 
     Args:
@@ -44,6 +43,7 @@ class Claim:
         ensure: Whether a fresh value will do, whoever computed it.
         failures: Failures in a row before this.
         reads_per_s: Its decayed read rate.
+        deaths: Processes that have died with it.
         compute_p95_s: What 95 of 100 computations of the task stayed under; 0 when unknown.
         definition: The task's definition, as JSON.
     """
@@ -53,12 +53,26 @@ class Claim:
     ensure: bool
     failures: int
     reads_per_s: float
+    deaths: int
     compute_p95_s: float
-    definition: bytes
+    definition: str
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Places(NamedTuple):
+    """How many computations may begin, by what they need.
+
+    Args:
+        threads: A thread.
+        loop: The event loop.
+        processes: A process of their own.
+    """
+
+    threads: int = 0
+    loop: int = 0
+    processes: int = 0
+
+
+class Batch(NamedTuple):
     """What one call of `Store.claim` got.
 
     Args:
@@ -66,39 +80,90 @@ class Batch:
         now_ms: The server's time.
         switch: The fleet's switch.
         queue_wait_s: How long targets are to be expected to wait between due and claimed.
-        claims: The targets, best first.
+        held: How many tasks have something ready that has to wait, for a limit or for a fuller batch.
+        claims: The targets, best first; those of one batch stand together.
     """
 
     token: str
     now_ms: int
     switch: Switch
     queue_wait_s: float
+    held: int
     claims: tuple[Claim, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How the refresh of one target ended, as `Store.complete` records it.
 
     Args:
         ref: Canonical text of the target.
+        token: The claim's token; "" for a reader that computed a miss without a claim.
         result: How it ended.
         origin: "warm" for warming, "miss" for a reader that had missed.
-        computed_at_ms: When the value that is now cached was computed; 0 when unknown.
+        due_kind: When the target is due next: "at" ms since the epoch, "in" ms from now, or "never".
+        due_ms: That number of ms.
         duration_ms: How long the computation took.
+        computed_at_ms: When the value that is now cached was computed; 0 when unknown.
         error: What went wrong, if it failed.
         verdict_ms: When the value was computed, if its use is to be judged; else None.
         wasted_at_ms: From when on it counts as wasted.
     """
 
     ref: str
+    token: str
     result: Result
     origin: Literal["warm", "miss"]
+    due_kind: Literal["at", "in", "never"]
+    due_ms: int
     duration_ms: float
     computed_at_ms: int = 0
     error: str = ""
     verdict_ms: int | None = None
     wasted_at_ms: int = 0
+
+
+class Completed(NamedTuple):
+    """What became of outcomes.
+
+    Args:
+        lost: The refs whose claim was no longer held; of them nothing was changed.
+        quarantined: The refs, and ids of tasks, that are quarantined from now on.
+    """
+
+    lost: tuple[str, ...]
+    quarantined: tuple[str, ...]
+
+
+class Demand(NamedTuple):
+    """What the policy needs to know of a target.
+
+    Args:
+        reads_per_s: Its decayed read rate.
+        compute_p95_s: What 95 of 100 computations of its task stay under; 0 when unknown.
+        queue_wait_s: How long targets wait between due and claimed.
+        switch: The fleet's switch.
+    """
+
+    reads_per_s: float
+    compute_p95_s: float
+    queue_wait_s: float
+    switch: Switch
+
+
+class Quarantined(NamedTuple):
+    """What is computed no more, because it killed the process that did so.
+
+    Args:
+        name: A target's ref, or a task's id for all its targets.
+        since_ms: Since when.
+        deaths: How many processes died with it.
+        why: How the last one ended.
+    """
+
+    name: str
+    since_ms: int
+    deaths: int
+    why: str
 
 
 class Hot(NamedTuple):

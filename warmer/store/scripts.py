@@ -2,14 +2,17 @@
 
 These lines of a header become the script's local variables, so that neither side counts positions::
 
-    -- @keys ready claims         names of `Keys`, or of keys that the caller passes by name
+    -- @keys due claims           names of `Keys`, or of keys that the caller passes by name; as many lines as it takes
     -- @prefixes stats            names of `Keys` that begin a family of keys
     -- @args token limit:number   what the caller passes, in this order
     -- @rest refs                 whatever else it passes, as a list
+    -- @each_key lease entry      or: the keys of each thing, and after the arguments what else is passed of it; the
+    -- @each_arg new              script finds the things in the list `each`, by these names
     -- @include ready             shared functions, from includes/
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -17,7 +20,7 @@ from typing import Any
 
 from warmer.store.keys import Keys
 
-_DIRECTIVE = re.compile(r"^-- @(keys|prefixes|args|rest|include) (.+)$", re.MULTILINE)
+_DIRECTIVE = re.compile(r"^-- @(keys|prefixes|args|rest|each_key|each_arg|include) (.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,8 @@ class Source:
         prefixes: Names of its prefixes, which are passed first.
         arguments: Names of its arguments, which are passed next.
         takes_rest: Whether it takes any number of further arguments.
+        each_key: Names of the keys of each of any number of things.
+        each_arg: Names of the arguments of each.
     """
 
     text: str
@@ -37,6 +42,8 @@ class Source:
     prefixes: tuple[str, ...]
     arguments: tuple[str, ...]
     takes_rest: bool
+    each_key: tuple[str, ...]
+    each_arg: tuple[str, ...]
 
 
 @cache
@@ -51,11 +58,15 @@ def source(name: str) -> Source:
 
     Example:
         >>> source("give_back").arguments
-        ('ref', 'token')
+        ('token',)
     """
     text = _file(f"{name}.lua")
-    named = {kind: tuple(words.split()) for kind, words in _DIRECTIVE.findall(text) if kind != "include"}
+    named: dict[str, tuple[str, ...]] = {}
+    for kind, words in _DIRECTIVE.findall(text):
+        if kind != "include":
+            named[kind] = (*named.get(kind, ()), *words.split())
     prefixes, arguments = named.get("prefixes", ()), named.get("args", ())
+    first = {"keys": 1, "prefixes": 1, "args": 1 + len(prefixes)}
 
     def local_variables(found: re.Match[str]) -> str:
         kind, words = found[1], found[2].split()
@@ -63,8 +74,13 @@ def source(name: str) -> Source:
             return _file(f"includes/{found[2]}.lua")
         if kind == "rest":
             return _list_variable(words[0], len(prefixes) + len(arguments) + 1)
-        first = 1 + (len(prefixes) if kind == "args" else 0)
-        return _variables(words, "KEYS" if kind == "keys" else "ARGV", first)
+        if kind == "each_key":
+            return _each_variable(words, list(named.get("each_arg", ())), len(arguments))
+        if kind == "each_arg":
+            return ""
+        variables = _variables(words, "KEYS" if kind == "keys" else "ARGV", first[kind])
+        first[kind] += len(words)
+        return variables
 
     return Source(
         _DIRECTIVE.sub(local_variables, text),
@@ -72,6 +88,8 @@ def source(name: str) -> Source:
         prefixes,
         tuple(argument.partition(":")[0] for argument in arguments),
         "rest" in named,
+        named.get("each_key", ()),
+        tuple(argument.partition(":")[0] for argument in named.get("each_arg", ())),
     )
 
 
@@ -107,12 +125,34 @@ class Scripts:
         )
         if not enough:
             raise TypeError(f"script {name} takes {script.arguments}, got {len(arguments)} arguments")
-        if name not in self._registered:
-            self._registered[name] = self._client.register_script(script.text)
-        return self._registered[name](
+        return self._script(name, script)(
             keys=[named_keys.get(key) or getattr(self._keys, key) for key in script.keys],
             args=[*(getattr(self._keys, prefix) for prefix in script.prefixes), *arguments],
         )
+
+    def run_each(
+        self, name: str, each: Sequence[Sequence[str | bytes | int]], *arguments: str | bytes | int | float
+    ) -> Any:
+        """Run a script over any number of things, and return its answer as Redis gives it.
+
+        Args:
+            name: The script's name.
+            each: For each thing its keys, then its arguments, in the order of the script's header.
+            *arguments: The arguments for all, in the order of its header.
+
+        Raises:
+            redis.RedisError: Redis did not answer, or refused.
+        """
+        script, width = source(name), len(source(name).each_key)
+        return self._script(name, script)(
+            keys=[key for one in each for key in one[:width]],
+            args=[*arguments, *(argument for one in each for argument in one[width:])],
+        )
+
+    def _script(self, name: str, script: Source) -> Any:
+        if name not in self._registered:
+            self._registered[name] = self._client.register_script(script.text)
+        return self._registered[name]
 
 
 def _file(path: str) -> str:
@@ -131,3 +171,12 @@ def _variables(words: list[str], source_list: str, first: int) -> str:
 
 def _list_variable(name: str, first: int) -> str:
     return f"local {name} = {{}} for i = {first}, #ARGV do {name}[#{name} + 1] = ARGV[i] end"
+
+
+def _each_variable(keys: list[str], arguments: list[str], first: int) -> str:
+    fields = [f"{name} = KEYS[{len(keys)} * i + {position}]" for position, name in enumerate(keys, 1)]
+    for position, argument in enumerate(arguments, first + 1):
+        name, _, kind = argument.partition(":")
+        value = f"ARGV[{len(arguments)} * i + {position}]"
+        fields.append(f"{name} = {f'tonumber({value})' if kind == 'number' else value}")
+    return f"local each = {{}} for i = 0, #KEYS / {len(keys)} - 1 do each[i + 1] = {{{', '.join(fields)}}} end"

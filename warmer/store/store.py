@@ -2,9 +2,9 @@
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from secrets import token_hex
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import orjson
 
@@ -14,11 +14,30 @@ from warmer.policy import heat_reads_per_s
 from warmer.settings import Settings
 from warmer.store.entries import Entries
 from warmer.store.keys import Keys
-from warmer.store.records import Batch, Claim, Hot, Outcome, TickReport
+from warmer.store.lane import lane_text
+from warmer.store.records import (
+    Batch,
+    Claim,
+    Completed,
+    Demand,
+    Hot,
+    Outcome,
+    Places,
+    Quarantined,
+    TickReport,
+)
 from warmer.store.scripts import Scripts
 from warmer.switch import Switch
 from warmer.task import WarmingTask
 from warmer.wire import Reads, open_reads
+
+Thing = TypeVar("Thing")
+
+AT_ONCE = 500
+"""Targets in one script: more would keep Redis from answering others."""
+
+ENOUGH_READY = 1000
+"""Up to how many ready targets a tick counts: it wants to know how many workers could be busy."""
 
 
 class Store:
@@ -72,6 +91,7 @@ class Store:
             "register",
             task.task_id,
             task.definition(),
+            lane_text(task),
             int(replace),
             token_hex(8),
         )
@@ -139,125 +159,166 @@ class Store:
     # --- the flow of a refresh -------------------------------------------------------------------------------
     def tick(self, limit: int = 1000) -> TickReport:
         """Move what is due to ready, and lapsed claims too; judge refreshes that nobody used."""
-        moved, lapsed, wasted, ready, more = self._on_control.run(
-            "tick",
-            limit,
-        )
+        moved, lapsed, wasted, ready, more = self._on_control.run("tick", limit, ENOUGH_READY)
         return TickReport(moved, lapsed, wasted, ready, bool(more))
 
     def reconcile(self) -> int:
         """Make critical targets that are nowhere due now; returns how many."""
-        repaired: int = self._on_control.run("reconcile")
-        return repaired
+        repaired: int = 0
+        cursor: bytes = b"0"
+        while True:
+            found, cursor = self._on_control.run("reconcile", cursor, 500)
+            repaired += found
+            if cursor == b"0":
+                return repaired
 
-    def claim(self, count: int, unknown_ids: Iterable[str] = (), only: Sequence[str] | None = None) -> Batch:
+    def claim(
+        self,
+        places: Places,
+        unknown_ids: Iterable[str] = (),
+        *,
+        only: Sequence[str] | None = None,
+        life: str = "",
+    ) -> Batch:
         """Claim the best ready targets, leaving those of unknown tasks to others.
 
         Args:
-            count: At most how many; up to 500 keep Redis responsive.
+            places: How many computations may begin; up to 500 keep Redis responsive.
             unknown_ids: Ids of tasks that the caller cannot compute.
-            only: The refs that may be claimed; all when not given.
+            only: The refs that may be claimed, best first; all when not given.
+            life: What the token begins with, so that `lapse` finds the claims of a process that died.
         """
-        token = token_hex(16)
-        now_ms, switch, wait_ms, claims = self._on_control.run(
-            "claim",
-            count,
-            _ms(self.settings.claim_timeout_s),
-            token,
-            _ms(self.settings.heat_half_life_s),
-            "" if only is None else orjson.dumps(only),
-            *unknown_ids,
+        token = life + token_hex(16)
+        answer = orjson.loads(
+            self._on_control.run(
+                "claim",
+                *places,
+                _ms(self.settings.claim_timeout_s),
+                token,
+                _ms(self.settings.heat_half_life_s),
+                _ms(self.settings.starvation_s),
+                "" if only is None else orjson.dumps(only),
+                *unknown_ids,
+            )
         )
-        return Batch(
-            token,
-            now_ms,
-            Switch.from_json(switch),
-            wait_ms / 1000,
-            tuple(self._claim_of(*claim) for claim in claims),
+        half_life_s = self.settings.heat_half_life_s
+        known = {
+            task_id: (float(p95_ms or 0) / 1000, definition)
+            for task_id, (definition, p95_ms) in dict(answer["tasks"] or {}).items()
+        }
+        claims = tuple(
+            Claim(
+                ref,
+                int(due_ms),
+                ensure == 1,
+                int(failures),
+                heat_reads_per_s(heat, half_life_s) if heat else 0.0,
+                int(deaths),
+                *known[ref.partition("{")[0]],
+            )
+            for ref, due_ms, ensure, failures, heat, deaths in answer["claims"] or ()
         )
-
-    def _claim_of(
-        self,
-        ref: bytes,
-        due_ms: int,
-        ensure: int,
-        failures: int,
-        heat: bytes,
-        p95_ms: bytes,
-        definition: bytes,
-    ) -> Claim:
-        reads_per_s = heat_reads_per_s(float(heat), self.settings.heat_half_life_s)
-        return Claim(ref.decode(), due_ms, bool(ensure), failures, reads_per_s, float(p95_ms or 0) / 1000, definition)
+        switch = Switch.from_json(answer["switch"].encode())
+        return Batch(token, int(answer["now"]), switch, answer["wait_ms"] / 1000, int(answer["held"]), claims)
 
     def renew_claims(self, token: str, refs: Sequence[str]) -> list[str]:
         """Extend claims held with this token; returns the refs of those that are lost."""
-        lost = self._on_control.run(
-            "renew_claims",
-            token,
-            _ms(self.settings.claim_timeout_s),
-            *refs,
-        )
-        return [ref.decode() for ref in lost]
+        timeout_ms, run = _ms(self.settings.claim_timeout_s), self._on_control.run
+        return [ref.decode() for part in _parts(refs) for ref in run("renew_claims", token, timeout_ms, *part)]
 
-    def give_back(self, ref: str, token: str) -> bool:
-        """Put a claimed target back for others; False when the claim was no longer held."""
-        return bool(self._on_control.run("give_back", ref, token))
+    def give_back(self, refs: Sequence[str], token: str) -> int:
+        """Put claimed targets back for others; returns how many of the claims were still held."""
+        return sum(int(self._on_control.run("give_back", token, *part)) for part in _parts(refs))
 
-    def complete(self, outcome: Outcome, token: str, due: tuple[Literal["at", "in", "never"], int]) -> bool:
-        """End a refresh: drop its claim, count it, plan the next one, tell those who wait.
+    def lapse(self, life: str) -> list[str]:
+        """End the claims of a process that died: their targets are ready again, and suspects of having killed it.
 
         Args:
-            outcome: How it ended.
-            token: The claim's token; "" for a reader that computed a miss without a claim.
-            due: When the target is due next: "at" ms since the epoch, "in" ms from now, or "never".
+            life: What the tokens of its claims begin with; of "" nothing lapses.
 
         Returns:
-            False when another holds the claim by now; then nothing was changed.
+            The refs of the targets.
         """
-        verdict = "" if outcome.verdict_ms is None else f"{outcome.verdict_ms}:{outcome.ref}"
-        report = {
-            "ref": outcome.ref,
-            "result": outcome.result.value,
-            "duration_ms": outcome.duration_ms,
-            "error": outcome.error,
-        }
-        return bool(
-            self._on_control.run(
-                "complete",
+        return [ref.decode() for ref in self._on_control.run("lapse", life)]
+
+    def complete(self, outcomes: Sequence[Outcome]) -> Completed:
+        """End refreshes: drop their claims, count them, plan the next ones, tell those who wait.
+
+        Args:
+            outcomes: How they ended; no target stands twice among them.
+        """
+        lost: list[str] = []
+        quarantined: list[str] = []
+        for part in _parts(outcomes):
+            of_part = self._complete(part)
+            lost += of_part.lost
+            quarantined += of_part.quarantined
+        return Completed(tuple(lost), tuple(quarantined))
+
+    def _complete(self, outcomes: Sequence[Outcome]) -> Completed:
+        done = [
+            (
                 outcome.ref,
-                token,
+                outcome.token,
                 outcome.result.value,
                 outcome.origin,
                 outcome.computed_at_ms,
-                due[0],
-                due[1],
-                f"{outcome.duration_ms:.3f}",
+                outcome.due_kind,
+                outcome.due_ms,
+                round(outcome.duration_ms, 3),
                 outcome.error,
-                verdict,
+                "" if outcome.verdict_ms is None else f"{outcome.verdict_ms}:{outcome.ref}",
                 outcome.wasted_at_ms,
-                orjson.dumps(report),
             )
-        )
+            for outcome in outcomes
+        ]
+        lost, quarantined = self._on_control.run("complete", orjson.dumps(done))
+        return Completed(tuple(ref.decode() for ref in lost), tuple(name.decode() for name in quarantined))
 
     def request(self, refs: Sequence[str], *, force: bool, watcher: str = "", watch_s: float = 1.0) -> list[str]:
-        """Ask for targets to be warmed now; returns for each "asked", "disabled" or "unknown".
+        """Ask for targets to be warmed now.
 
         Args:
             refs: Canonical texts of the targets.
             force: Whether to compute even if the present value is fresh.
             watcher: Id under which `next_outcome` will be asked for the outcomes; "" if nobody waits.
             watch_s: For how long it will be asked.
+
+        Returns:
+            For each "asked", "disabled", "unknown", "quarantined", or "full" when too many wait already.
         """
         if not refs:
             return []
-        answers = self._on_control.run(
-            "request",
-            "force" if force else "ensure",
-            watcher,
-            math.ceil(watch_s),
-            *refs,
-        )
+        mode = "force" if force else "ensure"
+        capacity = self.settings.backlog_capacity
+        answers = self._on_control.run("request", mode, watcher, math.ceil(watch_s), capacity, *refs)
         return [answer.decode() for answer in answers]
+
+    def withdraw(self, refs: Sequence[str], watcher: str) -> list[str]:
+        """Take back what this watcher alone has asked for; returns what somebody has begun, whose outcome is told."""
+        return [ref.decode() for ref in self._on_control.run("withdraw", watcher, *refs)] if refs else []
+
+    # --- limits ------------------------------------------------------------------------------------------------
+    def declare_limits(self, limits: Mapping[str, bytes]) -> None:
+        """Say what limits there are, each by its name as JSON; those of the latest process hold."""
+        if limits:
+            self.control.hset(self.keys.limits, mapping=dict(limits))
+
+    def declared_limits(self) -> set[str]:
+        """Return the names of the limits that any process has declared."""
+        return {name.decode() for name in self.control.hkeys(self.keys.limits)}
+
+    def guests(self, process: str, timeout_ms: int, reports: Sequence[str | int]) -> object:
+        """Take in what the readers of a process compute under limits; see `warmer.guests`."""
+        return self._on_control.run("guests", process, timeout_ms, *reports)
+
+    def next_outcomes(self, watcher: str, most: int, timeout_s: float) -> list[dict[str, Any]]:
+        """Return the next outcomes of what this watcher asked for; waits for the first one up to the time."""
+        first = self.next_outcome(watcher, timeout_s)
+        if first is None:
+            return []
+        more = self.control.lpop(self.keys.outcomes + watcher, most - 1) if most > 1 else None
+        return [first, *map(orjson.loads, more or ())]
 
     def next_outcome(self, watcher: str, timeout_s: float) -> dict[str, Any] | None:
         """Return the next outcome of what this watcher asked for, if there is one within the time; 0 does not wait."""
@@ -316,15 +377,28 @@ class Store:
             return Hot(ref.decode(), reads_per_s, "busy")
         return Hot(ref.decode(), reads_per_s, int(float(standing)) if standing else None)
 
-    def demand(self, ref: str) -> tuple[float, float, float, Switch]:
-        """Return a target's reads per second, its task's compute p95 and the queue wait in seconds, and the switch."""
-        heat, p95_ms, wait_ms, switch = self._on_control.run(
-            "demand",
-            ref,
-            _ms(self.settings.heat_half_life_s),
-        )
-        reads_per_s = heat_reads_per_s(float(heat), self.settings.heat_half_life_s)
-        return reads_per_s, float(p95_ms or 0) / 1000, float(wait_ms) / 1000, Switch.from_json(switch)
+    def demands(self, refs: Sequence[str]) -> list[Demand]:
+        """Return what the policy needs to know of targets."""
+        if not refs:
+            return []
+        half_life_s = self.settings.heat_half_life_s
+        wait_ms, switch_json, found = self._on_control.run("demands", _ms(half_life_s), *refs)
+        wait_s, switch = float(wait_ms) / 1000, Switch.from_json(switch_json)
+        return [
+            Demand(heat_reads_per_s(float(heat), half_life_s), float(p95_ms or 0) / 1000, wait_s, switch)
+            for heat, p95_ms in zip(found[::2], found[1::2], strict=True)
+        ]
+
+    # --- quarantine ------------------------------------------------------------------------------------------
+    def quarantined(self) -> list[Quarantined]:
+        """Return what is computed no more, because it killed its processes; the latest first."""
+        found = self.control.hgetall(self.keys.quarantine)
+        records = [Quarantined(name.decode(), **orjson.loads(text)) for name, text in found.items()]
+        return sorted(records, key=lambda record: -record.since_ms)
+
+    def release_quarantined(self, name: str) -> list[str]:
+        """Let a task, with all its targets, or one target be computed again; returns what had been quarantined."""
+        return [released.decode() for released in self._on_control.run("release_quarantined", name)]
 
     # --- statistics ------------------------------------------------------------------------------------------
     def totals(self) -> dict[str, float]:
@@ -345,21 +419,22 @@ class Store:
         for task_id in task_ids:
             pipeline.hgetall(self.keys.stats + task_id)
             pipeline.zscore(self.keys.due, task_id)
-            pipeline.zscore(self.keys.ready, task_id)
+            pipeline.zscore(self.keys.ready + task_id, task_id)
+            pipeline.zscore(self.keys.asked + task_id, task_id)
             pipeline.zscore(self.keys.claims, task_id)
         answers = pipeline.execute()
         now_ms = self.clock.now_ms()
         return [
             (
                 {name.decode(): value.decode() for name, value in counters.items()},
-                now_ms if ready is not None or claimed is not None else int(due) if due is not None else None,
+                now_ms if any(at is not None for at in at_work) else int(due) if due is not None else None,
             )
-            for counters, due, ready, claimed in zip(*(answers[n::4] for n in range(4)), strict=True)
+            for counters, due, *at_work in zip(*(answers[n::5] for n in range(5)), strict=True)
         ]
 
     def backlog(self) -> int:
         """Return how many targets wait for a worker."""
-        return int(self.control.zcard(self.keys.ready))
+        return int(self._on_control.run("backlog"))
 
     # --- processes -------------------------------------------------------------------------------------------
     def worker_beat(self, name: str) -> None:
@@ -396,6 +471,12 @@ class Store:
     def has_leader(self) -> bool:
         """Say whether a scheduler is alive."""
         return bool(self.control.exists(self.keys.leader))
+
+
+def _parts(things: Sequence[Thing]) -> Iterator[Sequence[Thing]]:
+    """Yield them in parts that one script takes without holding Redis up."""
+    for first in range(0, len(things), AT_ONCE):
+        yield things[first : first + AT_ONCE]
 
 
 def _ms(seconds: float) -> int:

@@ -6,25 +6,29 @@ from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 
+from warmer.claims import computed_here
 from warmer.client import Warmer
 from warmer.default import standing_in
 from warmer.embedded import Embedded
 from warmer.errors import StoreUnavailableError, WarmerError
+from warmer.guests import Guests
 from warmer.part import part
+from warmer.publication import Refreshed
 from warmer.pulse import Pulse
-from warmer.refresh import Refreshed, Refresher
+from warmer.refresh import Refresher
 from warmer.results import WarmOutcome
 from warmer.settings import Settings
 from warmer.steps import running_loop
-from warmer.store import Batch, Claim, Result
-from warmer.task import WarmingTask, parse_ref
+from warmer.store import Places, Result
+from warmer.task import WarmingTask
 from warmer.testing import memoryserver
+from warmer.testing.bulkruns import StillBulkRuns
 from warmer.testing.clock import ManualClock
 from warmer.testing.recorder import Recorder
 from warmer.testing.renewals import Renewals
-from warmer.testing.stillness import StillRenewer, without_thread, without_threads
+from warmer.testing.stillness import StillRenewer, without_reports, without_thread, without_threads
 
-MOST_CLAIMS = 500
+EVERYTHING = Places(threads=100, loop=100, processes=100)
 
 NEVER_LAPSES_S = 10 * 365.25 * 86_400
 """However far a test moves the clock during a computation: its worker is alive, and would have renewed its lease."""
@@ -108,6 +112,16 @@ class MemoryWarmer(Warmer):
         """What is to be renewed, until `drain`."""
         return Renewals()
 
+    @part
+    def bulk_runs(self) -> StillBulkRuns:
+        """Runs of `warm_many`, which `drain` moves on."""
+        return StillBulkRuns(self.store, self.registry, self.settings, self._hint)
+
+    @part
+    def guests(self) -> Guests:
+        """What readers compute under limits: not told, as nobody else computes here."""
+        return without_reports(super().guests)
+
     # --- what a test does ------------------------------------------------------------------------------------------
     def drain(self) -> list[WarmOutcome]:
         """Do all that is to be done by now: renew what was read stale, send counts, refresh what is due.
@@ -172,32 +186,23 @@ class MemoryWarmer(Warmer):
             raise StoreUnavailableError("the beat failed, see the log of 'warmer.pulse'")
         refreshed: dict[str, WarmOutcome | None] = {}
         unknown: set[str] = set()
-        while claims := self._claim_others(refreshed, unknown):
-            for claim, batch in claims:
-                refreshed[claim.ref] = self._carry_out(claim, batch, unknown)
+        while self._refresh_others(refreshed, unknown) or self.bulk_runs.advance():
+            pass
         return [outcome for outcome in refreshed.values() if outcome is not None]
 
-    def _claim_others(self, refreshed: dict[str, WarmOutcome | None], unknown: set[str]) -> list[tuple[Claim, Batch]]:
-        """Claim what is ready, but for what was refreshed already."""
+    def _refresh_others(self, refreshed: dict[str, WarmOutcome | None], unknown: set[str]) -> bool:
+        """Refresh what is ready, but for what was refreshed already; says whether there was any."""
         while self.store.tick().more:
             pass
-        batch = self.store.claim(MOST_CLAIMS, unknown)
-        for claim in batch.claims:
-            if claim.ref in refreshed:
-                self.store.give_back(claim.ref, batch.token)
-        return [(claim, batch) for claim in batch.claims if claim.ref not in refreshed]
-
-    def _carry_out(self, claim: Claim, batch: Batch, unknown: set[str]) -> WarmOutcome | None:
-        """Refresh a target; None if there was nothing to compute, or nobody here knows how."""
-        try:
-            target = self.claims.target_of(claim)
-        except WarmerError as error:
-            return _outcome(claim, self.claims.refuse(claim, batch, error))
-        if target is None:
-            unknown.add(parse_ref(claim.ref)[0])
-            self.store.give_back(claim.ref, batch.token)
-            return None
-        return _outcome(claim, self.claims.carry_out(claim, batch, target))
+        taken = self.claims.take(EVERYTHING, unknown, is_wanted=lambda ref: ref not in refreshed)
+        has_met_others = not unknown.issuperset(taken.unknown_ids)
+        unknown |= taken.unknown_ids
+        ended = list(taken.ended)
+        for job in taken.jobs:
+            ended += self.claims.finish([(job, computed_here(job))])
+        for ref, how in ended:
+            refreshed[ref] = _outcome(ref, how)
+        return bool(ended) or has_met_others
 
 
 def _is_tests_own(task: WarmingTask) -> bool:
@@ -205,8 +210,8 @@ def _is_tests_own(task: WarmingTask) -> bool:
     return isinstance(task.compute_fn, Recorder) or "<locals>" in task.compute_path
 
 
-def _outcome(claim: Claim, refreshed: Refreshed) -> WarmOutcome | None:
+def _outcome(ref: str, refreshed: Refreshed) -> WarmOutcome | None:
     if refreshed.result not in (Result.PUBLISHED, Result.FAILED):
         return None
-    told = {"result": refreshed.result.value, "duration_ms": refreshed.duration_ms, "error": refreshed.error}
-    return WarmOutcome.of({"ref": claim.ref, **told})
+    told = {"result": refreshed.result.value, "duration_ms": round(refreshed.duration_ms, 3), "error": refreshed.error}
+    return WarmOutcome.of({"ref": ref, **told})

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from warmer.embedded import Embedded
+from warmer.guests import Guests
 from warmer.pulse import Pulse
 from warmer.renewal import Renewer
 
@@ -18,6 +19,12 @@ def without_thread(pulse: Pulse) -> Pulse:
     """Return the same without its thread; `Pulse.beat` is called by the test."""
     pulse.start = lambda worker=None: None  # type: ignore[method-assign]
     return pulse
+
+
+def without_reports(guests: Guests) -> Guests:
+    """Return the same without its thread; nobody is told."""
+    guests._ensure_running = lambda: None  # type: ignore[method-assign]
+    return guests
 
 
 class StillRenewer(Renewer):

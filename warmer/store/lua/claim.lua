@@ -1,74 +1,336 @@
--- Claims the best ready targets: highest priority first, then those due longest.
--- While warming is off, only what was asked for by hand. Targets of tasks that are gone are dropped.
+-- Claims the best ready targets, what is due by now among them: highest priority first, then the tasks in turn, then
+-- those ready longest. While warming is off, only what was asked for by hand. Targets of tasks that are gone are dropped.
 --
--- @keys ready claims tokens tasks ensure forced again requested failures heat landmark switch totals definitions
--- @prefixes stats watchers outcomes
--- @args wanted:number timeout_ms:number token half_life_ms:number only
+-- @keys due lanes rotas flow quarantine claims tokens ensure forced again failures suspects heat landmark switch totals
+-- @keys definitions limits buckets slots
+-- @prefixes ready asked rota ages stats watchers outcomes holders guests
+-- @args threads:number loop:number processes:number timeout_ms:number token half_life_ms:number starving_ms:number only
 -- @rest unknown_ids
--- wanted: how many
+-- threads, loop, processes: how many calls of each kind may begin: one for a target, or for those of a batch
 -- token: owner token of the claims
--- only: JSON list of the refs that may be claimed, or "" for all
+-- starving_ms: what is ready for longer gets one call in eight, whatever its priority; 0 for never
+-- only: JSON list of the refs that may be claimed, best first, or "" for all
 -- unknown_ids: tasks that the caller does not know, left to others
--- Returns  {now in ms, switch or "", queue wait to expect in ms, claims}, each claim
---          {ref, due in ms, 1 if a fresh value will do, failures in a row, heat, 95th percentile of compute ms or "",
---           definition}
+-- Returns  JSON {now: ms, switch: JSON or "", wait_ms: queue wait to expect, held: how many tasks have something ready
+--          that has to wait, for a limit or for a fuller batch, tasks: {task id: {definition, p95 of compute ms or ""}},
+--          claims: [[ref, ready since ms, 1 if a fresh value will do, failures in a row, heat, deaths], ...]}; the
+--          claims of one batch stand together
 -- @include time
--- @include ready
+-- @include tasks
 -- @include heat
 -- @include flags
-local PAGE, LONGEST_WAIT_MS = 100, 30000
+-- @include limits
+-- @include parts
+-- @include lanes
+-- @include claims
+local PAGE, MOST_TARGETS, MOST_LOOKS, LONGEST_WAIT_MS, STARVING_SHARE = 64, 1000, 100, 30000, 8
 local unknown = {}
 for _, task_id in ipairs(unknown_ids) do unknown[task_id] = true end
 
 local now = now_ms()
 local switch_json = redis.call('GET', switch) or ''
 local on = switch_json ~= '' and cjson.decode(switch_json).on
-local landmark_ms = tonumber(redis.call('GET', landmark) or now)
-local longest_ms = 0
+local places = {t = threads, l = loop, p = processes}
+local claimed, met, longest_ms, held = {}, {}, 0, 0
+local blocked, closed, looks, first_score = {}, {}, {}, {}
 
-local allowed
-if only ~= '' then
-  allowed = {}
-  for _, ref in ipairs(cjson.decode(only)) do allowed[ref] = true end
+-- claiming ---------------------------------------------------------------------------------------------------
+local function members_in(set, refs)
+  if redis.call('SCARD', set) == 0 then return {} end
+  return redis.call('SMISMEMBER', set, unpack(refs))
 end
 
-local function is_ours(ref)
-  return (not allowed or allowed[ref]) and not unknown[task_of(ref)] and (on or redis.call('SISMEMBER', requested, ref) == 1)
+local function fields_in(hash, refs)
+  if redis.call('HLEN', hash) == 0 then return {} end
+  return redis.call('HMGET', hash, unpack(refs))
 end
 
-local function claim(ref, due_ms)
-  redis.call('ZREM', ready, ref)
-  if redis.call('SREM', again, ref) == 1 then  -- asked for while a claim ran that never ended: this one is it
-    redis.call('SREM', ensure, ref)
-    redis.call('SADD', forced, ref)
+-- Claims targets that have left their lane: the first so many of `taken`, which begin `calls`.
+local function claim(taken, calls, lane, is_asked)
+  local refs, deadline = taken.refs, now + timeout_ms
+  local limit, slot_of = lane.limit, {}
+  for _, call in ipairs(calls) do
+    for _, ref in ipairs(call) do slot_of[ref] = call[1] end
   end
-  redis.call('ZADD', claims, now + timeout_ms, ref)
-  redis.call('HSET', tokens, ref, token .. '|' .. string.format('%.0f', due_ms))
-  longest_ms = math.max(longest_ms, math.min(now - due_ms, LONGEST_WAIT_MS))
-  local reads = decayed(redis.call('ZSCORE', heat, ref) or 0, landmark_ms, now, half_life_ms)
-  return {
-    ref, due_ms, redis.call('SISMEMBER', ensure, ref), tonumber(redis.call('HGET', failures, ref) or 0),
-    string.format('%.9g', reads), redis.call('HGET', stats .. task_of(ref), 'p95_ms') or '',
-    redis.call('HGET', definitions, task_of(ref)),
-  }
+  local deadlines, owners = {}, {}
+  for i, ref in ipairs(refs) do
+    local since = taken.since[i]
+    deadlines[2 * i - 1], deadlines[2 * i] = deadline, ref
+    owners[2 * i - 1] = ref
+    owners[2 * i] = claim_text(token, since, is_asked, limit, limit == '' and '' or slot_of[ref])
+    if not is_asked then longest_ms = math.max(longest_ms, math.min(now - since, LONGEST_WAIT_MS)) end
+  end
+  redis.call('ZADD', claims, unpack(deadlines))
+  redis.call('HSET', tokens, unpack(owners))
+  if limit ~= '' then begin_calls(limit, calls, deadline, now) end
+
+  local asked_again, said = members_in(again, refs), members_in(is_asked and forced or ensure, refs)
+  local reads = redis.call('ZMSCORE', heat, unpack(refs))
+  local landmark_ms = tonumber(redis.call('GET', landmark) or now)
+  for i, ref in ipairs(refs) do
+    local fresh_will_do = (said[i] or 0) == (is_asked and 0 or 1)
+    if asked_again[i] == 1 then  -- asked for while a claim ran that never ended: this one is it
+      redis.call('SREM', again, ref)
+      redis.call('SREM', ensure, ref)
+      redis.call('SADD', forced, ref)
+      fresh_will_do = false
+    end
+    claimed[#claimed + 1] = {
+      ref, taken.since[i], fresh_will_do and 1 or 0, taken.failed[i],
+      reads[i] and decayed(reads[i], landmark_ms, now, half_life_ms) or 0, taken.deaths[i],
+    }
+  end
+  local task_id = task_of(refs[1])
+  if not met[task_id] then
+    met[task_id] = {redis.call('HGET', definitions, task_id), redis.call('HGET', stats .. task_id, 'p95_ms') or ''}
+  end
 end
 
-local claimed, offset = {}, 0
-while #claimed < wanted do
-  local page = redis.call('ZRANGE', ready, offset, offset + PAGE - 1, 'WITHSCORES')
-  if #page == 0 then break end
-  for i = 1, #page, 2 do
-    local ref = page[i]
-    if #claimed == wanted then break end
-    if not redis.call('ZSCORE', tasks, task_of(ref)) then
-      redis.call('ZREM', ready, ref)
-      forget(ref)
-    elseif is_ours(ref) then
-      claimed[#claimed + 1] = claim(ref, due_of(page[i + 1]))
+-- lanes and their turns --------------------------------------------------------------------------------------
+local function room_for(limit, is_critical)
+  return limit == '' and math.huge or room_under(limit, is_critical, now)
+end
+
+-- Says whether the targets of a rota may be claimed: a rota whose limit is full is passed over as a whole.
+local function is_open(name)
+  if not (on or string.sub(name, 1, 1) == 'a') or (places[string.sub(name, 3, 3)] or 0) <= 0 then return false end
+  if room_for(string.sub(name, 5), string.sub(name, 2, 2) == 'c') >= 1 then return true end
+  if not closed[name] then
+    closed[name] = true
+    held = held + 1
+  end
+  return false
+end
+
+-- What is left in a lane whose task is gone is dropped, some of it in each claim.
+local function drop_some(task_id, name, is_asked)
+  local refs = redis.call('ZRANGE', members_of(task_id, is_asked), 0, PAGE - 1)
+  for _, ref in ipairs(refs) do
+    leave_lane(ref)
+    forget(ref)
+  end
+  if #refs < PAGE then leave_rota(task_id, name) end
+  blocked[name .. ' ' .. task_id] = true
+end
+
+-- A lane that has to wait goes behind the others of its priority, so that those are looked at first next time; where
+-- too many wait, the rest of that priority is passed over until then.
+local function let_wait(task_id, name, lane)
+  redis.call('ZADD', rota .. name, score_of(lane.priority, next_turn()), task_id)
+  blocked[name .. ' ' .. task_id] = true
+  held, looks[name] = held + 1, (looks[name] or 0) + 1
+  if looks[name] >= MOST_LOOKS then
+    looks[name], first_score[name] = 0, score_of(lane.priority - 1, 0)
+  end
+end
+
+-- Drops the rest of a last batch that is not full yet and may still wait for more.
+local function without_rest(found, lane)
+  local rest = (#found / 2) % lane.batch_size
+  if lane.batch_size == 1 or rest == 0 then return found end
+  local first = #found / 2 - rest + 1
+  if tonumber(found[2 * first]) + lane.batch_wait_ms <= now then return found end
+  return {unpack(found, 1, 2 * (first - 1))}
+end
+
+-- Leaves out what is quarantined, for good.
+local function without_quarantined(found, members, is_asked)
+  if not some_are_in_quarantine() then return found end
+  local left = {}
+  for i = 1, #found, 2 do
+    if is_quarantined(found[i]) then
+      local removed = redis.call('ZREM', members, found[i])
+      if is_asked then count_asked(-removed) end
+      forget(found[i], IN_QUARANTINE)
     else
-      offset = offset + 1
+      left[#left + 1], left[#left + 2] = found[i], found[i + 1]
     end
   end
+  return left
+end
+
+-- Divides targets into calls: those of a batch together; who has failed, or was there when a process died, alone.
+-- What would need more calls than may begin is left.
+local function calls_of(found, lane, most)
+  local refs, since = {}, {}
+  for i = 1, #found, 2 do
+    refs[#refs + 1], since[#since + 1] = found[i], tonumber(found[i + 1])
+  end
+  local failed, deaths = fields_in(failures, refs), fields_in(suspects, refs)
+  local taken, calls, open = {refs = {}, since = {}, failed = {}, deaths = {}}, {}, nil
+  for i, ref in ipairs(refs) do
+    local failures_before, deaths_before = tonumber(failed[i] or 0) or 0, tonumber(deaths[i] or 0) or 0
+    local is_alone = lane.batch_size == 1 or failures_before > 0 or deaths_before > 0
+    if is_alone or not open or #open == lane.batch_size then
+      if #calls == most then break end
+      calls[#calls + 1] = {}
+    end
+    local call = calls[#calls]
+    call[#call + 1] = ref
+    open = not is_alone and call or nil
+    local n = #taken.refs + 1
+    taken.refs[n], taken.since[n], taken.failed[n], taken.deaths[n] = ref, since[i], failures_before, deaths_before
+  end
+  return taken, calls
+end
+
+-- Gives a lane its turn: claims up to so many calls; returns how many.
+local function serve(task_id, name, most)
+  local is_asked = string.sub(name, 1, 1) == 'a'
+  local lane = lane_of(task_id)
+  if not lane then
+    drop_some(task_id, name, is_asked)
+    return 0
+  end
+  if rota_of(lane, is_asked) ~= name then  -- the task needs something else by now
+    leave_rota(task_id, name)
+    return 0
+  end
+  local most_now = math.min(most, places[lane.kind], room_for(lane.limit, lane.is_critical))
+  local members = members_of(task_id, is_asked)
+  local targets = math.min(most_now * lane.batch_size, MOST_TARGETS)
+  local found = redis.call('ZRANGE', members, '-inf', now, 'BYSCORE', 'LIMIT', 0, targets, 'WITHSCORES')
+  if #found == 0 and redis.call('EXISTS', members) == 0 then
+    leave_rota(task_id, name)
+    return 0
+  end
+  found = without_quarantined(without_rest(found, lane), members, is_asked)
+  if #found == 0 then
+    if redis.call('EXISTS', members) == 1 then let_wait(task_id, name, lane) else leave_rota(task_id, name) end
+    return 0
+  end
+
+  local taken, calls = calls_of(found, lane, most_now)
+  local left = redis.call('ZREM', members, unpack(taken.refs))
+  if is_asked then count_asked(-left) end
+  local first = redis.call('ZRANGE', members, 0, 0, 'WITHSCORES')
+  if first[2] then
+    redis.call('ZADD', rota .. name, score_of(lane.priority, next_turn()), task_id)
+    redis.call('ZADD', ages .. name, first[2], task_id)
+  else
+    leave_rota(task_id, name)
+  end
+  places[lane.kind] = places[lane.kind] - #calls
+  claim(taken, calls, lane, is_asked)
+  return #calls
+end
+
+local function has_time()
+  return places.t + places.l + places.p > 0 and #claimed < MOST_TARGETS
+end
+
+-- The lanes whose turn it is, of the highest priority that any lane has, in their order.
+local function next_lanes()
+  local best, found = nil, {}
+  for _, name in ipairs(redis.call('SMEMBERS', rotas)) do
+    local offset, goes_on = 0, is_open(name)
+    while goes_on do
+      local page = redis.call('ZRANGE', rota .. name, first_score[name] or '-inf', '+inf', 'BYSCORE', 'LIMIT', offset, PAGE,
+        'WITHSCORES')
+      goes_on = #page == 2 * PAGE
+      for i = 1, #page, 2 do
+        local task_id, score = page[i], tonumber(page[i + 1])
+        if not unknown[task_id] and not blocked[name .. ' ' .. task_id] then
+          local priority = priority_of(score)
+          if best and priority < best then
+            goes_on = false
+            break
+          end
+          if not best or priority > best then best, found = priority, {} end
+          found[#found + 1] = {task_id = task_id, name = name, score = score}
+          goes_on = goes_on and #found < PAGE
+        end
+      end
+      offset = offset + PAGE
+    end
+  end
+  table.sort(found, function(one, other) return one.score < other.score end)
+  return found
+end
+
+-- How many calls each lane may begin, for all of them to have the same: of the places that it needs, and of its limit's.
+local function shares_of(served)
+  local of_kind, of_limit = {}, {}
+  for _, lane in ipairs(served) do
+    local kind, limit = string.sub(lane.name, 3, 3), string.sub(lane.name, 5)
+    of_kind[kind], of_limit[limit] = (of_kind[kind] or 0) + 1, (of_limit[limit] or 0) + 1
+  end
+  return function(name)
+    local kind, limit = string.sub(name, 3, 3), string.sub(name, 5)
+    local room = room_for(limit, string.sub(name, 2, 2) == 'c')
+    return math.max(1, math.floor(math.min(places[kind] / of_kind[kind], room / of_limit[limit])))
+  end
+end
+
+local function serve_in_turn()
+  local served = next_lanes()
+  while has_time() and #served > 0 do
+    local share_of = shares_of(served)
+    local shares = {}
+    for i, lane in ipairs(served) do shares[i] = share_of(lane.name) end
+    for i, lane in ipairs(served) do
+      if has_time() and is_open(lane.name) and not blocked[lane.name .. ' ' .. lane.task_id] and lane.score >= (first_score[lane.name] or lane.score) then
+        local kind = string.sub(lane.name, 3, 3)
+        redis.call('HINCRBY', flow, 'unstarved:' .. kind, serve(lane.task_id, lane.name, shares[i]))
+      end
+    end
+    served = next_lanes()
+  end
+end
+
+-- Behind more important things, one call in some goes to what has starved longest: for each seven calls that were
+-- claimed in their turn, one is due to it.
+local function serve_the_starving()
+  if starving_ms <= 0 then return end
+  local turns, starving, found_any = {}, {}, {}
+  for _, kind in ipairs({'t', 'l', 'p'}) do
+    local others = tonumber(redis.call('HGET', flow, 'unstarved:' .. kind) or 0)
+    turns[kind] = math.min(math.floor(others / (STARVING_SHARE - 1)), math.ceil(places[kind] / STARVING_SHARE))
+  end
+  for _, name in ipairs(redis.call('SMEMBERS', rotas)) do
+    local kind = string.sub(name, 3, 3)
+    if is_open(name) then
+      local old = redis.call('ZRANGE', ages .. name, '-inf', now - starving_ms, 'BYSCORE', 'LIMIT', 0, PAGE, 'WITHSCORES')
+      found_any[kind] = found_any[kind] or #old > 0
+      for i = 1, #old, 2 do
+        if turns[kind] > 0 and not unknown[old[i]] then
+          starving[#starving + 1] = {task_id = old[i], name = name, since = tonumber(old[i + 1]), kind = kind}
+        end
+      end
+    end
+  end
+  table.sort(starving, function(one, other) return one.since < other.since end)
+  for _, lane in ipairs(starving) do
+    if turns[lane.kind] > 0 and has_time() and is_open(lane.name) and serve(lane.task_id, lane.name, 1) > 0 then
+      turns[lane.kind] = turns[lane.kind] - 1
+      redis.call('HINCRBY', flow, 'unstarved:' .. lane.kind, 1 - STARVING_SHARE)
+    end
+  end
+  for _, kind in ipairs({'t', 'l', 'p'}) do  -- nothing is saved up while nobody starves
+    if not found_any[kind] and places[kind] > 0 then redis.call('HDEL', flow, 'unstarved:' .. kind) end
+  end
+end
+
+local function claim_only(refs)
+  for _, ref in ipairs(refs) do
+    local task_id = task_of(ref)
+    local since, is_asked = standing_of(ref)
+    local lane = since and since <= now and (on or is_asked) and not unknown[task_id] and lane_of(task_id)
+    if lane and places.t > 0 and room_for(lane.limit, lane.is_critical) >= 1 and not is_quarantined(ref) then
+      leave_lane(ref)
+      places.t = places.t - 1
+      local taken, calls = calls_of({ref, since}, lane, 1)
+      claim(taken, calls, lane, is_asked)
+    end
+  end
+end
+
+if on then move_due(now, math.max(100, places.t + places.l + places.p)) end
+if only ~= '' then
+  claim_only(cjson.decode(only))
+else
+  serve_the_starving()
+  serve_in_turn()
 end
 
 -- The wait to expect: it follows a longer one at once, and a shorter one slowly, so that refreshes begin early enough.
@@ -77,4 +339,6 @@ if #claimed > 0 then
   wait_ms = math.floor(math.max(longest_ms, 0.9 * wait_ms))
   redis.call('HSET', totals, 'wait_ms', wait_ms)
 end
-return {now, switch_json, wait_ms, claimed}
+return cjson.encode({
+  now = now, switch = switch_json, wait_ms = wait_ms, held = held, tasks = met, claims = claimed,
+})

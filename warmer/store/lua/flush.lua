@@ -9,7 +9,7 @@
 --        with an empty ref where only the key is known
 -- Returns  1, or 0 if this flush was taken in before.
 -- @include time
--- @include ready
+-- @include tasks
 -- @include heat
 local now, LARGEST_EXPONENT = now_ms(), 500
 

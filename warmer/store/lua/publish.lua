@@ -1,13 +1,20 @@
--- Writes an entry, if the token still holds the lease, and gives the lease up.
+-- Writes entries, of those whose lease their token still holds, and gives the leases up.
 --
--- @keys lease entry
--- @args token expires_at_ms:number new
+-- @each_key lease entry
+-- @each_arg token expires_at_ms:number new
 -- new: the entry
--- Returns  1, 0 if the lease is lost (it lapsed, or was voided by an invalidation), or -1 if the entry has expired.
+-- Returns  for each 1, 0 if the lease is lost (it lapsed, or was voided by an invalidation), or -1 if the entry has
+--          expired.
 -- @include time
-if redis.call('GET', lease) ~= token then return 0 end
-redis.call('DEL', lease)
-local remaining_ms = expires_at_ms - now_ms()
-if remaining_ms <= 0 then return -1 end
-redis.call('SET', entry, new, 'PX', remaining_ms)
-return 1
+local now, answers = now_ms(), {}
+
+local function publish(one)
+  if redis.call('GET', one.lease) ~= one.token then return 0 end
+  redis.call('DEL', one.lease)
+  if one.expires_at_ms <= now then return -1 end
+  redis.call('SET', one.entry, one.new, 'PXAT', string.format('%.0f', one.expires_at_ms))
+  return 1
+end
+
+for i, one in ipairs(each) do answers[i] = publish(one) end
+return answers

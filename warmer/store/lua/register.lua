@@ -1,16 +1,21 @@
 -- Registers a task, or takes over its changed definition; registering the same again changes nothing.
 --
--- @keys tasks definitions owners critical due ready claims ensure forced again requested failures epoch switch
--- @prefixes scoped stats task_durations watchers outcomes
--- @args task_id definition replace random_epoch
+-- @keys tasks definitions owners critical due claims lanes rotas flow quarantine suspects ensure forced again failures
+-- @keys epoch switch
+-- @prefixes scoped stats task_durations ready asked rota ages watchers outcomes
+-- @args task_id definition lane replace random_epoch
 -- definition: JSON with key_shape, fields, enabled, critical, priority
+-- lane: what its targets need, as "priority c|o t|l|p batch_size batch_wait_ms limit": whether it is critical or
+--       ordinary; a thread, the event loop or a process
 -- replace: "1" to unregister another enabled task that owns the cache key, else "0"
 -- random_epoch: used if there is none
 -- Returns  {status, other, epoch}: "registered" or "changed" and the id that was replaced or "", "unchanged" and "", or
 --          "conflict" and the id that owns the key; and the epoch
 -- @include time
--- @include ready
+-- @include tasks
 -- @include flags
+-- @include lanes
+-- @include quarantine
 local new = cjson.decode(definition)
 
 local function leave_indexes(id, old)
@@ -21,24 +26,28 @@ end
 
 local function unschedule(id)
   redis.call('ZREM', due, id)
-  redis.call('ZREM', ready, id)
+  leave_lane(id)
   forget(id)
 end
 
--- Targets with arguments that stand ready take over a new priority.
-local function reorder()
-  local standing = redis.call('ZRANGE', ready, 0, -1, 'WITHSCORES')
-  for i = 1, #standing, 2 do
-    if task_of(standing[i]) == task_id then
-      redis.call('ZADD', ready, ready_score(new.priority, due_of(standing[i + 1])), standing[i])
-    end
+-- What is ready of the task moves to where its lanes belong now.
+local function set_lane()
+  redis.call('HSET', lanes, task_id, lane)
+  lanes_known[task_id] = nil
+  for _, name in ipairs(redis.call('SMEMBERS', rotas)) do leave_rota(task_id, name) end
+  for _, is_asked in ipairs({true, false}) do
+    local first = redis.call('ZRANGE', members_of(task_id, is_asked), 0, 0, 'WITHSCORES')
+    if first[2] then enter_rota(task_id, lane_of(task_id), is_asked, tonumber(first[2])) end
   end
 end
 
 redis.call('SET', epoch, random_epoch, 'NX')
 local present_epoch = redis.call('GET', epoch)
 local stored = redis.call('HGET', definitions, task_id)
-if stored == definition then return {'unchanged', '', present_epoch} end
+if stored == definition then
+  if new.enabled and redis.call('HGET', lanes, task_id) ~= lane then set_lane() end
+  return {'unchanged', '', present_epoch}
+end
 
 local owner, replaced = redis.call('HGET', owners, new.key_shape), ''
 if new.enabled and owner and owner ~= task_id then
@@ -47,25 +56,29 @@ if new.enabled and owner and owner ~= task_id then
   leave_indexes(owner, cjson.decode(redis.call('HGET', definitions, owner)))
   unschedule(owner)
   redis.call('ZREM', tasks, owner)
+  redis.call('HDEL', lanes, owner)
+  release_quarantined(owner)
   redis.call('HDEL', definitions, owner)
   redis.call('DEL', stats .. owner, task_durations .. owner)
 end
 
 if stored then leave_indexes(task_id, cjson.decode(stored)) end
 redis.call('HSET', definitions, task_id, definition)
+release_quarantined(task_id)
 
 if not new.enabled then
   unschedule(task_id)
   redis.call('ZREM', tasks, task_id)
+  redis.call('HDEL', lanes, task_id)
   return {stored and 'changed' or 'registered', replaced, present_epoch}
 end
 
 redis.call('ZADD', tasks, new.priority, task_id)
+set_lane()
 redis.call('HSET', owners, new.key_shape, task_id)
 if new.fields ~= '' then
   redis.call('SADD', scoped .. new.fields, task_id)
   unschedule(task_id)  -- it may have had a plain key before
-  if stored and cjson.decode(stored).priority ~= new.priority then reorder() end
   return {stored and 'changed' or 'registered', replaced, present_epoch}
 end
 
@@ -76,10 +89,11 @@ else
   -- A task that is new here may already have a fresh value; a changed one needs a new one.
   redis.call('SREM', stored and ensure or forced, task_id)
   redis.call('SADD', stored and forced or ensure, task_id)
-  redis.call('ZREM', ready, task_id)
+  local _, is_asked = standing_of(task_id)
+  leave_lane(task_id)
   local switch_json = redis.call('GET', switch)
-  if switch_json and cjson.decode(switch_json).on then
-    make_ready(ready, due, tasks, task_id, now_ms())
+  if is_asked or (switch_json and cjson.decode(switch_json).on) then
+    make_ready(task_id, now_ms(), is_asked)
   else
     redis.call('ZADD', due, now_ms(), task_id)
   end

@@ -1,15 +1,20 @@
--- Extends claims that are still held with this token.
+-- Extends claims that are still held with this token, and what they hold of a limit.
 --
--- @keys claims tokens
+-- @keys claims tokens limits buckets
+-- @prefixes holders guests
 -- @args token timeout_ms:number
 -- @rest refs
 -- Returns  the refs whose claims are lost.
 -- @include time
+-- @include parts
+-- @include limits
 local lost, now = {}, now_ms()
-for _, ref in ipairs(refs) do
-  local owner = string.match(redis.call('HGET', tokens, ref) or '', '^([^|]*)|')
+local texts = answers_for('HMGET', tokens, refs)
+for i, ref in ipairs(refs) do
+  local owner, limit, slot = string.match(texts[i] or '', '^([^|]*)|%-?%d+|%a|([^|]*)|(.*)$')
   if owner == token then
     redis.call('ZADD', claims, 'XX', now + timeout_ms, ref)
+    if limit ~= '' then extend_under(limit, {slot}, now + timeout_ms) end
   else
     lost[#lost + 1] = ref
   end

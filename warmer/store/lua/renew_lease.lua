@@ -1,7 +1,11 @@
--- Extends a lease that is still held with this token.
+-- Extends leases that are still held with their token.
 --
--- @keys lease
--- @args token timeout_ms
--- Returns  1, or 0 if the lease is lost.
-if redis.call('GET', lease) ~= token then return 0 end
-return redis.call('PEXPIRE', lease, timeout_ms)
+-- @args timeout_ms
+-- @each_key lease
+-- @each_arg token
+-- Returns  for each 1, or 0 if the lease is lost.
+local answers = {}
+for i, one in ipairs(each) do
+  answers[i] = redis.call('GET', one.lease) == one.token and redis.call('PEXPIRE', one.lease, timeout_ms) or 0
+end
+return answers

@@ -1,14 +1,15 @@
 -- Moves an idle target's due time, or lets it lapse; one that is ready, claimed or asked for keeps its place.
 --
--- @keys due ready claims ensure forced again requested failures
--- @prefixes watchers outcomes
+-- @keys due claims lanes rotas flow quarantine ensure forced again failures suspects
+-- @prefixes ready asked rota ages watchers outcomes
 -- @args ref at_ms forward_only
 -- at_ms: when it is due, or "" to let it lapse
 -- forward_only: "1" to bring forward only, else "0"
 -- Returns  1 if that changed anything, else 0.
+-- @include tasks
 -- @include flags
-if redis.call('ZSCORE', ready, ref) or redis.call('ZSCORE', claims, ref) then return 0 end
-if redis.call('SISMEMBER', requested, ref) == 1 then return 0 end
+-- @include lanes
+if standing_of(ref) or redis.call('ZSCORE', claims, ref) or is_quarantined(ref) then return 0 end
 if at_ms == '' then
   forget(ref)
   return redis.call('ZREM', due, ref)

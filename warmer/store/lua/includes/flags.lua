@@ -1,25 +1,34 @@
--- What is remembered of a target besides where it stands: what was asked for, how often it failed, and who waits.
--- Needs the keys ensure, forced, again, requested and failures, and the prefixes watchers and outcomes.
+-- What is remembered of a target besides where it stands: what has to be computed, how often it failed, who waits.
+-- Needs the keys ensure, forced, again, failures and suspects, and the prefixes watchers and outcomes.
 local OUTCOME_S = 300
+local IN_QUARANTINE = 'it is in quarantine: it has killed the processes that computed it'
+
+-- Besides those who wait, the set of watchers tells who else wants a target: somebody who does not wait, its schedule,
+-- for which a fresh value would do, or its schedule, which needs a new one.
+local SOMEBODY, ITS_SCHEDULE, ITS_RENEWAL = '!', '~', '^'
+local NO_WATCHER = {[SOMEBODY] = true, [ITS_SCHEDULE] = true, [ITS_RENEWAL] = true}
+
+local function report_of(ref, result, duration_ms, why)
+  return {ref = ref, result = result, duration_ms = duration_ms, error = why}
+end
 
 local function tell_those_who_wait(ref, report)
-  for _, watcher in ipairs(redis.call('SMEMBERS', watchers .. ref)) do
-    redis.call('RPUSH', outcomes .. watcher, report)
-    redis.call('EXPIRE', outcomes .. watcher, OUTCOME_S)
+  local waiting = redis.call('SMEMBERS', watchers .. ref)
+  if #waiting == 0 then return end
+  local text = cjson.encode(report)
+  for _, watcher in ipairs(waiting) do
+    if not NO_WATCHER[watcher] then
+      redis.call('RPUSH', outcomes .. watcher, text)
+      redis.call('EXPIRE', outcomes .. watcher, OUTCOME_S)
+    end
   end
   redis.call('DEL', watchers .. ref)
 end
 
--- What was asked for has been delivered.
-local function clear_requests(ref)
-  for _, set in ipairs({ensure, forced, requested}) do redis.call('SREM', set, ref) end
-end
-
 -- The target is gone, with its task or by the policy.
-local function forget(ref)
-  clear_requests(ref)
-  redis.call('SREM', again, ref)
+local function forget(ref, why)
+  for _, set in ipairs({ensure, forced, again}) do redis.call('SREM', set, ref) end
   redis.call('HDEL', failures, ref)
-  local gone = {ref = ref, result = 'failed', duration_ms = 0, error = 'its task was unregistered, replaced or disabled'}
-  tell_those_who_wait(ref, cjson.encode(gone))
+  redis.call('HDEL', suspects, ref)
+  tell_those_who_wait(ref, report_of(ref, 'failed', 0, why or 'its task was unregistered, replaced or disabled'))
 end
