@@ -1,190 +1,243 @@
-"""Claims ready targets and refreshes them concurrently, until none is ready or time is up."""
+"""Keeps a worker's threads, its event loop and its processes busy with the best of what is ready, until time is up."""
 
 import logging
 import threading
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
 
 from redis.exceptions import RedisError
 
-from warmer.client import Warmer
-from warmer.errors import WarmerError, described
-from warmer.store import Batch, Claim
-from warmer.task import Target, parse_ref
+from warmer.claims import Job, Taken
+from warmer.computed import Computed
+from warmer.errors import described
+from warmer.store import Places
+from warmer_workers.ahead import Ahead
+from warmer_workers.computation import Computation, computations_of
+from warmer_workers.finishing import Finishing
+from warmer_workers.heart import Heart
+from warmer_workers.isolation import Isolation
+from warmer_workers.kind import Kind, Kinds
+from warmer_workers.loop import Loop
+from warmer_workers.post import Post
+from warmer_workers.threads import Threads
 
 logger = logging.getLogger("warmer.drain")
 
-LOOK_EVERY_S = 0.05
-"""How often a busy drain looks for more work and for overdue computations."""
+LOOK_EVERY_S = 0.04
+"""How often a drain looks for what has become ready, and for overdue computations."""
 
-GRACE_S = 0.25
-"""A coroutine is cancelled at its time-out; only what does not end by itself then is given up."""
+MOST_AT_ONCE = 400
+"""More computations in one claim would hold Redis up."""
 
+STUCK_S = 0.1
+"""What has waited here for longer is given back: others may have a thread free, or something more urgent came."""
 
-@dataclass(eq=False, slots=True)
-class Running:
-    """A claimed target whose computation runs.
+PATIENCE_S = 1.0
+"""A drain whose time is up, and that still waits for a long computation, goes on claiming in the meantime."""
 
-    Args:
-        claim: The claim.
-        batch: What it was claimed with.
-        target: What is computed.
-        started_s: When, on the monotonic clock.
-    """
-
-    claim: Claim
-    batch: Batch
-    target: Target
-    started_s: float
+AFTER_OUTAGE_S = 1.0
 
 
 class Drain:
-    """One drain: as many computations at once as the worker has threads, always the best of what is ready.
+    """One drain: as many computations at once as the worker has places for.
 
     Args:
-        warmer: With the tasks that this process knows.
-        worker: The worker's name.
-        stop: When set, nothing more is claimed, and what runs is finished.
+        post: For whom, and until when.
     """
 
-    def __init__(self, warmer: Warmer, worker: str, stop: threading.Event) -> None:
+    def __init__(self, post: Post) -> None:
         """Prepare; nothing is claimed yet."""
+        warmer = post.warmer
+        self._post = post
         self._store = warmer.store
         self._claims = warmer.claims
-        self._renewer = warmer.refresher.renewer
         self._settings = warmer.settings
         self._clock = warmer.clock
-        self._worker = worker
-        self._stop = stop
-        self._running: set[Running] = set()
-        self._finished: SimpleQueue[Running] = SimpleQueue()
-        self._threads = Threads()
+        self._renewer = warmer.refresher.renewer
+        self._kinds = Kinds()
+        self._running: dict[Computation, None] = {}
+        self._wake = threading.Event()
+        self._finishing = Finishing(warmer.claims, self._ended)
+        self._threads = Threads(self._settings.concurrency, self._wake.set, self._computed)
+        self._loop = Loop(self._computed)
+        self._isolation = Isolation(self._settings, self._computed)
+        self._ahead = Ahead(self._settings.concurrency)
+        self._heart = Heart(post.promise, lambda: self._running)
         self._unknown: set[str] = set()
+        self._look_again_s = dict.fromkeys(Kind, 0.0)
+        self._held = 0
+        self._left_behind = 0
         self._done = 0
+        self._is_healthy = True
 
     def run(self) -> int:
-        """Drain; returns how many targets were refreshed.
-
-        Raises:
-            redis.RedisError: Redis did not answer; claims that are still open lapse.
-        """
-        deadline_s = self._clock.monotonic_s() + self._settings.drain_s
+        """Drain; returns how many targets were refreshed."""
         try:
-            with self._renewer.holding(self._renew_claims):
-                while True:
-                    may_claim = not self._stop.is_set() and self._clock.monotonic_s() < deadline_s
-                    if may_claim:
-                        self._fill()
-                    if not self._running:
-                        return self._done
-                    self._await_one()
-                    self._give_up_overdue()
+            with self._renewer.holding(self._renew), self._heart.beating():
+                self._work()
         finally:
-            self._threads.dismiss()
+            for part in (self._threads, self._loop, self._isolation, self._finishing):
+                part.dismiss()
+        return self._done
 
-    def _fill(self) -> None:
-        """Claim as many targets as threads are free."""
-        free = self._settings.concurrency - len(self._running)
-        while free > 0:
-            batch = self._store.claim(free, self._unknown)
-            for claim in batch.claims:
-                self._begin(claim, batch)
-            if len(batch.claims) < free:
+    # --- the turns ---------------------------------------------------------------------------------------------
+    def _work(self) -> None:
+        now_s = self._clock.monotonic_s()
+        deadline_s = now_s + self._settings.drain_s
+        last_s = deadline_s + self._settings.longest_task_s
+        grace_until_s: float | None = None
+        while True:
+            now_s = self._clock.monotonic_s()
+            self._heart.turn(now_s)
+            if self._post.stop.is_set() and grace_until_s is None:
+                grace_until_s = now_s + self._settings.grace_s
+            is_over = grace_until_s is not None or self._is_worn_out()
+            is_time_up = is_over or now_s > last_s or deadline_s <= now_s < deadline_s + PATIENCE_S
+            if is_time_up:
+                self._give_back(self._threads.take_back())
+            else:
+                self._fill(now_s)
+            self._look_after(now_s)
+            if not self._running and (is_time_up or now_s >= deadline_s or self._has_nothing_left()):
                 return
-            free = self._settings.concurrency - len(self._running)
+            if grace_until_s is not None and now_s >= grace_until_s:
+                self._give_back(list(self._running))
+                return
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
 
-    def _begin(self, claim: Claim, batch: Batch) -> None:
-        try:
-            target = self._claims.target_of(claim)
-        except WarmerError as error:
-            self._claims.refuse(claim, batch, error)
-            return
-        if target is None:
-            self._leave_to_others(claim, batch)
-            return
-        running = Running(claim, batch, target, self._clock.monotonic_s())
-        self._running.add(running)
-        self._threads.do(lambda: self._carry_out(running))
+    def _is_worn_out(self) -> bool:
+        """Say whether so many threads hang that a new process would be better."""
+        return self._left_behind >= self._settings.concurrency
 
-    def _carry_out(self, running: Running) -> None:
-        try:
-            self._claims.carry_out(running.claim, running.batch, running.target)
-        except RedisError as error:
-            logger.warning("%s: left to lapse, Redis is away: %s", running.claim.ref, described(error))
-        finally:
-            self._finished.put(running)
+    def _has_nothing_left(self) -> bool:
+        """Say whether a burst is over: there is nothing here, and the last look has found nothing there either."""
+        is_dry = self._is_healthy and all(self._look_again_s.values()) and not self._held
+        return self._post.is_burst and is_dry and not self._finishing.is_busy
 
-    def _leave_to_others(self, claim: Claim, batch: Batch) -> None:
-        task_id, _ = parse_ref(claim.ref)
+    def _look_after(self, now_s: float) -> None:
+        self._isolation.look()
+        self._give_up_overdue(now_s)
+        stuck = self._threads.waiting and now_s - self._threads.waiting[0].taken_s > STUCK_S
+        if stuck:
+            self._give_back(self._threads.take_back())
+
+    # --- claiming ----------------------------------------------------------------------------------------------
+    def _fill(self, now_s: float) -> None:
+        """Claim for the places that are free, or are about to be."""
+        while True:
+            wanted = self._wanted(now_s)
+            if not any(wanted.values()):
+                return
+            places = Places(wanted[Kind.THREAD], wanted[Kind.LOOP], wanted[Kind.PROCESS])
+            try:
+                taken = self._claims.take(places, self._unknown, life=self._post.life)
+            except RedisError as error:
+                self._say_outage(error)
+                self._look_again_s = dict.fromkeys(Kind, now_s + AFTER_OUTAGE_S)
+                return
+            self._is_healthy = True
+            self._begin(taken, wanted, now_s)
+            now_s = self._clock.monotonic_s()
+
+    def _wanted(self, now_s: float) -> dict[Kind, int]:
+        """Return how many computations of each kind may begin, of those kinds for which it is worth asking now."""
+        running = dict.fromkeys(Kind, 0)
+        for computation in list(self._running):
+            running[computation.kind] += 1
+        free = {
+            Kind.THREAD: self._ahead.wanted(running[Kind.THREAD]),
+            Kind.LOOP: self._settings.async_concurrency - running[Kind.LOOP],
+            Kind.PROCESS: self._settings.isolated - running[Kind.PROCESS],
+        }
+        return {
+            kind: max(0, min(free[kind], MOST_AT_ONCE)) if now_s >= self._look_again_s[kind] else 0 for kind in Kind
+        }
+
+    def _begin(self, taken: Taken, wanted: dict[Kind, int], now_s: float) -> None:
+        for task_id in taken.unknown_ids:
+            self._leave_to_others(task_id)
+        self._held = taken.held
+        self._done += len(taken.ended)
+        computations = computations_of(taken.jobs, self._kinds, self._settings.longest_task_s, now_s)
+        begun = dict.fromkeys(Kind, 0)
+        self._running.update(dict.fromkeys(computations))
+        for kind, group in groupby(computations, key=lambda computation: computation.kind):
+            calls = list(group)
+            begun[kind] += len(calls)
+            self._pool_of(kind).do(calls)
+        for kind, asked_for in wanted.items():
+            if asked_for:
+                is_dry = asked_for > begun[kind] and taken.claimed == len(taken.jobs)
+                self._look_again_s[kind] = now_s + LOOK_EVERY_S if is_dry else 0.0
+
+    def _pool_of(self, kind: Kind) -> "Threads | Loop | Isolation":
+        if kind is Kind.THREAD:
+            return self._threads
+        return self._loop if kind is Kind.LOOP else self._isolation
+
+    def _leave_to_others(self, task_id: str) -> None:
         self._unknown.add(task_id)
-        self._store.give_back(claim.ref, batch.token)
-        if self._store.is_first_meeting(self._worker, task_id):
+        if self._store.is_first_meeting(self._post.worker, task_id):
             logger.warning(
                 "worker %s does not know task %r and leaves it to others; start it with --import of the module "
                 "that registers this task, in the same version",
-                self._worker,
+                self._post.worker,
                 task_id,
             )
 
-    def _await_one(self) -> None:
-        try:
-            finished = self._finished.get(timeout=LOOK_EVERY_S)
-        except Empty:
+    # --- what becomes of computations --------------------------------------------------------------------------
+    def _computed(self, computation: Computation, computed: list[Computed]) -> None:
+        """Hand on what came of a computation, unless it was given up meanwhile."""
+        if self._running.pop(computation, computation) is None:
+            self._finishing.add(computation, computed)
+
+    def _ended(self, done: Sequence[tuple[Job, Computed]]) -> None:
+        self._done += len(done)
+        self._ahead.learn([computed.duration_s for _, computed in done])
+        self._threads.low_water = self._ahead.low_water
+        if self._held:  # what was held may go on now
+            self._look_again_s = dict.fromkeys(Kind, 0.0)
+        if self._held or not self._running:
+            self._wake.set()
+
+    def _give_up_overdue(self, now_s: float) -> None:
+        for computation in list(self._running):
+            if now_s > computation.overdue_s and self._running.pop(computation, computation) is None:
+                self._give_up(computation, now_s)
+
+    def _give_up(self, computation: Computation, now_s: float) -> None:
+        self._pool_of(computation.kind).leave_behind(computation)
+        if computation.kind is Kind.THREAD:
+            self._left_behind += 1
+        if computation.kind is Kind.LOOP:  # it blocks them all
+            self._give_back([other for other in self._running if other.kind is Kind.LOOP and other.started_s])
+        error = f"ComputeTimeoutError: took longer than its timeout_s of {computation.timeout_s:g} s"
+        elapsed_ms = 1000 * (now_s - (computation.started_s or now_s))
+        self._try(lambda: self._claims.give_up(computation.jobs, error, elapsed_ms))
+
+    def _give_back(self, computations: Iterable[Computation]) -> None:
+        ours = [one for one in computations if self._running.pop(one, one) is None]
+        if ours:
+            self._try(lambda: self._claims.give_back(job for one in ours for job in one.jobs))
+
+    def _renew(self) -> None:
+        held = [job for computation in list(self._running) for job in computation.jobs]
+        held += self._finishing.jobs()
+        if not held:
             return
-        if finished in self._running:  # else it had been given up
-            self._running.discard(finished)
-            self._done += 1
+        lost = self._claims.renew(held)
+        still = {job.ref for computation in list(self._running) for job in computation.jobs}
+        if lost_here := sorted(still.intersection(lost)):  # and not merely completed since
+            logger.warning("claims were lost, nothing of them will be written: %s", ", ".join(lost_here))
 
-    def _give_up_overdue(self) -> None:
-        now_s = self._clock.monotonic_s()
-        for running in list(self._running):
-            limit_s = min(running.target.task.timeout_s, self._settings.longest_task_s)
-            elapsed_s = now_s - running.started_s
-            if elapsed_s > limit_s + GRACE_S:
-                self._running.discard(running)
-                error = f"ComputeTimeoutError: took longer than its timeout_s of {limit_s:g} s"
-                self._claims.give_up(running.claim, running.batch, running.target, error, 1000 * elapsed_s)
-
-    def _renew_claims(self) -> None:
-        refs_by_token = defaultdict(list)
-        for running in list(self._running):
-            refs_by_token[running.batch.token].append(running.claim.ref)
-        for token, refs in refs_by_token.items():
-            lost = set(self._store.renew_claims(token, refs)) & {running.claim.ref for running in list(self._running)}
-            if lost:  # and not merely completed since
-                logger.warning("claims were lost, nothing of them will be written: %s", ", ".join(sorted(lost)))
-
-
-class Threads:
-    """Daemon threads that are reused; one that hangs is never waited for."""
-
-    def __init__(self) -> None:
-        """Start without threads."""
-        self._work: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._lock = threading.Lock()
-        self._idle = 0
-
-    def do(self, action: Callable[[], None]) -> None:
-        """Run an action in a thread, a new one if none is idle."""
-        with self._lock:
-            if self._idle > 0:
-                self._idle -= 1
-            else:
-                threading.Thread(target=self._run, name="warmer-drain", daemon=True).start()
-        self._work.put(action)
-
-    def dismiss(self) -> None:
-        """Let all threads end after their present action."""
-        self._work.put(None)
-
-    def _run(self) -> None:
-        while True:
-            action = self._work.get()
-            if action is None:
-                self._work.put(None)  # for the next thread
-                return
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
             action()
-            with self._lock:
-                self._idle += 1
+        except RedisError as error:
+            self._say_outage(error)
+
+    def _say_outage(self, error: RedisError) -> None:
+        if self._is_healthy:
+            logger.warning("Redis is away or refuses (%s); what is claimed lapses", described(error))
+        self._is_healthy = False

@@ -1,8 +1,8 @@
 """Runs a worker process, and keeps it running while Redis comes and goes."""
 
+import contextlib
 import importlib
 import logging
-import signal
 import sys
 import threading
 import time
@@ -17,7 +17,9 @@ from warmer.client import Warmer
 from warmer.connect import connect
 from warmer.errors import NotImportableError, SettingsError, described
 from warmer.registry import load
+from warmer.undeclared import UndeclaredLimits
 from warmer.workername import worker_name
+from warmer_workers.stopping import Stopping
 from warmer_workers.worker import ThreadWorker, WarmWorker
 
 logger = logging.getLogger("warmer.worker")
@@ -25,38 +27,53 @@ logger = logging.getLogger("warmer.worker")
 RETRY_S = 1.0
 
 
-def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False) -> None:
+def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False, is_supervised: bool = False) -> int:
     """Run a worker in this process until it is told to stop.
 
     Args:
         warmer: The default `Warmer`, on which the modules register their tasks.
         modules: What registers the tasks: ``module``, or ``module:function`` to call.
         burst: Whether to end when nothing is left to do.
+        is_supervised: Whether a supervisor passes on signals that this process may have got, too.
+
+    Returns:
+        The exit code: 0, unless it was told to leave at once.
 
     Raises:
         SettingsError: a module cannot be imported.
     """
     warmer.settings.required_redis_url()
-    wait_for_redis(warmer)
-    with warmer.switching.yielding():
-        import_tasks(modules)
+    stopping = Stopping(warmer, is_supervised=is_supervised)
+    try:
+        with contextlib.suppress(StopRequested), stopping.listening():
+            wait_for_redis(warmer)
+            with warmer.switching.yielding():
+                import_tasks(modules)
+            stopping.set_handlers()  # whatever handlers the modules have set
+            _work_until_told(warmer, stopping, burst)
+    finally:
+        warmer.pulse.stop()
+    return stopping.exit_code
+
+
+def _work_until_told(warmer: Warmer, stopping: Stopping, burst: bool) -> None:
     name = worker_name()
     warmer.pulse.start(worker=name)
     warmer.pulse.beat()  # which also registers what the modules have declared
     logger.info("worker %s knows %d tasks", name, len(warmer.registry.tasks()))
-    stop = threading.Event()
-    try:
-        while not stop.is_set():
-            _obey_signals(stop)
-            _work(warmer, name, stop, burst)
-            if burst:
-                return
-            _obey_signals(stop)
-            stop.wait(RETRY_S)
-    except StopRequested:  # a signal came while RQ's handlers stood and it did nothing
-        pass
-    finally:
-        warmer.pulse.stop()
+    _warn_of_undeclared_limits(warmer)
+    while True:
+        _work(warmer, name, stopping, burst)
+        if burst or stopping.is_set():
+            return
+        time.sleep(RETRY_S)  # a signal ends it
+
+
+def _warn_of_undeclared_limits(warmer: Warmer) -> None:
+    used = {task.uses for task in warmer.registry.tasks() if task.uses is not None}
+    with contextlib.suppress(RedisError):  # the pulse says that it is away
+        if used:
+            UndeclaredLimits().met(sorted(used - warmer.store.declared_limits() - set(warmer.settings.limits)))
 
 
 def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
@@ -74,19 +91,13 @@ def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
     warmer.pulse.retire()
 
 
-def _obey_signals(stop: threading.Event) -> None:
-    """Stop at a signal also while RQ, which has handlers of its own, does not work."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda signum, frame: stop.set())
-
-
-def _work(warmer: Warmer, name: str, stop: threading.Event, burst: bool) -> None:
+def _work(warmer: Warmer, name: str, stopping: Stopping, burst: bool) -> None:
     """Work until told to stop, or until Redis goes away."""
     try:
         connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
         warmer.queue.hint()  # for what was ready before this worker came
         # RQ refuses a name that a worker which died uncleanly still holds.
-        worker = WarmWorker(warmer, connection, f"{name}-{token_hex(2)}", stop)
+        worker = WarmWorker(warmer, connection, f"{name}-{token_hex(2)}", stopping, is_burst=burst)
         # What an outage means is said once, by the pulse; RQ would say it at every attempt.
         worker.work(burst=burst, logging_level="CRITICAL")
     except RedisError as error:

@@ -1,0 +1,135 @@
+"""What a worker does between its drains: it begins the next at once, and gives back what a dead one had claimed."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+TASKS = """
+    import os, time
+    from pathlib import Path
+    from warmer import WarmingTask, register_warming_task
+    from warmer.store import Store
+
+    HERE = Path(__file__).parent
+
+    def mark(name, text):
+        with (HERE / name).open("a") as file:
+            file.write(f"{text}\\n")
+
+    def register(task_id, function, **values):
+        register_warming_task(WarmingTask(task_id=task_id, cache_key=f"{task_id}:key", compute_fn=function,
+                                          **{"ttl": 600, "critical": True, **values}))
+
+    def lapse(store, life):
+        mark("lapsed", life)
+        if (HERE / "hang").exists():
+            time.sleep(60)
+
+    Store.lapse = lapse
+"""
+
+
+@pytest.fixture
+def app(fleet, make_warmer):
+    """A Warmer beside the fleet's processes, switched on."""
+    warmer = make_warmer(embedded=False, tick_s=0.2, flush_s=0.2, claim_timeout_s=1.5, lease_timeout_s=1.0)
+    warmer.start()
+    return warmer
+
+
+def test_one_drain_follows_the_other_without_a_scheduler(fleet, app, eventually) -> None:
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load_all(number):
+        def load():
+            mark("horses", os.getpid())
+            time.sleep(0.7)
+            return number
+        load.__qualname__ = f"load_{number}"
+        globals()[f"load_{number}"] = load
+        return load
+
+    for number in range(6):
+        register(f"t{number}", load_all(number))
+    """,
+    )
+    fleet.environment |= {"WARMER_CONCURRENCY": "1", "WARMER_DRAIN_S": "0.5"}
+    fleet.worker()
+    eventually(lambda: [app.get(f"t{number}:key") for number in range(6)] == list(range(6)), 30)
+    assert len(set(fleet.lines("horses"))) == 6
+    assert fleet.lines("lapsed") == []
+
+
+def test_what_a_dead_drain_had_claimed_is_given_back(fleet, app, eventually) -> None:
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def crash():
+        mark("runs", os.getpid())
+        if len((HERE / "runs").read_text().splitlines()) == 1:
+            os._exit(9)
+        return "second time lucky"
+
+    register("crashes", crash)
+    """,
+    )
+    fleet.scheduler()
+    fleet.worker()
+    eventually(lambda: app.get("crashes:key") == "second time lucky", 30)
+    (life,) = fleet.lines("lapsed")
+    assert re.fullmatch("[0-9a-f]{16}", life)
+
+
+@pytest.mark.parametrize("is_hanging", [False, True])
+def test_a_worker_that_leaves_at_once_gives_back_what_it_can(fleet, app, eventually, is_hanging) -> None:
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load():
+        mark("runs", os.getpid())
+        time.sleep(60)
+
+    register("slow", load)
+    """,
+    )
+    if is_hanging:
+        (fleet.folder / "hang").touch()
+    worker = fleet.worker("--grace", "60")
+    eventually(lambda: fleet.lines("runs"), 20)
+    worker.send_signal(signal.SIGINT)
+    time.sleep(0.2)
+    worker.terminate()
+    began = time.monotonic()
+    assert worker.wait(timeout=20) == 143
+    assert time.monotonic() - began < 1 + 1.5
+    assert fleet.lines("lapsed")
+
+
+def test_a_drain_that_is_killed_leaves_the_worker_working(fleet, app, eventually) -> None:
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def load():
+        mark("runs", os.getpid())
+        if len((HERE / "runs").read_text().splitlines()) == 1:
+            time.sleep(60)
+        return "computed by the next one"
+
+    register("slow", load)
+    """,
+    )
+    fleet.scheduler()
+    worker = fleet.worker()
+    (horse,) = eventually(lambda: fleet.lines("runs"), 20)
+    os.kill(int(horse), signal.SIGKILL)
+    eventually(lambda: app.get("slow:key") == "computed by the next one", 20)
+    assert worker.poll() is None
+    assert len(fleet.lines("lapsed")) == 1
