@@ -7,6 +7,7 @@ from typing import Any, Unpack, overload
 from redis.exceptions import RedisError
 
 from warmer import ledger, optimize
+from warmer.bulk import BulkWarming
 from warmer.critical import CriticalRun
 from warmer.errors import InvalidTaskError
 from warmer.handle import Handle
@@ -15,7 +16,7 @@ from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPe
 from warmer.switch import Switch
 from warmer.task import Target, WarmingTask
 from warmer.wanted import Wanted
-from warmer.warmed import Decorator, TaskOptions, Warmed, warmed_by
+from warmer.warmed import AsyncWarmed, Decorator, TaskOptions, Warmed, warmed_by
 
 
 class Warmer(Reading):
@@ -48,7 +49,8 @@ class Warmer(Reading):
 
         Raises:
             InvalidTaskError: this is no task.
-            NotImportableError: workers could not import its function, and this process does not warm itself.
+            NotImportableError: workers could not import its function, and this process does not warm itself; or it
+                runs in processes apart (``isolation="process"``), and they could not.
             TaskConflictError: another enabled task owns the cache key; then nothing was registered.
             StoreUnavailableError: Redis did not answer.
         """
@@ -137,6 +139,42 @@ class Warmer(Reading):
         self._reach(self.registration.register_declared)
         return self.ask(self._reach(lambda: self.by_hand.target_of(task_id, arguments or {})), force=force)
 
+    def warm_many(
+        self,
+        task: "str | WarmingTask | Warmed[..., Any] | AsyncWarmed[..., Any]",
+        arguments: Iterable[Any],
+        *,
+        force: bool = False,
+        in_flight: int = 10_000,
+    ) -> BulkWarming:
+        """Ask the workers to warm many targets of a task now; does not wait.
+
+        The iterable may be of any length, and is read in a thread of its own as targets are warmed. An item that fits
+        no target is counted as failed, with the reason, and the others go on; items that are equal are computed once,
+        and each is counted. While Redis is away it waits, and goes on.
+
+        Args:
+            task: Its id, the task itself or its warmed function.
+            arguments: For each target a dict of arguments, a tuple of them, or a single one.
+            force: Whether to compute even if the present value is fresh.
+            in_flight: How many may be outstanding: what is kept in Redis is bounded by it.
+
+        Returns:
+            A handle that shows how far it is, to wait on or to cancel.
+
+        Raises:
+            UnknownTaskError: no such task is registered, or it is disabled.
+            InvalidTaskError: the task could not be registered, or there is no iterable of arguments.
+            StoreUnavailableError: Redis did not answer.
+        """
+        known = task.task if isinstance(task, Warmed | AsyncWarmed) else task
+        if not isinstance(known, str | WarmingTask):
+            raise InvalidTaskError(f"expected a task, its id or its warmed function, got {type(known).__name__}")
+        self._reach(self.registration.register_declared)
+        self.registration.check_registered(known if isinstance(known, str) else known.task_id)
+        registered = self._reach(lambda: self.bulk_runs.task_of(known))
+        return self._reach(lambda: self.bulk_runs.begin(registered, arguments, force, in_flight))
+
     def warm_cache(
         self,
         cache_key: str,
@@ -198,6 +236,28 @@ class Warmer(Reading):
         if asked.requested:
             self._hint()
         return asked
+
+    def release(self, name: str) -> list[str]:
+        """Let a target, or a task with all its targets, out of quarantine; while warming is on it is computed at once.
+
+        A target whose task is in quarantine itself stays where it is until the task is let go.
+
+        Args:
+            name: The target's ref or the task's id, as `stats` shows it.
+
+        Returns:
+            What had been in quarantine: refs, and the id of the task; empty if nothing of that name was.
+
+        Raises:
+            InvalidTaskError: the name is no text.
+            StoreUnavailableError: Redis did not answer.
+        """
+        if not isinstance(name, str):
+            raise InvalidTaskError(f"expected a task's id or a target's ref, got {type(name).__name__}")
+        released = self._reach(lambda: self.store.release_quarantined(name))
+        if released:
+            self._hint()
+        return released
 
     # --- warmed functions ------------------------------------------------------------------------------------
     @overload

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from warmer.bulk import BulkWarming
 from warmer.default import default_warmer
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
 from warmer.task import WarmingTask
+from warmer.warmed import AsyncWarmed, Warmed
 
 
 def register_warming_task(task: WarmingTask, *, replace: bool = False) -> None:
@@ -123,6 +125,45 @@ def warm_cache(
     return default_warmer().warm_cache(key, compute_fn, ttl, tags, force=force)
 
 
+def warm_many(
+    task: str | WarmingTask | Warmed[..., Any] | AsyncWarmed[..., Any],
+    arguments: Iterable[Any],
+    *,
+    force: bool = False,
+    in_flight: int = 10_000,
+) -> BulkWarming:
+    """Ask the workers to warm many targets of a task now; does not wait.
+
+    The iterable may be of any length, and is read in a thread of its own as targets are warmed. An item that fits no
+    target is counted as failed, with the reason, and the others go on; items that are equal are computed once, and
+    each is counted. While Redis is away it waits, and goes on.
+
+    Args:
+        task: Its id, the task itself or its warmed function.
+        arguments: For each target a dict of arguments, a tuple of them, or a single one.
+        force: Whether to compute even if the present value is fresh.
+        in_flight: How many may be outstanding: what is kept in Redis is bounded by it.
+
+    Returns:
+        A handle that shows how far it is, to wait on or to cancel.
+
+    Raises:
+        UnknownTaskError: no such task is registered, or it is disabled.
+        InvalidTaskError: the task could not be registered, or there is no iterable of arguments.
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> def invoice(number: int) -> str:
+        ...     return f"invoice {number}"
+        >>> register_warming_task(WarmingTask(task_id="invoice", cache_key="invoice:{number}", compute_fn=invoice))
+        >>> start_cache_warming()
+        >>> warm_many("invoice", range(1_000)).wait(timeout_s=30).warmed
+        1000
+        >>> stop_cache_warming()
+    """
+    return default_warmer().warm_many(task, arguments, force=force, in_flight=in_flight)
+
+
 def warm_critical_data(timeout_s: float = 60.0, force: bool = False) -> CriticalWarming:
     """Warm all critical targets, highest priority first, and wait.
 
@@ -165,6 +206,28 @@ def warm_user_data_optimized(user_id: str, force: bool = False, preload_forms: b
         '42'
     """
     return default_warmer().warm_user_data(user_id, force=force, preload_forms=preload_forms)
+
+
+def release_quarantined(name: str) -> list[str]:
+    """Let a target, or a task with all its targets, out of quarantine; while warming is on it is computed at once.
+
+    In quarantine is what has killed the processes that computed it; a changed definition lets it go, too.
+
+    Args:
+        name: The target's ref or the task's id, as `get_warming_stats` shows it.
+
+    Returns:
+        What had been in quarantine; empty if nothing of that name was.
+
+    Raises:
+        InvalidTaskError: the name is no text.
+        StoreUnavailableError: Redis did not answer.
+
+    Example:
+        >>> release_quarantined("never quarantined")
+        []
+    """
+    return default_warmer().release(name)
 
 
 def get_warming_stats() -> WarmingStats:
