@@ -6,15 +6,20 @@ import threading
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import scale
+import warm_throughput
 from contenders.contender import Contender, gather
+from measuring import warming_tasks
 from measuring.cases import value_of
 from measuring.figures import figures_of
+from measuring.pace import Look, p99, pace_per_s
 from measuring.promises import Promise, exit_code
 from measuring.round_trips import CountingProxy
 from measuring.rounds import crowded_hits
+from measuring.store_calls import chunks
 
 
 @given(st.integers(24, 3000))
@@ -97,3 +102,96 @@ def test_a_pipeline_is_one_round_trip_and_each_awaited_answer_is_one(echo):
             client.sendall(b"again\n")
             assert answers.readline() == b"again\n"
             assert proxy.round_trips == number
+
+
+@given(st.floats(10, 50_000), st.floats(0, 30), st.integers(2, 400), st.floats(0.001, 0.5), st.integers(1, 500))
+def test_a_pace_is_that_of_the_work_and_not_of_the_start_before_it(per_s, start_s, looks, every_s, chunk):
+    total = round(looks * every_s * per_s)
+    assume(total >= 3 * max(chunk, per_s * every_s))
+
+    def counted(at_s):
+        return min(total, chunk * int(max(0.0, at_s - start_s) * per_s / chunk) if at_s < end_s else total)
+
+    end_s = start_s + total / per_s
+    moments = [number * every_s for number in range(int(end_s / every_s) + 3)]
+    found = pace_per_s([Look(at_s, counted(at_s)) for at_s in moments])
+    slack = (per_s * every_s + chunk) / (total - per_s * every_s - chunk)
+    assert per_s / (1 + 2 * slack) <= found <= per_s * (1 + 2 * slack)
+
+
+def test_looks_after_the_end_do_not_slow_a_pace_down():
+    looks = [Look(0.0, 0), Look(1.0, 10), Look(2.0, 30), Look(9.0, 30)]
+    assert pace_per_s(looks) == 20.0
+
+
+@pytest.mark.parametrize("looks", [[Look(0.0, 0), Look(1.0, 30)], [Look(0.0, 0), Look(1.0, 0)]])
+def test_a_pace_that_cannot_be_told_is_refused(looks):
+    with pytest.raises(ValueError, match="measure more"):
+        pace_per_s(looks)
+
+
+@given(st.lists(st.floats(0, 1000), min_size=1, max_size=300))
+def test_the_99th_percentile_is_the_least_that_at_most_one_of_a_hundred_exceeds(measured):
+    above = [value for value in measured if value > p99(measured)]
+    assert len(above) <= len(measured) / 100
+    assert len(above) + measured.count(p99(measured)) > len(measured) / 100
+
+
+@given(st.lists(st.integers(), max_size=2000))
+def test_chunks_are_the_list_again_and_none_is_more_than_one_call_takes(numbers):
+    parts = list(chunks(numbers))
+    assert [number for part in parts for number in part] == numbers
+    assert all(0 < len(part) <= 500 for part in parts)
+
+
+def throughput(one_worker_us, waiting_us):
+    """An outcome in which RQ takes 2,500 µs for a key and a bare SET takes 8."""
+
+    def brought(work, times_us):
+        return warm_throughput.Measured(work, {way.name: [times_us.get(way.name, 2500.0)] for way in work.ways})
+
+    free = brought(warm_throughput.free_work(1), {warm_throughput.BARE: 8.0, warm_throughput.ONE_WORKER: one_worker_us})
+    waiting = brought(
+        warm_throughput.waiting_work(1), dict(zip(warm_throughput.WAITING.values(), waiting_us, strict=True))
+    )
+    return warm_throughput.Outcome({}, free, waiting)
+
+
+@pytest.mark.parametrize(
+    ("one_worker_us", "waiting_us", "held"),
+    [
+        (50, (625, 156.25), [True, True, True, True]),
+        (51, (650, 160), [False, True, True, True]),
+        (65, (660, 160), [False, False, False, True]),
+        (40, (650, 170), [True, True, True, False]),
+    ],
+)
+def test_throughput_is_judged_by_rq_by_bare_sets_and_by_the_ceiling_of_waits(one_worker_us, waiting_us, held):
+    promises = warm_throughput.judged(throughput(one_worker_us, waiting_us))
+    assert [promise.is_held for promise in promises] == held
+
+
+def test_the_ceiling_of_waits_is_their_number_divided_by_how_long_they_take():
+    waiting = throughput(50, (625, 156.25)).waiting
+    assert [waiting.ceiling_per_s(name) for name in warm_throughput.WAITING.values()] == [1600, 6400]
+    assert waiting.keys_per_s(warm_throughput.WAITING[32]) == 1600
+
+
+def sized(targets, bytes_each, slowdown):
+    return scale.Size(targets, bytes_each, {}, 1.0, 1.0, slowdown, 1.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("bytes_each", "slowdown", "held"),
+    [(400, 2.0, [True, True, True]), (401, 2.0, [True, False, True]), (400, 2.01, [True, True, False])],
+)
+def test_scale_is_judged_by_every_number_of_targets_and_by_the_tick_of_the_largest(bytes_each, slowdown, held):
+    sizes = [sized(10_000, 300, 1.0), sized(1_000_000, bytes_each, slowdown)]
+    promises = scale.judged(scale.Outcome({}, 50, sizes, None, {}))
+    assert [promise.is_held for promise in promises] == held
+
+
+def test_what_is_stored_is_the_same_whoever_warms_it():
+    numbers = [1, 2, 3]
+    assert warming_tasks.compute_many(numbers) == {number: warming_tasks.compute(number) for number in numbers}
+    assert warming_tasks.wait(7) == asyncio.run(warming_tasks.async_wait(7)) == warming_tasks.value_of(7)

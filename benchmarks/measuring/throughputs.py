@@ -1,0 +1,201 @@
+"""Has keys warmed by worker processes, ours and RQ's, and by bare SETs; says how long each took for a key."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import orjson
+from redis import Redis
+from rq import Queue
+
+from contenders.contender import Side
+from measuring.pace import Look, pace_per_s
+from measuring.rq_jobs import key_of
+from measuring.store_calls import ask_for, call_workers, failed_so_far, fleet_at, warmed_so_far
+from measuring.warming_tasks import TTL_S, value_of
+from warmer import Warmer, WarmingTask
+
+HERE = Path(__file__).parents[1]
+
+LOOK_EVERY_S = 0.025
+PATIENCE_S = 30.0
+"""How long a worker may show no progress before the run is given up."""
+
+END_S = 15.0
+AT_ONCE = 500
+CHECKED = 100
+
+IMPORT = "measuring.warming_tasks:register"
+
+
+class Setting(NamedTuple):
+    """How many processes of ours warm, and how much each of them does at once."""
+
+    workers: int
+    concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to have many keys warmed.
+
+    Args:
+        name: What its row is called.
+        side: Whether it is the baseline, ours, a rival's or the floor.
+        keys: How many it warms in one round; slow ones warm fewer.
+        seconds: Warms so many keys, on a server at that address that holds nothing else, and returns how long that
+            took.
+        ceiling_per_s: More cannot be warmed per second, because of how long each computation takes.
+    """
+
+    name: str
+    side: Side
+    keys: int
+    seconds: Callable[[str, int], float]
+    ceiling_per_s: float | None = None
+
+    def us_per_key(self, url: str) -> float:
+        """Warm once, and return the microseconds for a key."""
+        with Redis.from_url(url) as client:
+            client.flushall()
+        return 1e6 * self.seconds(url, self.keys) / self.keys
+
+
+# --- the floor -------------------------------------------------------------------------------------------------
+def bare_sets(url: str, keys: int) -> float:
+    """Set the values by bare pipelines: nothing is computed, and nothing is asked for."""
+    values = [(key_of(number), orjson.dumps(value_of(number))) for number in range(keys)]
+    with Redis.from_url(url) as client:
+        client.ping()
+        started = time.perf_counter()
+        for first in range(0, keys, AT_ONCE):
+            pipeline = client.pipeline(transaction=False)
+            for key, value in values[first : first + AT_ONCE]:
+                pipeline.set(key, value, ex=TTL_S)
+            pipeline.execute()
+        return time.perf_counter() - started
+
+
+# --- RQ: one job for each key ----------------------------------------------------------------------------------
+def one_job_per_key(worker: str, job: str) -> Callable[[str, int], float]:
+    """Return a way that has a worker of RQ work off a queue that was filled before.
+
+    Args:
+        worker: "SimpleWorker" or "Worker", which forks for each job.
+        job: The job's path.
+    """
+
+    def seconds(url: str, keys: int) -> float:
+        with Redis.from_url(url) as client:
+            queue = Queue("plain", connection=client)
+            for first in range(0, keys, AT_ONCE):
+                numbers = range(first, min(first + AT_ONCE, keys))
+                queue.enqueue_many([Queue.prepare_data(job, args=(number,), result_ttl=0) for number in numbers])
+            passed_s = float(_said_by("measuring.rq_burst", worker, url, queue.name))
+            found = client.exists(*map(key_of, range(keys)))
+        if found != keys:
+            raise SystemExit(f"RQ's {worker} was given {keys} jobs, and {found} values were found")
+        return passed_s
+
+    return seconds
+
+
+def _said_by(module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, env=_environment(), cwd=HERE, capture_output=True, text=True, check=True).stdout
+
+
+def _environment(**variables: str) -> dict[str, str]:
+    own = {name: value for name, value in os.environ.items() if not name.startswith("WARMER_")}
+    return {**own, "PYTHONPATH": str(HERE), "PYTHONWARNINGS": "ignore", **variables}
+
+
+# --- ours ------------------------------------------------------------------------------------------------------
+def workers_warming(task: WarmingTask, setting: Setting) -> Callable[[str, int], float]:
+    """Return a way that has worker processes warm what was asked for before they started.
+
+    Args:
+        task: What is warmed.
+        setting: By how many processes, and how concurrently.
+    """
+    namespace = f"{task.task_id}-{setting.workers}-{setting.concurrency}"
+
+    def seconds(url: str, keys: int) -> float:
+        with closing(fleet_at(url, namespace)) as warmer:
+            warmer.start()
+            warmer.register(task)
+            ask_for(warmer, [task.target(number=number).ref for number in range(keys)])
+            call_workers(warmer, setting.workers)
+            with _processes(url, namespace, setting) as log:
+                pace = pace_per_s(list(_looks(warmer, keys, log)))
+            _check(warmer, task, keys)
+        return keys / pace
+
+    return seconds
+
+
+@contextmanager
+def _processes(url: str, namespace: str, setting: Setting) -> Iterator[Path]:
+    """Run worker processes; yields the file that holds what they say."""
+    command = [sys.executable, "-m", "warmer", "worker", "--import", IMPORT, "--concurrency", str(setting.concurrency)]
+    environment = _environment(WARMER_REDIS_URL=url, WARMER_NAMESPACE=namespace)
+    with tempfile.NamedTemporaryFile(prefix="worker-", suffix=".log") as log:
+        running = [
+            subprocess.Popen(command, env=environment, cwd=HERE, stdout=log, stderr=log) for _ in range(setting.workers)
+        ]
+        try:
+            yield Path(log.name)
+        finally:
+            _end(running)
+
+
+def _end(running: list[subprocess.Popen[Any]]) -> None:
+    for process in running:
+        process.terminate()
+    deadline_s = time.monotonic() + END_S
+    for process in running:
+        try:
+            process.wait(max(0.0, deadline_s - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _looks(warmer: Warmer, keys: int, log: Path) -> Iterator[Look]:
+    """Look at the fleet's counter until all is warmed.
+
+    Raises:
+        SystemExit: nothing has happened for long.
+    """
+    seen = Look(time.monotonic(), 0)
+    while seen.count < keys:
+        time.sleep(LOOK_EVERY_S)
+        look = Look(time.monotonic(), warmed_so_far(warmer))
+        yield look
+        if look.count > seen.count:
+            seen = look
+        elif look.at_s > seen.at_s + PATIENCE_S:
+            said = "\n".join(log.read_text().splitlines()[-8:])
+            raise SystemExit(f"{look.count} of {keys} were warmed, and then none for {PATIENCE_S:.0f} s:\n{said}")
+
+
+def _check(warmer: Warmer, task: WarmingTask, keys: int) -> None:
+    """Refuse a measurement of warmings that have not left the values behind, once each.
+
+    Raises:
+        SystemExit: it is one.
+    """
+    numbers = range(0, keys, max(1, keys // CHECKED))
+    found = [warmer.get(task.target(number=number).cache_key) for number in numbers]
+    if found != [value_of(number) for number in numbers]:
+        raise SystemExit(f"{task.task_id}: not all of the values that were warmed are in the cache")
+    counted, failed = warmed_so_far(warmer), failed_so_far(warmer)
+    if counted != keys or failed:
+        raise SystemExit(f"{task.task_id}: {keys} were asked for, {counted} warmed and {failed} failed")

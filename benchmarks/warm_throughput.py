@@ -1,0 +1,266 @@
+"""How many keys worker processes warm per second, beside one RQ job for each key, and beside bare SETs.
+
+In one run, on a private server, in rounds in which every way has its turn, in an order shuffled anew:
+
+- values that cost nothing: one RQ job per key on SimpleWorker (= 1.0) and on the Worker that forks; ours on one worker
+  process, on two, and in batches of 100; and the floor, redis-py's pipeline of SETs, 500 at a time;
+- values that take a wait of 20 ms: the same RQ job with the wait (= 1.0); ours on 32 and on 128 threads, where the
+  ceiling is threads / 20 ms, and as 1,000 coroutines at once.
+
+Everything is asked for before a worker starts. RQ's clock runs while its worker works; ours from the first progress
+that the fleet's counter shows to the last key. At the end stands what is promised, and whether this run found it held.
+The exit code is 0 if all of it was, 1 if not.
+
+Run: python benchmarks/warm_throughput.py [--quick] [--json] [--plot FILE]      (needs: pip install 'warmer[bench]')
+"""
+
+import argparse
+import json
+import random
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.table import Table
+
+from measuring.chart import Bar, Panel, check_can_draw, draw
+from measuring.figures import Figure, Samples, figures_of
+from measuring.ground import as_line, ground
+from measuring.pace import ratio_of
+from measuring.promises import Promise, exit_code, verdict
+from measuring.screen import STYLES, steps, table_of, wide_console
+from measuring.throughputs import Setting, Way, bare_sets, one_job_per_key, workers_warming
+from measuring.warming_tasks import ASYNC_WAIT, BATCH, IN_BATCHES, NO_OP, WAIT, WAIT_S
+from warmer.server import PrivateServer
+
+ROUNDS, QUICK_ROUNDS = 3, 1
+QUICK_PART = 2
+"""A quick run warms this part of the keys."""
+
+THREADS = 32
+MANY_THREADS = 128
+COROUTINES = 1000
+
+LEAST_OF_RQ = 50
+LEAST_OF_BARE = 1 / 8
+LEAST_OF_CEILING = 0.95
+
+SIMPLE, FORKING = "RQ SimpleWorker, a job per key", "RQ Worker (forks), a job per key"
+BARE = "bare SETs, redis-py pipeline"
+ONE_WORKER, TWO_WORKERS, BATCHES = "warmer, one worker", "warmer, two workers", f"warmer, batches of {BATCH}"
+WAITING = {threads: f"warmer, {threads} threads" for threads in (THREADS, MANY_THREADS)}
+WAITING_ASYNC = f"warmer, {COROUTINES:,} coroutines"
+
+
+class Work(NamedTuple):
+    """Values to be warmed, and the ways to have that done."""
+
+    name: str
+    ways: Sequence[Way]
+
+
+class Measured(NamedTuple):
+    """What the rounds of one work brought, in microseconds per key."""
+
+    work: Work
+    samples: Samples
+
+    @property
+    def figures(self) -> list[Figure]:
+        return figures_of(self.samples, {way.name: way.side for way in self.work.ways})
+
+    def keys_per_s(self, name: str) -> float:
+        return next(1e6 / figure.median_us for figure in self.figures if figure.name == name)
+
+    def times(self, name: str, base: str) -> float:
+        """How many times as many keys per second as another way."""
+        return 1 / ratio_of(self.samples, name, base)
+
+    def ceiling_per_s(self, name: str) -> float | None:
+        return next(way.ceiling_per_s for way in self.work.ways if way.name == name)
+
+
+class Outcome(NamedTuple):
+    """All that a run brought."""
+
+    ground: dict[str, str]
+    free: Measured
+    waiting: Measured
+
+
+def main() -> int:
+    """Measure, and print what was measured."""
+    options = parsed_options()
+    if options.plot:
+        check_can_draw()
+    outcome = measured(QUICK_ROUNDS if options.quick else options.rounds, QUICK_PART if options.quick else 1)
+    promises = list(judged(outcome))
+    if options.json:
+        print(json.dumps(as_json(outcome, promises), indent=2))
+    else:
+        print_tables(outcome, promises)
+    if options.plot:
+        plot(outcome, options.plot)
+    return exit_code(promises)
+
+
+def parsed_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each way has its turn (%(default)s)")
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_ROUNDS} round, with fewer keys")
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a picture of them, such as throughput.svg")
+    return parser.parse_args()
+
+
+# --- what is measured ------------------------------------------------------------------------------------------
+def free_work(part: int) -> Work:
+    """Values that cost nothing: what is left is the way there."""
+    ways = [
+        Way(BARE, "floor", 40_000 // part, bare_sets),
+        Way(SIMPLE, "base", 1500 // part, one_job_per_key("SimpleWorker", "measuring.rq_jobs.compute_and_set")),
+        Way(FORKING, "rival", 150 // part, one_job_per_key("Worker", "measuring.rq_jobs.compute_and_set")),
+        Way(ONE_WORKER, "ours", 40_000 // part, workers_warming(NO_OP, Setting(1, THREADS))),
+        Way(TWO_WORKERS, "ours", 40_000 // part, workers_warming(NO_OP, Setting(2, THREADS))),
+        Way(BATCHES, "ours", 40_000 // part, workers_warming(IN_BATCHES, Setting(1, THREADS))),
+    ]
+    return Work("values that cost nothing", ways)
+
+
+def waiting_work(part: int) -> Work:
+    """Values that take a wait: what counts is how many wait at once."""
+    ways = [
+        Way(SIMPLE, "base", 200 // part, one_job_per_key("SimpleWorker", "measuring.rq_jobs.wait_and_set"), 1 / WAIT_S),
+        Way(
+            WAITING_ASYNC,
+            "ours",
+            40_000 // part,
+            workers_warming(ASYNC_WAIT, Setting(1, COROUTINES)),
+            COROUTINES / WAIT_S,
+        ),
+    ]
+    for threads, name in WAITING.items():
+        ceiling = threads / WAIT_S
+        keys = round(4 * ceiling) // part
+        ways.append(Way(name, "ours", keys, workers_warming(WAIT, Setting(1, threads)), ceiling))
+    return Work(f"values that take a wait of {1000 * WAIT_S:.0f} ms", ways)
+
+
+def measured(rounds: int, part: int) -> Outcome:
+    works = [free_work(part), waiting_work(part)]
+    with PrivateServer.start() as server:
+        free, waiting = in_rounds(works, server.url, rounds)
+        return Outcome(ground(server, "redis", "rq", "orjson"), free, waiting)
+
+
+def in_rounds(works: Sequence[Work], url: str, rounds: int) -> list[Measured]:
+    """Give every way its turn in each round, in a shuffled order: the machine's slow and quick spells hit all alike."""
+    samples: dict[str, dict[str, list[float]]] = {work.name: {way.name: [] for way in work.ways} for work in works}
+    turns = [(work, way) for work in works for way in work.ways]
+    with steps("warming", rounds * len(turns)) as advance:
+        for _ in range(rounds):
+            for work, way in random.sample(turns, len(turns)):
+                samples[work.name][way.name].append(way.us_per_key(url))
+                advance()
+    return [Measured(work, samples[work.name]) for work in works]
+
+
+# --- what is promised ------------------------------------------------------------------------------------------
+def judged(outcome: Outcome) -> Iterator[Promise]:
+    """Yield each promise, beside what was measured."""
+    free, waiting = outcome.free, outcome.waiting
+    of_rq, of_bare = free.times(ONE_WORKER, SIMPLE), free.times(ONE_WORKER, BARE)
+    text = f"one worker warms at least {LEAST_OF_RQ} times as many keys as one RQ job per key on SimpleWorker"
+    yield Promise(text, f"{of_rq:.1f} times", of_rq >= LEAST_OF_RQ)
+    text = f"one worker warms at least 1/{1 / LEAST_OF_BARE:.0f} of what bare pipelines set"
+    yield Promise(text, f"1/{1 / of_bare:.1f}", of_bare >= LEAST_OF_BARE)
+    for threads, name in WAITING.items():
+        share = share_of_ceiling(waiting, name)
+        text = f"{threads} threads that wait {1000 * WAIT_S:.0f} ms reach {LEAST_OF_CEILING:.0%} of their ceiling"
+        yield Promise(text, f"{share:.1%}", share >= LEAST_OF_CEILING)
+
+
+def share_of_ceiling(brought: Measured, name: str) -> float:
+    return brought.keys_per_s(name) / (brought.ceiling_per_s(name) or float("inf"))
+
+
+# --- what is shown ---------------------------------------------------------------------------------------------
+def as_json(outcome: Outcome, promises: Sequence[Promise]) -> dict[str, Any]:
+    return {
+        "surroundings": outcome.ground,
+        "works": {brought.work.name: rows_of(brought) for brought in (outcome.free, outcome.waiting)},
+        "promises": [promise.as_json() for promise in promises],
+    }
+
+
+def rows_of(brought: Measured) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": figure.name,
+            "side": figure.side,
+            "keys": next(way.keys for way in brought.work.ways if way.name == figure.name),
+            "keys_per_s": [round(1e6 / us, 1) for us in brought.samples[figure.name]],
+            "keys_per_s_median": round(1e6 / figure.median_us, 1),
+            "times_rq_simple_worker": round(1 / figure.ratio, 3),
+            "ceiling_per_s": brought.ceiling_per_s(figure.name),
+        }
+        for figure in brought.figures
+    ]
+
+
+def print_tables(outcome: Outcome, promises: Sequence[Promise]) -> None:
+    console = wide_console()
+    console.print(as_line(outcome.ground), style="dim")
+    console.print(free_table(outcome.free))
+    console.print(waiting_table(outcome.waiting))
+    console.print(verdict(promises))
+
+
+def free_table(brought: Measured) -> Table:
+    table = table_of(title_of(brought), "keys/s", "least to most", "/ RQ's", "/ bare SETs")
+    for figure in brought.figures:
+        of_bare = f"1/{brought.times(BARE, figure.name):,.1f}"
+        table.add_row(figure.name, *cells_of(brought, figure), of_bare, style=STYLES[figure.side])
+    return table
+
+
+def waiting_table(brought: Measured) -> Table:
+    table = table_of(title_of(brought), "keys/s", "least to most", "/ RQ's", "ceiling", "reached")
+    for figure in brought.figures:
+        ceiling = f"{brought.ceiling_per_s(figure.name):,.0f}"
+        reached = f"{share_of_ceiling(brought, figure.name):.1%}"
+        table.add_row(figure.name, *cells_of(brought, figure), ceiling, reached, style=STYLES[figure.side])
+    return table
+
+
+def title_of(brought: Measured) -> str:
+    return f"warming {brought.work.name}  ({SIMPLE} = 1.0)"
+
+
+def cells_of(brought: Measured, figure: Figure) -> tuple[str, str, str]:
+    slowest, quickest = (1e6 / us(brought.samples[figure.name]) for us in (max, min))
+    return f"{1e6 / figure.median_us:,.0f}", f"{slowest:,.0f} to {quickest:,.0f}", f"{1 / figure.ratio:,.1f}"
+
+
+def plot(outcome: Outcome, file: Path) -> None:
+    panels = [panel(brought) for brought in (outcome.free, outcome.waiting)]
+    draw(panels, "Keys warmed per second", as_line(outcome.ground), file)
+
+
+def panel(brought: Measured) -> Panel:
+    bars = [
+        Bar(figure.name, figure.side, 1e6 / figure.median_us, label_of(brought, figure)) for figure in brought.figures
+    ]
+    ceiling = "; % of the ceiling" if any(way.ceiling_per_s for way in brought.work.ways) else ""
+    return Panel(brought.work.name, f"keys per second (median); x RQ SimpleWorker{ceiling}", bars)
+
+
+def label_of(brought: Measured, figure: Figure) -> str:
+    has_ceiling = brought.ceiling_per_s(figure.name) is not None
+    reached = f"   {share_of_ceiling(brought, figure.name):.0%}" if has_ceiling else ""
+    return f"{1e6 / figure.median_us:,.0f}   {1 / figure.ratio:,.1f}x{reached}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
