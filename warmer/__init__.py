@@ -4,9 +4,11 @@ Declare how a value is computed; workers keep it warm in a shared Redis, most im
 """
 
 from warmer.access import uncounted
+from warmer.bulk import BulkWarming
 from warmer.client import Warmer
 from warmer.default import configure, default_warmer
 from warmer.errors import (
+    BacklogFullError,
     CodecError,
     ComputationFailedError,
     ComputeTimeoutError,
@@ -23,6 +25,7 @@ from warmer.errors import (
     WarmerError,
 )
 from warmer.handle import Handle
+from warmer.limit import Limit
 from warmer.quickread import (
     aget,
     aget_many,
@@ -42,11 +45,13 @@ from warmer.quickstart import (
     optimize_warming_schedules,
     register_critical_task,
     register_warming_task,
+    release_quarantined,
     start_cache_warming,
     stop_cache_warming,
     unregister_warming_task,
     warm_cache,
     warm_critical_data,
+    warm_many,
     warm_user_data_optimized,
 )
 from warmer.settings import Settings
@@ -55,11 +60,14 @@ from warmer.warmed import AsyncWarmed, Warmed
 
 __all__ = [
     "AsyncWarmed",
+    "BacklogFullError",
+    "BulkWarming",
     "CodecError",
     "ComputationFailedError",
     "ComputeTimeoutError",
     "Handle",
     "InvalidTaskError",
+    "Limit",
     "NotImportableError",
     "OutlivedTtlError",
     "ServerNotFoundError",
@@ -90,6 +98,7 @@ __all__ = [
     "optimize_warming_schedules",
     "register_critical_task",
     "register_warming_task",
+    "release_quarantined",
     "set",
     "start_cache_warming",
     "stop_cache_warming",
@@ -97,6 +106,7 @@ __all__ = [
     "unregister_warming_task",
     "warm_cache",
     "warm_critical_data",
+    "warm_many",
     "warm_user_data_optimized",
     "warmed",
 ]

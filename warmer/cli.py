@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -21,18 +22,26 @@ from rich.logging import RichHandler
 from rich.markup import escape
 from rich.table import Table
 
+from warmer.bulk import BulkWarming
+from warmer.bulk.lines import items_at
+from warmer.bulk.show import first_errors, summary, watch
 from warmer.children import Children
 from warmer.client import Warmer
 from warmer.default import default_warmer
-from warmer.errors import SettingsError, WarmerError, described
-from warmer.results import WarmingStats
+from warmer.errors import SettingsError, WaitTimeoutError, WarmerError, described
+from warmer.results import BulkOutcome, LimitUse, QuarantinedTarget, WarmingStats
 from warmer.server import PrivateServer
 from warmer.workername import is_of_this_host
 
 EXIT_REFUSED = 2  # what was asked for cannot be done as asked: settings, arguments
 EXIT_NO = 1  # the answer is no
 
+EXIT_INTERRUPTED = 130  # by Ctrl-C
+
 LOOK_EVERY_S = 0.1
+IN_FLIGHT = 10_000
+MOST_BEGUN_S = 30.0
+DEV_GRACE_S = 5.0
 
 console = Console()
 
@@ -73,21 +82,58 @@ def main() -> None:
 @main.command()
 @click.option("--import", "modules", multiple=True, metavar="MODULE", help="What registers the tasks: "
               "a module, or module:function to call. May be given several times.")  # fmt: skip
+@click.option("--processes", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes; one "
+              "that dies is started again.")  # fmt: skip
+@click.option("--concurrency", type=click.IntRange(1, 1024), help="Computations at once, in threads.")
+@click.option("--async-concurrency", type=click.IntRange(1, 100_000), help="Computations of async functions at once.")
+@click.option("--isolated", type=click.IntRange(1, 64), help="Processes for tasks with isolation='process'.")
+@click.option("--grace", type=click.FloatRange(min=0), metavar="SECONDS", help="How long a worker that is told to "
+              "stop goes on with what it has begun.")  # fmt: skip
 @click.option("--burst", is_flag=True, help="End when nothing is left to do.")
-@click.option("--concurrency", type=click.IntRange(1, 1024), help="Computations at once.")
 @click.option("--verbose", is_flag=True, help="Log every refresh.")
+@click.option("--supervised", is_flag=True, hidden=True)
 @_command
-def worker(modules: tuple[str, ...], burst: bool, concurrency: int | None, verbose: bool) -> None:
-    """Run a worker: it computes what is due, most important first."""
+def worker(
+    modules: tuple[str, ...],
+    processes: int,
+    concurrency: int | None,
+    async_concurrency: int | None,
+    isolated: int | None,
+    grace: float | None,
+    burst: bool,
+    verbose: bool,
+    supervised: bool,
+) -> None:
+    """Run a worker: it computes what is due, most important first.
+
+    SIGTERM or Ctrl-C ends it in good order, within its grace and 2 seconds, with exit code 0. A second one, or SIGQUIT,
+    ends it at once, with exit code 128 and the signal's number; nothing is lost. The exit code is 2 if a setting or a
+    module is refused.
+    """
     from warmer_workers.main import run_worker
+    from warmer_workers.several import Several
 
     _log(verbose)
-    if concurrency is not None:
-        os.environ["WARMER_CONCURRENCY"] = str(concurrency)
+    _set_variables(concurrency=concurrency, async_concurrency=async_concurrency, isolated=isolated, grace_s=grace)
     warmer = _fleet()
     if not modules:
         raise SettingsError("a worker needs to know its tasks: give --import MODULE, the module that registers them")
-    run_worker(warmer, modules, burst=burst)
+    if processes == 1:
+        sys.exit(run_worker(warmer, modules, burst=burst, is_supervised=supervised))
+    flags = [flag for flag, is_given in (("--burst", burst), ("--verbose", verbose)) if is_given]
+    several = Several([*_imports(modules), *flags], processes, warmer.settings.grace_s, is_burst=burst)
+    sys.exit(several.run())
+
+
+def _set_variables(**values: float | None) -> None:
+    """Hand options on as settings, to this process and to those that it starts."""
+    for name, value in values.items():
+        if value is not None:
+            os.environ[f"WARMER_{name.upper()}"] = str(value)
+
+
+def _imports(modules: tuple[str, ...]) -> list[str]:
+    return [argument for module in modules for argument in ("--import", module)]
 
 
 @main.command()
@@ -126,9 +172,10 @@ def dev(modules: tuple[str, ...], workers: int, command: tuple[str, ...]) -> Non
             click.echo(f"private {server.binary.name} at {server.url}; its data is gone when this ends", err=True)
         children = stack.enter_context(Children())
         children.start("the scheduler", "warmer", "scheduler", quiet=False)
-        imports = [argument for module in modules for argument in ("--import", module)]
+        # They have to end before `Children` loses its patience.
+        arguments = ["--supervised", "--grace", str(DEV_GRACE_S), *_imports(modules)]
         for number in range(1, workers + 1) if modules else ():
-            children.start(f"worker {number}", "warmer", "worker", *imports, quiet=False)
+            children.start(f"worker {number}", "warmer", "worker", *arguments, quiet=False)
         if not modules:
             click.echo("no --import given: no worker runs", err=True)
         sys.exit(_run_beside(children, command))
@@ -200,15 +247,40 @@ def unregister(task_id: str) -> None:
 
 @main.command()
 @click.argument("task_id")
-@click.option("--arguments", default="{}", metavar="JSON", help="""Of a task with a key template: '{"user_id": 42}'.""")
+@click.option("--arguments", metavar="JSON", help="""Of a task with a key template: '{"user_id": 42}'.""")
+@click.option("--many", metavar="FILE", help="Warm many targets: JSON Lines with the arguments of one each, as an "
+              "object, an array by position or a single value; - reads standard input.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Compute even if the present value is fresh.")
 @click.option("--wait", "wait_s", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait for the outcome.")
+@click.option("--in-flight", type=click.IntRange(min=1), metavar="N", help="With --many: how many may be outstanding. "
+              "[default: 10000]")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="With --many: print the outcome for scripts.")
 @_command
-def warm(task_id: str, arguments: str, force: bool, wait_s: float | None) -> None:
-    """Ask the workers to warm one target now.
+def warm(
+    task_id: str,
+    arguments: str | None,
+    many: str | None,
+    force: bool,
+    wait_s: float | None,
+    in_flight: int | None,
+    as_json: bool,
+) -> None:
+    """Ask the workers to warm one target now, or many.
 
-    With --wait, the exit code is 1 if it failed.
+    With --wait, and with --many, the exit code is 1 if anything failed. Ctrl-C cancels: what nobody has begun by then
+    is taken back.
     """
+    if many is None:
+        if in_flight is not None or as_json:
+            raise SettingsError("--in-flight and --json go with --many FILE")
+        _warm_one(task_id, "{}" if arguments is None else arguments, force, wait_s)
+    elif arguments is not None or wait_s is not None:
+        raise SettingsError("--many FILE has the arguments of each target, and waits: leave out --arguments and --wait")
+    else:
+        _warm_many(task_id, many, force, in_flight or IN_FLIGHT, as_json)
+
+
+def _warm_one(task_id: str, arguments: str, force: bool, wait_s: float | None) -> None:
     try:
         parsed = json.loads(arguments)
     except json.JSONDecodeError as error:
@@ -226,6 +298,51 @@ def warm(task_id: str, arguments: str, force: bool, wait_s: float | None) -> Non
     click.echo(f"{outcome.ref}: {outcome.result} in {outcome.duration_ms:.1f} ms")
 
 
+def _warm_many(task_id: str, place: str, force: bool, in_flight: int, as_json: bool) -> None:
+    try:
+        handle = _fleet().warm_many(task_id, items_at(place), force=force, in_flight=in_flight)
+        outcome = _waited_for(handle)
+    except OSError as error:
+        raise SettingsError(f"--many {place!r} cannot be read: {described(error)}") from None
+    click.echo(outcome.model_dump_json(indent=2) if as_json else summary(outcome))
+    for line in first_errors(outcome):
+        click.echo(line, err=True)
+    if handle.is_cancelled:
+        sys.exit(EXIT_INTERRUPTED)
+    if outcome.failed:
+        sys.exit(EXIT_NO)
+
+
+def _waited_for(handle: BulkWarming) -> BulkOutcome:
+    """Wait until all has ended; at Ctrl-C only for what has been begun, and at a second one no more."""
+    try:
+        return watch(handle, Console(stderr=True))
+    except KeyboardInterrupt:
+        handle.cancel()
+    click.echo("cancelled; waiting for what has been begun", err=True)
+    try:
+        return handle.wait(MOST_BEGUN_S)
+    except (KeyboardInterrupt, WaitTimeoutError):
+        return handle.so_far
+
+
+@main.command()
+@click.argument("name")
+@_command
+def release(name: str) -> None:
+    """Let a target, or a task with all its targets, out of quarantine.
+
+    NAME is a target's ref or a task's id, as `warmer stats` shows it. The exit code is 1 if nothing of that name was in
+    quarantine.
+    """
+    released = _fleet().release(name)
+    if not released:
+        click.echo(f"nothing of the name {name!r} is in quarantine; `warmer stats` shows what is", err=True)
+        sys.exit(EXIT_NO)
+    for one in released:
+        click.echo(f"released {one}")
+
+
 # --- looking -------------------------------------------------------------------------------------------------
 
 
@@ -240,9 +357,13 @@ def stats(as_json: bool) -> None:
         return
     console.print(_summary(found))
     console.print(_task_table(found))
+    if found.limits:
+        console.print(_limit_table(found.limits))
     for task in found.task_details:
         if task.last_error is not None:
             console.print(f"[red]{escape(task.task_id)}[/] failed last: {escape(task.last_error)}")
+    for target in found.quarantined:
+        console.print(_in_quarantine(target), style="red", soft_wrap=True, highlight=False)  # to be copied as one line
 
 
 @main.command()
@@ -314,6 +435,30 @@ def _task_table(found: WarmingStats) -> Table:
             _until(task.next_run),
         )
     return table
+
+
+def _limit_table(limits: list[LimitUse]) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column("limit", no_wrap=True)
+    for name in ("in use", "by readers", "rate/s", "may begin now"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for limit in limits:
+        table.add_row(
+            limit.name,
+            str(limit.in_use) if limit.concurrency is None else f"{limit.in_use} / {limit.concurrency}",
+            str(limit.readers),
+            "" if limit.rate_per_s is None else f"{limit.rate_per_s:g}",
+            "" if limit.may_begin is None else f"{limit.may_begin:.1f}",
+        )
+    return table
+
+
+def _in_quarantine(target: QuarantinedTarget) -> str:
+    return (
+        f"{escape(target.name)} is in quarantine since {target.since:%Y-%m-%d %H:%M:%S} UTC: it killed {target.deaths} "
+        f"processes, the last one ended by {escape(target.error)}; workers compute it again after a new definition, or "
+        f"after: warmer release {escape(shlex.quote(target.name))}"
+    )
 
 
 def _until(moment: datetime | None) -> str:

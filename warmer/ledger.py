@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from warmer.results import TaskDetail, WarmingPerformance, WarmingStats
-from warmer.store import Store
+from warmer.results import LimitUse, QuarantinedTarget, TaskDetail, WarmingPerformance, WarmingStats
+from warmer.store import Quarantined, Store
+from warmer.store.limituse import LimitInUse, limits_in_use
 
-INCIDENTS = ("read_errors", "dropped_reads", "unrecorded_misses", "lapsed_claims", "lost_leases")
+INCIDENTS = ("read_errors", "dropped_reads", "unrecorded_misses", "lapsed_claims", "lost_leases", "crashes")
 
 
 def performance(store: Store) -> WarmingPerformance:
@@ -90,6 +91,8 @@ def stats(store: Store) -> WarmingStats:
         scheduler_alive=alive,
         backlog=store.backlog(),
         incidents={kind: int(totals.get(kind, 0)) for kind in INCIDENTS},
+        quarantined=[_quarantined(record) for record in store.quarantined()],
+        limits=[_limit_use(used) for used in limits_in_use(store.control, store.keys)],
     )
 
 
@@ -110,6 +113,21 @@ def _detail(record: Mapping[str, Any], counted: Mapping[str, str], due_ms: int |
         last_error=counted.get("last_error"),
         hits=int(counted.get("hits", 0)),
         misses=int(counted.get("misses", 0)),
+    )
+
+
+def _quarantined(record: Quarantined) -> QuarantinedTarget:
+    return QuarantinedTarget(name=record.name, since=_moment(record.since_ms), deaths=record.deaths, error=record.why)
+
+
+def _limit_use(used: LimitInUse) -> LimitUse:
+    return LimitUse(
+        name=used.name,
+        concurrency=used.limit.concurrency,
+        in_use=used.held,
+        readers=used.guests,
+        rate_per_s=used.limit.rate_per_s,
+        may_begin=used.tokens,
     )
 
 

@@ -21,7 +21,8 @@ class Registration:
     Args:
         registry: The tasks of this process.
         find_store: Says where definitions are kept; asked only when something is sent.
-        is_embedded: Says whether this process warms by itself, so that functions need not be importable.
+        is_embedded: Says whether this process warms by itself, so that only functions that run in processes apart
+            need to be importable.
         registered_in: Told in which epoch of Redis something was registered.
     """
 
@@ -58,11 +59,11 @@ class Registration:
         """Register a task now; returns "registered", "changed" or "unchanged".
 
         Raises:
-            NotImportableError: workers could not import its function.
+            NotImportableError: workers, or the processes apart in which it runs, could not import its function.
             TaskConflictError: another enabled task owns the cache key.
             redis.RedisError: Redis did not answer.
         """
-        if not self._is_embedded():
+        if task.isolation == "process" or not self._is_embedded():
             check_importable(task)
         return self._write(task, replace)
 

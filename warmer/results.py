@@ -127,6 +127,43 @@ class TaskDetail(DictLike):
     misses: int
 
 
+class QuarantinedTarget(DictLike):
+    """What workers compute no more, because it killed the processes that computed it; readers still compute it.
+
+    Args:
+        name: A target's ref, or a task's id for all its targets.
+        since: Since when.
+        deaths: How many processes died with it.
+        error: How the last one ended.
+    """
+
+    name: str
+    since: datetime
+    deaths: int
+    error: str
+
+
+class LimitUse(DictLike):
+    """How much of a declared limit is used at this moment.
+
+    Args:
+        name: Its name, as tasks give it with `uses`.
+        concurrency: Computations at once; None without such a limit.
+        in_use: Computations that workers run under it; a batch is one.
+        readers: Computations that readers run under it; they never wait for it, and workers hold back for them.
+        rate_per_s: Computations begun per second, on average; None without such a limit.
+        may_begin: How many the rate lets begin now; below 0 while readers have begun more than it allows; None without
+            a rate.
+    """
+
+    name: str
+    concurrency: int | None
+    in_use: int
+    readers: int
+    rate_per_s: float | None
+    may_begin: float | None
+
+
 class WarmingStats(DictLike):
     """The state of the whole fleet.
 
@@ -143,7 +180,9 @@ class WarmingStats(DictLike):
         incidents: What went wrong so far, by kind: `read_errors` (reads that Redis did not answer), `dropped_reads`
             (not counted, too many keys), `unrecorded_misses` (computed, but not recorded, too many), `lapsed_claims`
             (their workers died or stalled), `lost_leases` (values not written: invalidated meanwhile, or computed by
-            another).
+            another), `crashes` (computations that killed the process of their own in which they ran).
+        quarantined: What workers compute no more, the latest first; `release_quarantined` lets it go.
+        limits: Each declared limit, by name.
     """
 
     tasks: int
@@ -156,6 +195,8 @@ class WarmingStats(DictLike):
     scheduler_alive: bool
     backlog: int
     incidents: dict[str, int]
+    quarantined: list[QuarantinedTarget]
+    limits: list[LimitUse]
 
 
 class CriticalTask(DictLike):
@@ -238,6 +279,29 @@ class WarmOutcome(DictLike):
             duration_ms=told["duration_ms"],
             error=None if success else told["error"],
         )
+
+
+class BulkOutcome(DictLike):
+    """How the targets of one `warm_many` fared.
+
+    Args:
+        total: Items of the iterable; None if that was never known.
+        warmed: Items whose value was computed and published.
+        fresh: Those whose value was fresh already.
+        failed: Those that could not be computed, or fitted no target.
+        cancelled: Those that were not warmed because it was cancelled before.
+        errors: The first 100 failures: canonical text of the target -> what went wrong. An item that fitted no target
+            stands there as "item 3: " and what it was, counted from 1.
+        duration_s: How long it took.
+    """
+
+    total: int | None
+    warmed: int
+    fresh: int
+    failed: int
+    cancelled: int
+    errors: dict[str, str]
+    duration_s: float
 
 
 class ScheduleAdjustment(DictLike):
