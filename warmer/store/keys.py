@@ -95,7 +95,7 @@ class Keys:
 
     @property
     def flow(self) -> str:
-        """HASH: counters of the lanes: the last turn, how many asked for wait, calls since a starved one had its turn."""
+        """HASH: counters of the lanes: the last turn, how many asked for wait, calls since a starved one."""
         return f"{self.namespace}:flow"
 
     @property

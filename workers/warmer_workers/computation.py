@@ -109,25 +109,17 @@ def computations_of(
         longest_task_s: No call may take longer.
         taken_s: When they were claimed, on the monotonic clock.
     """
-    computations: list[Computation] = []
-    open_batch: list[Job] = []
-
-    def close() -> None:
-        if open_batch:
-            timeout_s = min(open_batch[0].task.timeout_s, longest_task_s)
-            computations.append(Computation(tuple(open_batch), kind_of(open_batch[0]), timeout_s, taken_s))
-            open_batch.clear()
-
+    calls: list[list[Job]] = []
+    batch: list[Job] | None = None
     for job in jobs:
-        is_alone = job.task.compute_many_fn is None or job.claim.failures > 0 or job.claim.deaths > 0
-        if is_alone or (open_batch and not _fits(open_batch, job)):
-            close()
-        open_batch.append(job)
-        if is_alone or len(open_batch) == job.task.batch_size:
-            close()
-    close()
-    return computations
-
-
-def _fits(batch: Sequence[Job], job: Job) -> bool:
-    return batch[0].task is job.task
+        if job.task.compute_many_fn is None or job.claim.failures > 0 or job.claim.deaths > 0:
+            calls.append([job])
+        elif batch is not None and batch[0].task is job.task and len(batch) < job.task.batch_size:
+            batch.append(job)
+        else:
+            batch = [job]
+            calls.append(batch)
+    return [
+        Computation(tuple(call), kind_of(call[0]), min(call[0].task.timeout_s, longest_task_s), taken_s)
+        for call in calls
+    ]

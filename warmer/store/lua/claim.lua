@@ -12,7 +12,7 @@
 -- only: JSON list of the refs that may be claimed, best first, or "" for all
 -- unknown_ids: tasks that the caller does not know, left to others
 -- Returns  JSON {now: ms, switch: JSON or "", wait_ms: queue wait to expect, held: how many tasks have something ready
---          that has to wait, for a limit or for a fuller batch, tasks: {task id: {definition, p95 of compute ms or ""}},
+--          that has to wait: for a limit, a fuller batch, a next claim, tasks: {task id: {definition, p95 of compute ms or ""}},
 --          claims: [[ref, ready since ms, 1 if a fresh value will do, failures in a row, heat, deaths], ...]}; the
 --          claims of one batch stand together
 -- @include time
@@ -31,7 +31,7 @@ local now = now_ms()
 local switch_json = redis.call('GET', switch) or ''
 local on = switch_json ~= '' and cjson.decode(switch_json).on
 local places = {t = threads, l = loop, p = processes}
-local claimed, met, longest_ms, held = {}, {}, 0, 0
+local claimed, met, longest_ms, held, more_is_due = {}, {}, 0, 0, false
 local blocked, closed, looks, first_score = {}, {}, {}, {}
 
 -- claiming ---------------------------------------------------------------------------------------------------
@@ -124,12 +124,12 @@ local function let_wait(task_id, name, lane)
   end
 end
 
--- Drops the rest of a last batch that is not full yet and may still wait for more.
+-- Drops the rest of a last batch that is not full yet and may still wait for more, or has more that is due already.
 local function without_rest(found, lane)
   local rest = (#found / 2) % lane.batch_size
   if lane.batch_size == 1 or rest == 0 then return found end
   local first = #found / 2 - rest + 1
-  if tonumber(found[2 * first]) + lane.batch_wait_ms <= now then return found end
+  if not more_is_due and tonumber(found[2 * first]) + lane.batch_wait_ms <= now then return found end
   return {unpack(found, 1, 2 * (first - 1))}
 end
 
@@ -157,17 +157,17 @@ local function calls_of(found, lane, most)
     refs[#refs + 1], since[#since + 1] = found[i], tonumber(found[i + 1])
   end
   local failed, deaths = fields_in(failures, refs), fields_in(suspects, refs)
-  local taken, calls, open = {refs = {}, since = {}, failed = {}, deaths = {}}, {}, nil
+  local taken, calls, batch = {refs = {}, since = {}, failed = {}, deaths = {}}, {}, nil
   for i, ref in ipairs(refs) do
     local failures_before, deaths_before = tonumber(failed[i] or 0) or 0, tonumber(deaths[i] or 0) or 0
     local is_alone = lane.batch_size == 1 or failures_before > 0 or deaths_before > 0
-    if is_alone or not open or #open == lane.batch_size then
+    local call = not is_alone and batch and #batch < lane.batch_size and batch or {}
+    if #call == 0 then
       if #calls == most then break end
-      calls[#calls + 1] = {}
+      calls[#calls + 1] = call
     end
-    local call = calls[#calls]
     call[#call + 1] = ref
-    open = not is_alone and call or nil
+    if not is_alone then batch = call end
     local n = #taken.refs + 1
     taken.refs[n], taken.since[n], taken.failed[n], taken.deaths[n] = ref, since[i], failures_before, deaths_before
   end
@@ -325,7 +325,9 @@ local function claim_only(refs)
   end
 end
 
-if on then move_due(now, math.max(100, places.t + places.l + places.p)) end
+if on and move_due(now, MOST_TARGETS) == MOST_TARGETS then
+  more_is_due, held = true, 1
+end
 if only ~= '' then
   claim_only(cjson.decode(only))
 else
