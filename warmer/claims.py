@@ -1,6 +1,7 @@
 """What workers do with claims: take targets with their leases, many at once, and publish and complete them."""
 
 import logging
+import shlex
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -127,6 +128,7 @@ class Claims:
         *,
         only: Sequence[str] | None = None,
         life: str = "",
+        waits: bool = True,
         is_wanted: Callable[[str], bool] = lambda ref: True,
     ) -> Taken:
         """Claim the best of what is ready, and take the leases.
@@ -136,12 +138,13 @@ class Claims:
             unknown_ids: Ids of tasks that this process does not know.
             only: The refs that may be claimed; all when not given.
             life: What the claims' token begins with.
+            waits: Whether a batch that is not full may wait for more.
             is_wanted: Says whether the caller wants a target; what it does not is given back.
 
         Raises:
             redis.RedisError: Redis did not answer; what had been claimed is given back, or lapses.
         """
-        batch = self._store.claim(places, unknown_ids, only=only, life=life)
+        batch = self._store.claim(places, unknown_ids, only=only, life=life, waits=waits)
         try:
             return self._opened(batch, is_wanted)
         except RedisError:
@@ -289,7 +292,7 @@ class Claims:
                 "%s has killed its process too often, and is computed no more until its definition changes or "
                 "`warmer release %s` is called",
                 name,
-                name,
+                shlex.quote(name),
             )
 
 

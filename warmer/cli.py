@@ -455,9 +455,9 @@ def _limit_table(limits: list[LimitUse]) -> Table:
 
 def _in_quarantine(target: QuarantinedTarget) -> str:
     return (
-        f"{escape(target.name)} is in quarantine since {target.since:%Y-%m-%d %H:%M:%S} UTC: it killed {target.deaths} "
-        f"processes, the last one ended by {escape(target.error)}; workers compute it again after a new definition, or "
-        f"after: warmer release {escape(shlex.quote(target.name))}"
+        f"{escape(target.name)} has been in quarantine since {target.since:%Y-%m-%d %H:%M:%S} UTC: it killed "
+        f"{target.deaths} processes, the last one ended by {escape(target.error)}; workers compute it again after a "
+        f"new definition, or after: warmer release {escape(shlex.quote(target.name))}"
     )
 
 

@@ -700,3 +700,18 @@ def test_a_missing_package_is_named_with_what_to_install(missing):
     assert done.returncode == 1
     assert last_line.startswith(f"ImportError: warmer.testing needs more packages (import of {missing} halted")
     assert last_line.endswith("pip install 'warmer[testing]'")
+
+
+def test_a_batch_that_is_not_full_is_drained_too(memory_warmer):
+    calls = []
+
+    def load_all(numbers):
+        calls.append(numbers)
+        return {n: n * n for n in numbers}
+
+    square = memory_warmer.warmed("square:{n}", ttl=60, batch=load_all, batch_size=3)(lambda n: n * n)
+    memory_warmer.pulse.beat()
+    for n in range(4):
+        square.warm(n)
+    assert len(memory_warmer.drain()) == 4
+    assert sorted(memory_warmer.get_many(f"square:{n}" for n in range(4)).values()) == [0, 1, 4, 9]

@@ -179,6 +179,7 @@ class Store:
         *,
         only: Sequence[str] | None = None,
         life: str = "",
+        waits: bool = True,
     ) -> Batch:
         """Claim the best ready targets, leaving those of unknown tasks to others.
 
@@ -187,6 +188,7 @@ class Store:
             unknown_ids: Ids of tasks that the caller cannot compute.
             only: The refs that may be claimed, best first; all when not given.
             life: What the token begins with, so that `lapse` finds the claims of a process that died.
+            waits: Whether a batch that is not full may wait for more.
         """
         token = life + token_hex(16)
         answer = orjson.loads(
@@ -197,6 +199,7 @@ class Store:
                 token,
                 _ms(self.settings.heat_half_life_s),
                 _ms(self.settings.starvation_s),
+                int(waits),
                 "" if only is None else orjson.dumps(only),
                 *unknown_ids,
             )

@@ -194,7 +194,7 @@ class MemoryWarmer(Warmer):
         """Refresh what is ready, but for what was refreshed already; says whether there was any."""
         while self.store.tick().more:
             pass
-        taken = self.claims.take(EVERYTHING, unknown, is_wanted=lambda ref: ref not in refreshed)
+        taken = self.claims.take(EVERYTHING, unknown, waits=False, is_wanted=lambda ref: ref not in refreshed)
         has_met_others = not unknown.issuperset(taken.unknown_ids)
         unknown |= taken.unknown_ids
         ended = list(taken.ended)

@@ -4,11 +4,12 @@
 -- @keys due lanes rotas flow quarantine claims tokens ensure forced again failures suspects heat landmark switch totals
 -- @keys definitions limits buckets slots
 -- @prefixes ready asked rota ages stats watchers outcomes holders guests
--- @args threads:number loop:number processes:number timeout_ms:number token half_life_ms:number starving_ms:number only
+-- @args threads:number loop:number processes:number timeout_ms:number token half_life_ms:number starving_ms:number waits:number only
 -- @rest unknown_ids
 -- threads, loop, processes: how many calls of each kind may begin: one for a target, or for those of a batch
 -- token: owner token of the claims
 -- starving_ms: what is ready for longer gets one call in eight, whatever its priority; 0 for never
+-- waits: 1 if a batch that is not full may wait for more, 0 if it is claimed at once
 -- only: JSON list of the refs that may be claimed, best first, or "" for all
 -- unknown_ids: tasks that the caller does not know, left to others
 -- Returns  JSON {now: ms, switch: JSON or "", wait_ms: queue wait to expect, held: how many tasks have something ready
@@ -129,7 +130,7 @@ local function without_rest(found, lane)
   local rest = (#found / 2) % lane.batch_size
   if lane.batch_size == 1 or rest == 0 then return found end
   local first = #found / 2 - rest + 1
-  if not more_is_due and tonumber(found[2 * first]) + lane.batch_wait_ms <= now then return found end
+  if not more_is_due and tonumber(found[2 * first]) + waits * lane.batch_wait_ms <= now then return found end
   return {unpack(found, 1, 2 * (first - 1))}
 end
 
