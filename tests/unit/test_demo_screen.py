@@ -26,7 +26,7 @@ def picture() -> Picture:
     )  # fmt: skip
     stats = WarmingStats(
         tasks=3, critical_keys=1, running=True, users_preloaded=0, performance=performance, task_details=[],
-        workers=2, scheduler_alive=True, backlog=1, incidents={},
+        workers=2, scheduler_alive=True, backlog=1, incidents={}, quarantined=[], limits=[],
     )  # fmt: skip
     users: dict[Way, Experience] = {"with": Experience(), "without": Experience()}
     for _ in range(99):

@@ -16,7 +16,8 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 def test_every_option_of_reading_is_in_the_table():
     described = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
     of_warming = {"task_id", "name", "cache_key", "compute_fn", "tags", "priority", "schedule", "timezone", "enabled"}
-    assert set(WarmingTask.model_fields) - of_warming - {"critical"} <= described
+    of_workers = {"critical", "uses", "isolation", "batch_wait_s"}
+    assert set(WarmingTask.model_fields) - of_warming - of_workers <= described
 
 
 @pytest.mark.parametrize(
