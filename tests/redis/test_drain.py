@@ -86,6 +86,49 @@ def test_a_sync_computation_past_its_time_out_is_not_waited_for(running):
     go_on.set()
 
 
+def test_what_comes_while_the_event_loop_is_blocked_is_computed_on_another(running):
+    go_on, computed_on = threading.Event(), set()
+
+    async def compute() -> int:
+        computed_on.add(threading.current_thread())
+        return 1
+
+    async def block() -> None:
+        register(running, "good", compute)
+        go_on.wait(30)
+
+    register(running, "blocks", block, timeout_s=0.3)
+    draining = threading.Thread(target=drain, args=(running,), daemon=True)
+    draining.start()
+    draining.join(10)
+    assert not draining.is_alive()
+    assert running.get("good:key") == 1
+    assert "took longer than its timeout_s" in detail(running, "blocks")["last_error"]
+    assert running.store.control.zcard(running.store.keys.claims) == 0
+    go_on.set()
+    assert len(computed_on) == 1
+
+
+def test_who_began_before_the_one_that_blocks_the_event_loop_is_not_blamed(running):
+    go_on = threading.Event()
+
+    async def nap() -> int:
+        await asyncio.sleep(0.05)
+        return 1
+
+    async def block() -> None:
+        go_on.wait(30)
+
+    for number in range(5):
+        register(running, f"good-{number}", nap, timeout_s=0.2, priority=9)
+    register(running, "blocks", block, timeout_s=0.3)
+    drain(running)
+    assert [running.get(f"good-{number}:key") for number in range(5)] == [1] * 5
+    assert [detail(running, f"good-{number}")["fail_count"] for number in range(5)] == [0] * 5
+    assert detail(running, "blocks")["fail_count"] == 1
+    go_on.set()
+
+
 def test_arguments_that_no_longer_fit_the_template_are_refused_and_let_go(running):
     register(running, "profile", lambda user_id: 1, cache_key="user:{user_id}")
     running.warm("profile", {"user_id": 1})

@@ -35,6 +35,9 @@ STUCK_S = 0.1
 PATIENCE_S = 1.0
 """A drain whose time is up, and that still waits for a long computation, goes on claiming in the meantime."""
 
+HELD_UP_S = 1.0
+"""What is overdue on an event loop that another blocks is not blamed for so long."""
+
 AFTER_OUTAGE_S = 1.0
 
 
@@ -203,15 +206,23 @@ class Drain:
 
     def _give_up_overdue(self, now_s: float) -> None:
         for computation in list(self._running):
-            if now_s > computation.overdue_s and self._running.pop(computation, computation) is None:
+            is_to_end = now_s > computation.overdue_s and not self._is_held_up(computation, now_s)
+            if is_to_end and self._running.pop(computation, computation) is None:
                 self._give_up(computation, now_s)
+
+    def _is_held_up(self, computation: Computation, now_s: float) -> bool:
+        """Say whether another blocks the event loop, which will be overdue in a moment: that is the one to blame."""
+        if computation.kind is not Kind.LOOP or now_s > computation.overdue_s + HELD_UP_S:
+            return False
+        return self._loop.at_work not in (None, computation)
 
     def _give_up(self, computation: Computation, now_s: float) -> None:
         self._pool_of(computation.kind).leave_behind(computation)
         if computation.kind is Kind.THREAD:
             self._left_behind += 1
         if computation.kind is Kind.LOOP:  # it blocks them all
-            self._give_back([other for other in self._running if other.kind is Kind.LOOP and other.started_s])
+            self._give_back([other for other in self._running if other.kind is Kind.LOOP])
+            self._look_again_s[Kind.LOOP] = 0.0
         error = f"ComputeTimeoutError: took longer than its timeout_s of {computation.timeout_s:g} s"
         elapsed_ms = 1000 * (now_s - (computation.started_s or now_s))
         self._try(lambda: self._claims.give_up(computation.jobs, error, elapsed_ms))

@@ -32,6 +32,12 @@ class Loop:
         with uncounted():  # what computations of warming read is no demand; tasks take this with them
             self._loop.call_soon_threadsafe(self._start_all, list(computations))
 
+    @property
+    def at_work(self) -> Computation | None:
+        """What runs at this very moment: while it does not await anything, all others wait for it."""
+        task = None if self._loop is None else asyncio.current_task(self._loop)
+        return next((one for one, its_task in list(self._tasks.items()) if its_task is task), None)
+
     def leave_behind(self, computation: Computation) -> None:
         """Give up a loop that does not even end a computation that is cancelled: what comes next gets a new one."""
         self.dismiss()
@@ -44,6 +50,8 @@ class Loop:
             loop.call_soon_threadsafe(_stop, loop, list(tasks.values()))
 
     def _start_all(self, computations: list[Computation]) -> None:
+        if asyncio.get_running_loop() is not self._loop:  # it was left behind before it came to this
+            return
         for computation in computations:
             self._tasks[computation] = asyncio.get_running_loop().create_task(self._carry_out(computation))
 
