@@ -129,6 +129,30 @@ def test_who_began_before_the_one_that_blocks_the_event_loop_is_not_blamed(runni
     go_on.set()
 
 
+def test_a_drain_whose_threads_all_hang_goes_on_while_it_waits_for_a_long_computation(make_warmer, eventually):
+    warmer = make_warmer(concurrency=1)
+    warmer.start()
+    go_on = threading.Event()
+
+    async def take_long() -> int:
+        while not go_on.is_set():
+            await asyncio.sleep(0.05)
+        return 2
+
+    register(warmer, "long", take_long)
+    register(warmer, "hangs", lambda: go_on.wait(30), timeout_s=0.1, priority=9)
+    register(warmer, "good", lambda: 1)
+    draining = threading.Thread(target=drain, args=(warmer,), daemon=True)
+    draining.start()
+    try:
+        eventually(lambda: warmer.get("good:key") == 1, 6)
+        assert warmer.get("long:key") is None
+    finally:
+        go_on.set()
+        draining.join(10)
+    assert warmer.get("long:key") == 2
+
+
 def test_arguments_that_no_longer_fit_the_template_are_refused_and_let_go(running):
     register(running, "profile", lambda user_id: 1, cache_key="user:{user_id}")
     running.warm("profile", {"user_id": 1})

@@ -70,6 +70,7 @@ class Drain:
         self._look_again_s = dict.fromkeys(Kind, 0.0)
         self._held = 0
         self._left_behind = 0
+        self._worn_out_at = self._settings.concurrency
         self._done = 0
         self._is_healthy = True
 
@@ -94,8 +95,11 @@ class Drain:
             self._heart.turn(now_s)
             if self._post.stop.is_set() and grace_until_s is None:
                 grace_until_s = now_s + self._settings.grace_s
-            is_over = grace_until_s is not None or self._is_worn_out()
-            is_time_up = is_over or now_s > last_s or deadline_s <= now_s < deadline_s + PATIENCE_S
+            if self._left_behind >= self._worn_out_at:  # so many threads hang that a new process would be better
+                self._worn_out_at = self._left_behind + self._settings.concurrency
+                deadline_s = now_s
+            is_over = grace_until_s is not None or now_s > last_s
+            is_time_up = is_over or deadline_s <= now_s < deadline_s + PATIENCE_S
             if is_time_up:
                 self._give_back(self._threads.take_back())
             else:
@@ -108,10 +112,6 @@ class Drain:
                 return
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
-
-    def _is_worn_out(self) -> bool:
-        """Say whether so many threads hang that a new process would be better."""
-        return self._left_behind >= self._settings.concurrency
 
     def _has_nothing_left(self) -> bool:
         """Say whether a burst is over: there is nothing here, and the last look has found nothing there either."""
