@@ -16,7 +16,7 @@ from warmer.entry import Header, Origin
 from warmer.errors import WarmerError, described
 from warmer.flights import computing
 from warmer.outcomes import Due, next_due, outcome_of, refusal
-from warmer.publication import Refreshed, Work, encoded, present_of
+from warmer.publication import Refreshed, Work, computed_of, fresh_already, present_of
 from warmer.publishing import Done, Publisher
 from warmer.refresh import is_fresh
 from warmer.registry import Registry, late_function_of
@@ -308,7 +308,7 @@ def computed_here(job: Job) -> Computed:
             value = call(work.function, work.arguments, work.terms.timeout_s)
     except Exception as error:
         return Computed(time.monotonic() - started_s, error=error)
-    return encoded(work, value, time.monotonic() - started_s)
+    return computed_of(work, time.monotonic() - started_s, value)
 
 
 def _nothing_to_do(claim: Claim, work: Work, lease: Lease) -> Refreshed | None:
@@ -318,9 +318,7 @@ def _nothing_to_do(claim: Claim, work: Work, lease: Lease) -> Refreshed | None:
     present = present_of(work, lease)
     if present is None or not _will_do(claim, present, lease.now_ms):
         return None
-    return Refreshed(
-        Result.FRESH, lease.now_ms, computed_at_ms=present.computed_at_ms, fresh_until_ms=present.fresh_until_ms
-    )
+    return fresh_already(present, lease.now_ms)
 
 
 def _will_do(claim: Claim, present: Header, now_ms: int) -> bool:

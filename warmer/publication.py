@@ -83,14 +83,17 @@ class Entry(NamedTuple):
         return pack(self.header, self.payload)
 
 
-def encoded(work: Work, value: Any, duration_s: float) -> Computed:
-    """Return what was computed, as bytes; or why it cannot be cached.
+def computed_of(work: Work, duration_s: float, value: Any, error: BaseException | None = None) -> Computed:
+    """Return what came of a computation: a value as bytes, what was raised, or why the value cannot be cached.
 
     Args:
-        work: What it was computed for.
-        value: The value.
-        duration_s: How long its computation took.
+        work: What was computed.
+        duration_s: How long that took.
+        value: The value, unless there is an error.
+        error: What the computation raised.
     """
+    if error is not None:
+        return Computed(duration_s, error=error)
     try:
         return Computed(duration_s, work.terms.codec.encode(work.cache_key, value), value is None)
     except Exception as refused:
@@ -106,6 +109,16 @@ def present_of(work: Work, lease: Lease) -> Header | None:
     if present is None or not present.ref or not work.ref or present.ref == work.ref.encode():
         return present
     return None
+
+
+def fresh_already(present: Header, now_ms: int) -> Refreshed:
+    """Return how a refresh ended that found a value which will do.
+
+    Args:
+        present: Header of that value.
+        now_ms: The server's time when it was found.
+    """
+    return Refreshed(Result.FRESH, now_ms, computed_at_ms=present.computed_at_ms, fresh_until_ms=present.fresh_until_ms)
 
 
 def entry_of(work: Work, lease: Lease, computed: Computed) -> Entry | None:

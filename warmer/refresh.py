@@ -9,12 +9,11 @@ from redis.exceptions import RedisError
 from warmer import failure
 from warmer.clock import Clock
 from warmer.compute import ends_the_caller
-from warmer.computed import Computed
 from warmer.entry import Header
 from warmer.errors import described
 from warmer.flights import computing
 from warmer.guests import Guests
-from warmer.publication import Refreshed, Work, encoded, present_of
+from warmer.publication import Refreshed, Work, computed_of, fresh_already, present_of
 from warmer.publishing import Done, Publisher
 from warmer.renewal import Renewer
 from warmer.settings import Settings
@@ -115,12 +114,7 @@ class Refresher:
         present = present_of(work, lease)
         if present is not None and will_do(present, lease.now_ms):
             yield Do(lambda: self._release(work))
-            return Refreshed(
-                Result.FRESH,
-                lease.now_ms,
-                computed_at_ms=present.computed_at_ms,
-                fresh_until_ms=present.fresh_until_ms,
-            )
+            return fresh_already(present, lease.now_ms)
         with self.renewing([work]):
             try:
                 returned = yield from self._computing(work)
@@ -190,10 +184,7 @@ class Refresher:
     def _conclude(self, work: Work, lease: Lease, returned: _Returned) -> Refreshed:
         """Publish what was computed, be it a value or an exception that is cached; or tell those who wait."""
         work.before_publishing()
-        if returned.error is None:
-            computed = encoded(work, returned.value, returned.duration_s)
-        else:
-            computed = Computed(returned.duration_s, error=returned.error)
+        computed = computed_of(work, *returned)
         (refreshed,) = self.publisher.publish([Done(work, lease, computed)])
         return refreshed if refreshed.exception else refreshed._replace(value=returned.value)
 

@@ -6,9 +6,8 @@ from typing import NamedTuple
 
 from warmer import failure
 from warmer.batch import Part
-from warmer.computed import Computed
 from warmer.entry import Header
-from warmer.publication import Refreshed, Work, encoded, present_of
+from warmer.publication import Refreshed, Work, computed_of, present_of
 from warmer.publishing import Done
 from warmer.refresh import Refresher
 from warmer.store import Lease
@@ -87,17 +86,14 @@ class ManyRefresher:
         """
         for one in held:
             one.work.before_publishing()
-        done = [Done(one.work, one.lease, _computed(one.work, part)) for one, part in zip(held, parts, strict=True)]
+        done = [
+            Done(one.work, one.lease, computed_of(one.work, part.duration_s, part.value, part.error))
+            for one, part in zip(held, parts, strict=True)
+        ]
         return [
             refreshed if refreshed.exception else refreshed._replace(value=part.value)
             for refreshed, part in zip(self._refresher.publisher.publish(done), parts, strict=True)
         ]
-
-
-def _computed(work: Work, part: Part) -> Computed:
-    if part.error is not None:
-        return Computed(part.duration_s, error=part.error)
-    return encoded(work, part.value, part.duration_s)
 
 
 def held_by(work: Work, lease: Lease) -> Held:

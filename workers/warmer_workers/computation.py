@@ -4,13 +4,12 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from warmer.batch import Part, computing_many
+from warmer.batch import computing_many
 from warmer.claims import Job
-from warmer.compute import acall, call
 from warmer.computed import Computed
 from warmer.flights import computing
-from warmer.publication import encoded
-from warmer.steps import Steps, arun, run
+from warmer.publication import computed_of
+from warmer.steps import Compute, Steps, arun, run
 from warmer_workers.kind import Kind
 
 GRACE_S = 0.25
@@ -55,45 +54,38 @@ class Computation:
 
     def run(self) -> list[Computed]:
         """Compute in this thread; returns what came of each target."""
-        started_s = self._restart_s()
-        if self.is_batch:
-            return self._opened(run(self._computing_many()))
-        work = self.jobs[0].work
-        try:
-            with computing(work.cache_key):
-                value = call(work.function, work.arguments, self.timeout_s)
-        except BaseException as error:
-            return [Computed(time.monotonic() - started_s, error=error)]
-        return [encoded(work, value, time.monotonic() - started_s)]
+        return run(self._computing())
 
     async def arun(self) -> list[Computed]:
         """As `run`, beside an event loop."""
-        started_s = self._restart_s()
-        if self.is_batch:
-            return self._opened(await arun(self._computing_many(), NO_THREADS))
-        work = self.jobs[0].work
+        return await arun(self._computing(), NO_THREADS)
+
+    def _computing(self) -> Steps[list[Computed]]:
+        return (yield from self._computing_many()) if self.is_batch else [(yield from self._computing_one())]
+
+    def _computing_one(self) -> Steps[Computed]:
+        work, started_s = self.jobs[0].work, self._restart_s()
         try:
             with computing(work.cache_key):
-                value = await acall(work.function, work.arguments, self.timeout_s)
+                value = yield Compute(work.function, work.arguments, self.timeout_s, leaves_thread=False)
+        except GeneratorExit:
+            raise
         except BaseException as error:
-            return [Computed(time.monotonic() - started_s, error=error)]
-        return [encoded(work, value, time.monotonic() - started_s)]
+            return Computed(time.monotonic() - started_s, error=error)
+        return computed_of(work, time.monotonic() - started_s, value)
 
-    def _computing_many(self) -> Steps[list[Part]]:
+    def _computing_many(self) -> Steps[list[Computed]]:
+        self._restart_s()
         targets = [job.target for job in self.jobs]
-        return computing_many(self.jobs[0].task, targets, self.timeout_s, monotonic_s=self._restart_s)
+        parts = yield from computing_many(self.jobs[0].task, targets, self.timeout_s, monotonic_s=self._restart_s)
+        return [
+            computed_of(job.work, part.duration_s, part.value, part.error)
+            for job, part in zip(self.jobs, parts, strict=True)
+        ]
 
     def _restart_s(self) -> float:
         self.started_s = now_s = time.monotonic()
         return now_s
-
-    def _opened(self, parts: Sequence[Part]) -> list[Computed]:
-        return [
-            Computed(part.duration_s, error=part.error)
-            if part.error is not None
-            else encoded(job.work, part.value, part.duration_s)
-            for job, part in zip(self.jobs, parts, strict=True)
-        ]
 
 
 def computations_of(
