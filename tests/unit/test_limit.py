@@ -1,7 +1,5 @@
 """Limits, as they are configured."""
 
-import logging
-
 import orjson
 import pytest
 from hypothesis import given
@@ -9,7 +7,6 @@ from hypothesis import strategies as st
 
 from warmer import Limit, Settings, SettingsError
 from warmer.limit import limits_by_name
-from warmer.undeclared import UndeclaredLimits
 
 LIMITS = st.builds(
     Limit,
@@ -70,11 +67,3 @@ def test_a_bad_limit_is_refused_where_it_is_made():
         Limit(concurrency=0)
     with pytest.raises(SettingsError, match="got neither"):
         Limit()
-
-
-def test_a_limit_that_nobody_declared_is_told_once(caplog):
-    undeclared = UndeclaredLimits()
-    with caplog.at_level(logging.WARNING, "warmer.limits"):
-        told = [undeclared.met(names) for names in (["pg", "api"], ["pg"], [], ["api", "cdn"])]
-    assert told == [["pg", "api"], [], [], ["cdn"]]
-    assert [record.args[0] for record in caplog.records] == ["pg", "api", "cdn"]

@@ -17,7 +17,6 @@ from warmer.client import Warmer
 from warmer.connect import connect
 from warmer.errors import NotImportableError, SettingsError, described
 from warmer.registry import load
-from warmer.undeclared import UndeclaredLimits
 from warmer.workername import worker_name
 from warmer_workers.stopping import Stopping
 from warmer_workers.worker import ThreadWorker, WarmWorker
@@ -71,9 +70,17 @@ def _work_until_told(warmer: Warmer, stopping: Stopping, burst: bool) -> None:
 
 def _warn_of_undeclared_limits(warmer: Warmer) -> None:
     used = {task.uses for task in warmer.registry.tasks() if task.uses is not None}
+    undeclared = used - set(warmer.settings.limits)
+    if not undeclared:
+        return
     with contextlib.suppress(RedisError):  # the pulse says that it is away
-        if used:
-            UndeclaredLimits().met(sorted(used - warmer.store.declared_limits() - set(warmer.settings.limits)))
+        for name in sorted(undeclared - warmer.store.declared_limits()):
+            logger.warning(
+                "the limit %r is used by tasks and declared nowhere: they are computed one at a time; "
+                'declare it, for example WARMER_LIMITS=\'{"%s": {"concurrency": 4}}\'',
+                name,
+                name,
+            )
 
 
 def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
