@@ -29,8 +29,8 @@ BEGIN_WHAT_MAY = """
 local now = moment > 0 and moment or now_ms()
 local begun = {}
 for i = 1, math.min(room_under(name, is_critical, now), wanted, #refs) do begun[i] = refs[i] end
-begin_under(name, begun, now + timeout_ms)
-return {now, begun, tostring(room_under(name, is_critical, now)), undeclared_limits()}
+begin_under(name, begun, now + timeout_ms, now)
+return {now, begun, tostring(room_under(name, is_critical, now))}
 """
 END = "end_under(name, refs) return 0"
 EXTEND = "extend_under(name, refs, moment + timeout_ms) return 0"
@@ -38,14 +38,14 @@ BEGIN_EACH = """
 local begun = 0
 for _, ref in ipairs(refs) do
   if room_under(name, is_critical, moment) >= 1 then
-    begin_under(name, {ref}, moment + timeout_ms)
+    begin_under(name, {ref}, moment + timeout_ms, moment)
     begun = begun + 1
     if begun == 3 then end_under(name, {ref}) end
   end
 end
 return begun
 """
-BEGIN_ANYWAY = "begin_under(name, refs, now_ms() + timeout_ms) return 0"
+BEGIN_ANYWAY = "begin_under(name, refs, now_ms() + timeout_ms, now_ms()) return 0"
 
 
 class Fleet:
@@ -116,10 +116,10 @@ def test_limits_do_not_meet(fleet):
     assert fleet.room(name="pg") == 0
 
 
-def test_a_limit_that_nobody_declared_lets_one_at_a_time_through_and_is_named(fleet):
-    assert fleet.run(BEGIN_WHAT_MAY, "a", "b", name="unheard-of")[1:] == [[b"a"], b"0", [b"unheard-of"]]
+def test_a_limit_that_nobody_declared_lets_one_at_a_time_through(fleet):
+    assert fleet.run(BEGIN_WHAT_MAY, "a", "b", name="unheard-of")[1:] == [[b"a"], b"0"]
     fleet.declare("unheard-of", concurrency=3, reserved=0)
-    assert fleet.run(BEGIN_WHAT_MAY, "c", name="unheard-of")[2:] == [b"1", []]
+    assert fleet.run(BEGIN_WHAT_MAY, "c", name="unheard-of")[2:] == [b"1"]
 
 
 @pytest.mark.parametrize("text", ["", "{", "null", "[]", "{}", "5", '{"concurrency": null}', '{"concurrency": "many"}'])

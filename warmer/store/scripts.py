@@ -8,7 +8,7 @@ These lines of a header become the script's local variables, so that neither sid
     -- @rest refs                 whatever else it passes, as a list
     -- @each_key lease entry      or: the keys of each thing, and after the arguments what else is passed of it; the
     -- @each_arg new              script finds the things in the list `each`, by these names
-    -- @include ready             shared functions, from includes/
+    -- @include lanes             shared functions, from includes/
 """
 
 import re

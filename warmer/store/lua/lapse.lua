@@ -14,6 +14,7 @@
 -- @include lanes
 -- @include claims
 -- @include quarantine
+-- @include lapses
 local now, refs, text_of = now_ms(), {}, {}
 local all = redis.call('HGETALL', tokens)
 for i = 1, #all, 2 do
@@ -22,10 +23,5 @@ for i = 1, #all, 2 do
     text_of[all[i]] = all[i + 1]
   end
 end
-drop_claims(refs, text_of)
-for _, ref in ipairs(refs) do
-  suspect(ref)
-  put_back(ref, text_of[ref], now)
-end
-if #refs > 0 then redis.call('HINCRBY', totals, 'lapsed_claims', #refs) end
+lapse(refs, text_of, now)
 return refs

@@ -16,6 +16,7 @@
 -- @include lanes
 -- @include claims
 -- @include quarantine
+-- @include lapses
 local now, found, moved = now_ms(), 0, 0
 local switch_json = redis.call('GET', switch)
 local on = switch_json and cjson.decode(switch_json).on
@@ -25,12 +26,7 @@ local lapsed = redis.call('ZRANGE', claims, '-inf', now, 'BYSCORE', 'LIMIT', 0, 
 if #lapsed > 0 then
   local text_of = {}
   for i, text in ipairs(answers_for('HMGET', tokens, lapsed)) do text_of[lapsed[i]] = text or nil end
-  drop_claims(lapsed, text_of)
-  for _, ref in ipairs(lapsed) do
-    suspect(ref)
-    put_back(ref, text_of[ref], now)
-  end
-  redis.call('HINCRBY', totals, 'lapsed_claims', #lapsed)
+  lapse(lapsed, text_of, now)
 end
 
 local wasted = redis.call('ZRANGE', verdicts, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)

@@ -18,22 +18,13 @@ end
 
 local function limit_of(name)
   if not limit_by_name[name] then
-    limit_by_name[name] = declared(name) or {concurrency = 1, reserved = 0, is_undeclared = true}
+    limit_by_name[name] = declared(name) or {concurrency = 1, reserved = 0}
   end
   return limit_by_name[name]
 end
 
--- The limits that this script has met and nobody declared.
-local function undeclared_limits()
-  local names = {}
-  for name, limit in pairs(limit_by_name) do
-    if limit.is_undeclared then names[#names + 1] = name end
-  end
-  return names
-end
-
 -- Calls a command with all members, some at a time; returns the sum of its answers.
-local function call_with(command, key, option, members)
+local function sum_over(command, key, option, members)
   local sum = 0
   for first = 1, #members, MOST_AT_ONCE do
     local words = {command, key, option}
@@ -113,22 +104,22 @@ local function room_under(name, is_critical, now)
 end
 
 -- Takes a slot until its deadline, and a token, for each ref.
-local function begin_under(name, refs, deadline)
+local function begin_under(name, refs, deadline, now)
   if #refs == 0 then return end
   local limit = limit_of(name)
-  local added = call_with('ZADD', holders .. name, nil, scored(refs, deadline))
+  local added = sum_over('ZADD', holders .. name, nil, scored(refs, deadline))
   if limit.taken then limit.taken = limit.taken + added end
-  take_tokens(name, #refs, limit.filled_at or now_ms())
+  take_tokens(name, #refs, now)
 end
 
 -- Gives slots back; refs that hold none are ignored.
 local function end_under(name, refs)
-  local freed = call_with('ZREM', holders .. name, nil, refs)
+  local freed = sum_over('ZREM', holders .. name, nil, refs)
   local limit = limit_by_name[name]
   if limit and limit.taken then limit.taken = limit.taken - freed end
 end
 
 -- Extends slots that are still held.
 local function extend_under(name, refs, deadline)
-  call_with('ZADD', holders .. name, 'XX', scored(refs, deadline))
+  sum_over('ZADD', holders .. name, 'XX', scored(refs, deadline))
 end

@@ -1,0 +1,11 @@
+-- Claims whose process died: their targets are ready again, and are suspects, one of which may have killed it.
+-- Needs the key totals; see claims.lua and quarantine.lua.
+local function lapse(refs, text_of, now)
+  if #refs == 0 then return end
+  drop_claims(refs, text_of)
+  for _, ref in ipairs(refs) do
+    suspect(ref)
+    put_back(ref, text_of[ref], now)
+  end
+  redis.call('HINCRBY', totals, 'lapsed_claims', #refs)
+end
