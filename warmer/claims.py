@@ -15,7 +15,7 @@ from warmer.computed import Computed
 from warmer.entry import Header, Origin
 from warmer.errors import WarmerError, described
 from warmer.flights import computing
-from warmer.outcomes import Due, next_due, outcome_of, refusal
+from warmer.outcomes import Due, due_after_refusal, next_due, outcome_of
 from warmer.publication import Refreshed, Work, computed_of, fresh_already, present_of
 from warmer.publishing import Done, Publisher
 from warmer.refresh import is_fresh
@@ -280,7 +280,7 @@ class Claims:
     def _outcome(self, claim: Claim, batch: Batch, task: WarmingTask | None, refreshed: Refreshed) -> Outcome:
         _log(claim.ref, refreshed)
         if task is None:
-            due = refusal(claim.failures)
+            due = due_after_refusal(claim.failures)
         else:
             demand = Demand(claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, batch.switch)
             due = next_due(task, demand, refreshed, claim.failures, self._settings)

@@ -17,7 +17,7 @@ from warmer.compute import acall, call, is_async
 from warmer.entry import Header, Origin
 from warmer.fillingmany import ManyFiller
 from warmer.flights import ABANDONED, Flight, Flights, Landed, is_own
-from warmer.following import OVERDUE, after_waiting, outcome_of
+from warmer.following import OVERDUE, after_waiting, landing_of
 from warmer.leading import Leader, waited_in_vain, work_of
 from warmer.leadingmany import BatchLeader
 from warmer.publication import Refreshed
@@ -126,7 +126,7 @@ class Filler:
             if leads:
                 lead = self._leader.unguarded if has_waited else partial(self._leader.leading, deadline_s=deadline_s)
                 fly(flight, wanted, lead(wanted))
-            landed = yield from outcome_of(flight, None if leads else self._patience_s(terms, deadline_s))
+            landed = yield from landing_of(flight, None if leads else self._patience_s(terms, deadline_s))
             if not landed.is_abandoned or (leads and landed.is_computed):
                 return landed, leads
             has_waited = has_waited or landed is OVERDUE or self._clock.monotonic_s() >= deadline_s

@@ -9,7 +9,7 @@ from typing import Any
 
 from warmer.clock import Clock
 from warmer.flights import Landed, is_own
-from warmer.following import OVERDUE, after_waiting, outcome_of
+from warmer.following import OVERDUE, after_waiting, landing_of
 from warmer.leading import Leader
 from warmer.leadingmany import BatchLeader, Seat
 from warmer.steps import Compute, Steps, Wait, arun, run
@@ -118,7 +118,7 @@ class ManyFiller:
         if seat.flight is None:  # whoever was to board was stopped
             return
         patience_s = max(0.0, deadline_s - self._clock.monotonic_s())
-        landed = yield from outcome_of(seat.flight, None if seat.leads else patience_s)
+        landed = yield from landing_of(seat.flight, None if seat.leads else patience_s)
         if not landed.is_abandoned or (seat.leads and landed.is_computed):
             seat.landed = landed
             return

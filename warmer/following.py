@@ -13,7 +13,7 @@ OVERDUE = Landed(is_abandoned=True)
 """Stands for what has not landed in time."""
 
 
-def outcome_of(flight: Flight, patience_s: float | None) -> Steps[Landed]:
+def landing_of(flight: Flight, patience_s: float | None) -> Steps[Landed]:
     """Return what a flight brought, or `OVERDUE`.
 
     Args:

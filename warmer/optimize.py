@@ -59,7 +59,7 @@ def _adjusted(
 ) -> ScheduleAdjustment | None:
     (demand,) = store.demands([hot.ref])
     lead_s = policy.lead_s(demand.compute_p95_s, demand.queue_wait_s, settings.tick_s, task.ttl)
-    wanted = policy.is_wanted(task, switch, policy.Demand(hot.reads_per_s, lead_s, settings.refresh_threshold))
+    wanted = policy.is_wanted(task, switch, policy.Prospect(hot.reads_per_s, lead_s, settings.refresh_threshold))
     if wanted == (hot.standing is not None):
         return None
     if not store.reschedule(hot.ref, now_ms if wanted else None):

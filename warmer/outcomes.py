@@ -76,24 +76,24 @@ def next_due(task: WarmingTask, demand: Demand, refreshed: Refreshed, failures: 
         return Due("in")
     slowest_s = max(demand.compute_p95_s, refreshed.duration_ms / 1000)
     lead_s = policy.lead_s(slowest_s, demand.queue_wait_s, settings.tick_s, task.ttl)
-    wanted = policy.Demand(demand.reads_per_s, lead_s, settings.refresh_threshold)
+    prospect = policy.Prospect(demand.reads_per_s, lead_s, settings.refresh_threshold)
     if refreshed.result in FAILED:
-        if failures + 1 >= GIVE_UP_AFTER and not policy.is_wanted(task, demand.switch, wanted):
+        if failures + 1 >= GIVE_UP_AFTER and not policy.is_wanted(task, demand.switch, prospect):
             return Due("never")
-        return retry(failures)
+        return due_after_failure(failures)
     if refreshed.result is Result.PUBLISHED and refreshed.duration_ms >= 1000 * task.ttl:
         return Due("in", round(refreshed.duration_ms))  # stale as soon as it was there: no computing without a pause
     due_s = policy.next_due_s(
-        task, demand.switch, wanted, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
+        task, demand.switch, prospect, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
     )
     return Due("never") if due_s is None else Due("at", round(1000 * due_s))
 
 
-def refusal(failures: int) -> Due:
+def due_after_refusal(failures: int) -> Due:
     """Return when a target is due again that cannot be computed at all: later and later, and then never."""
-    return Due("never") if failures + 1 >= GIVE_UP_AFTER else retry(failures)
+    return Due("never") if failures + 1 >= GIVE_UP_AFTER else due_after_failure(failures)
 
 
-def retry(failures: int) -> Due:
+def due_after_failure(failures: int) -> Due:
     """Return when a target is due again that has failed once more."""
     return Due("in", round(1000 * policy.retry_delay_s(failures + 1, random.random())))

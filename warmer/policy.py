@@ -20,8 +20,8 @@ LONGEST_LEAD = 0.5
 """A lead never takes more than this part of the ttl, so that slow tasks do not refresh without end."""
 
 
-class Demand(NamedTuple):
-    """What is known about a target when its next refresh is decided.
+class Prospect(NamedTuple):
+    """What decides whether and when a target is refreshed next.
 
     Args:
         reads_per_s: Its decayed read rate.
@@ -60,13 +60,13 @@ def chance_of_read(reads_per_s: float, horizon_s: float) -> float:
     return -math.expm1(-reads_per_s * horizon_s)
 
 
-def is_wanted(task: WarmingTask, switch: Switch, demand: Demand) -> bool:
+def is_wanted(task: WarmingTask, switch: Switch, prospect: Prospect) -> bool:
     """Say whether a target is to be refreshed when its time comes, rather than left to lapse.
 
     Args:
         task: The target's task.
         switch: What warming covers.
-        demand: What is known of the target's reads.
+        prospect: What is known of the target's reads.
 
     Returns:
         True for critical tasks, and for others whose chance of a read within one ttl reaches the threshold.
@@ -75,12 +75,12 @@ def is_wanted(task: WarmingTask, switch: Switch, demand: Demand) -> bool:
         return False
     if task.is_always_warm and switch.critical:
         return True
-    likely = chance_of_read(demand.reads_per_s, task.ttl) >= demand.threshold
-    return switch.pattern and demand.reads_per_s > 0 and likely
+    likely = chance_of_read(prospect.reads_per_s, task.ttl) >= prospect.threshold
+    return switch.pattern and prospect.reads_per_s > 0 and likely
 
 
 def next_due_s(
-    task: WarmingTask, switch: Switch, demand: Demand, computed_at_s: float, fresh_until_s: float
+    task: WarmingTask, switch: Switch, prospect: Prospect, computed_at_s: float, fresh_until_s: float
 ) -> float | None:
     """Return when a target that has just been refreshed is due again.
 
@@ -89,16 +89,16 @@ def next_due_s(
     Args:
         task: The target's task.
         switch: What warming covers, and the interval.
-        demand: What is known of the target's reads, and the lead.
+        prospect: What is known of the target's reads, and the lead.
         computed_at_s: When the present value's computation began.
         fresh_until_s: Until when the present value is fresh.
 
     Returns:
         Seconds since the epoch; None to let the target lapse.
     """
-    if not is_wanted(task, switch, demand):
+    if not is_wanted(task, switch, prospect):
         return None
-    moments = [fresh_until_s - demand.lead_s]
+    moments = [fresh_until_s - prospect.lead_s]
     if task.is_always_warm and switch.critical:
         moments.append(computed_at_s + switch.interval_s)
     if task.schedule is not None:

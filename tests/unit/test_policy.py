@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from warmer import WarmingTask
 from warmer.policy import (
-    Demand,
+    Prospect,
     chance_of_read,
     heat_reads_per_s,
     is_wanted,
@@ -23,7 +23,7 @@ from warmer.policy import (
 from warmer.switch import Switch
 
 ON = Switch(on=True)
-UNREAD = Demand(reads_per_s=0.0, lead_s=2.0, threshold=0.5)
+UNREAD = Prospect(reads_per_s=0.0, lead_s=2.0, threshold=0.5)
 
 
 def task(**values: object) -> WarmingTask:
@@ -51,8 +51,8 @@ def test_a_cron_line_brings_forward_but_never_back():
 
 
 def test_others_are_refreshed_as_their_reads_merit():
-    hot = Demand(reads_per_s=0.1, lead_s=2.0, threshold=0.5)  # 10 reads in a ttl
-    cold = Demand(reads_per_s=0.001, lead_s=2.0, threshold=0.5)  # 0.1 reads in a ttl
+    hot = Prospect(reads_per_s=0.1, lead_s=2.0, threshold=0.5)  # 10 reads in a ttl
+    cold = Prospect(reads_per_s=0.001, lead_s=2.0, threshold=0.5)  # 0.1 reads in a ttl
     assert next_due_s(task(), ON, hot, 1000, 1100) == 1098
     assert next_due_s(task(), ON, cold, 1000, 1100) is None
 
@@ -73,13 +73,13 @@ def test_what_is_critical_needs_no_reads(values, switch, wanted):
 
 
 def test_pattern_warming_can_be_switched_off():
-    hot = Demand(reads_per_s=1.0, lead_s=2.0, threshold=0.5)
+    hot = Prospect(reads_per_s=1.0, lead_s=2.0, threshold=0.5)
     assert is_wanted(task(), ON, hot)
     assert not is_wanted(task(), Switch(on=True, pattern=False), hot)
 
 
 def test_a_target_without_reads_is_let_go_even_at_threshold_zero():
-    assert not is_wanted(task(), ON, Demand(reads_per_s=0.0, lead_s=0.0, threshold=0.0))
+    assert not is_wanted(task(), ON, Prospect(reads_per_s=0.0, lead_s=0.0, threshold=0.0))
 
 
 @given(st.floats(0, 100), st.floats(0, 1e5), st.floats(0, 1e5))
