@@ -19,6 +19,10 @@ NO_THREADS = ThreadPoolExecutor(1, "warmer-batch")
 """What a batch asks of an event loop is only computed there; no thread of these is ever started."""
 
 
+Tell = Callable[["Computation", list[Computed]], None]
+"""Told what came of a computation."""
+
+
 class Computation:
     """A call that is to be made, or is under way.
 

@@ -1,14 +1,12 @@
 """Hands computations over to processes of their own, and takes back what came of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 
 from warmer.computed import Computed
 from warmer.settings import Settings
-from warmer_workers.computation import Computation
+from warmer_workers.computation import Computation, Tell
 from warmer_workers.processes import Order, Processes
-
-Tell = Callable[[Computation, list[Computed]], None]
 
 
 class Isolation:

@@ -2,13 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from warmer.access import uncounted
-from warmer.computed import Computed
-from warmer_workers.computation import Computation
-
-Tell = Callable[[Computation, list[Computed]], None]
+from warmer_workers.computation import Computation, Tell
 
 
 class Loop:

@@ -6,10 +6,7 @@ from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
 from warmer.access import uncounted
-from warmer.computed import Computed
-from warmer_workers.computation import Computation
-
-Tell = Callable[[Computation, list[Computed]], None]
+from warmer_workers.computation import Computation, Tell
 
 
 class Threads:
@@ -56,11 +53,6 @@ class Threads:
             self._left_behind.add(computation)
             self._started -= 1
         self._wake_one()
-
-    @property
-    def left_behind(self) -> int:
-        """How many threads hang."""
-        return len(self._left_behind)
 
     def dismiss(self) -> None:
         """Let all threads end after their present computation."""
