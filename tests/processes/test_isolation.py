@@ -31,11 +31,11 @@ from warmer.errors import (
 )
 from warmer.registry import load
 from warmer.terms import Terms
-from warmer_workers.childprocess import ChildProcess
-from warmer_workers.frames import Channel
-from warmer_workers.order import Order
-from warmer_workers.processes import Processes
-from warmer_workers.seat import Seat
+from warmer_workers.isolation.childprocess import ChildProcess
+from warmer_workers.isolation.frames import Channel
+from warmer_workers.isolation.order import Order
+from warmer_workers.isolation.processes import Processes
+from warmer_workers.isolation.seat import Seat
 
 TASKS = "tests.processes.isolated_tasks"
 LIMIT_S = 60
@@ -125,7 +125,7 @@ def is_isolated(pid: int) -> bool:
         line = Path(f"/proc/{pid}/cmdline").read_bytes()
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return b"warmer_workers.isolated" in line or not line  # a zombie has none
+    return b"warmer_workers.isolation.child" in line or not line  # a zombie has none
 
 
 def is_gone(pid: int) -> bool:
@@ -522,8 +522,8 @@ def test_a_child_ends_with_its_parent_also_while_it_holds_the_interpreter(eventu
 import sys, time
 sys.path[:] = {sys.path!r}
 from tests.processes.test_isolation import order_of, task_of
-from warmer_workers.processes import Processes
-from warmer_workers.seat import Seat
+from warmer_workers.isolation.processes import Processes
+from warmer_workers.isolation.seat import Seat
 task = task_of("hold_interpreter", cache_key="t:{{folder:hash}}")
 Processes(1).do(order_of(task, refs=(task.target(folder={str(tmp_path)!r}).ref,)), print)
 time.sleep(600)

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer.errors import described
-from warmer_workers.frames import Channel
-from warmer_workers.passing import packed, unpacked
+from warmer_workers.isolation.frames import Channel
+from warmer_workers.isolation.passing import packed, unpacked
 
 MESSAGES = st.lists(st.tuples(st.dictionaries(st.text(), st.integers(0, 2**53)), st.binary()), max_size=5)
 

@@ -1,7 +1,7 @@
 """The child of a worker that computes what must not run in the worker's own process.
 
-It is a fresh interpreter, started by `warmer_workers.childprocess`, and speaks in `warmer_workers.frames` over a socket
-that no task knows of, so that a task may print what it likes::
+It is a fresh interpreter, started by `childprocess`, and speaks in `frames` over a socket that no task knows of, so
+that a task may print what it likes::
 
     child   {"ready"}
     worker  {"refs"}                  the task as JSON
@@ -39,9 +39,9 @@ from warmer.settings import Settings
 from warmer.steps import run
 from warmer.task import Target, WarmingTask
 from warmer.terms import Terms
-from warmer_workers.frames import Channel, Frame
-from warmer_workers.order import BYTE_FOR_BYTE
-from warmer_workers.passing import packed
+from warmer_workers.isolation.frames import Channel, Frame
+from warmer_workers.isolation.order import BYTE_FOR_BYTE
+from warmer_workers.isolation.passing import packed
 
 MOST_TASKS = 256
 """So many tasks are kept prepared."""

@@ -40,7 +40,7 @@ class Order:
     signing_key: bytes | None = field(default=None, repr=False)
 
     def task_as_json(self) -> bytes:
-        """Return all but the targets, as `warmer_workers.isolated` reads it."""
+        """Return all but the targets, as `warmer_workers.isolation.child` reads it."""
         return orjson.dumps(
             {
                 "definition": self.definition.decode(),

@@ -8,9 +8,9 @@ from types import MappingProxyType
 
 from warmer.computed import Computed
 from warmer.errors import described
-from warmer_workers.childprocess import ChildProcess, not_started
-from warmer_workers.order import Order as Order
-from warmer_workers.seat import Seat
+from warmer_workers.isolation.childprocess import ChildProcess, not_started
+from warmer_workers.isolation.order import Order
+from warmer_workers.isolation.seat import Seat
 
 logger = logging.getLogger("warmer.drain")
 

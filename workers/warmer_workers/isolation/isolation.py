@@ -6,7 +6,8 @@ from functools import partial
 from warmer.computed import Computed
 from warmer.settings import Settings
 from warmer_workers.computation import Computation, Tell
-from warmer_workers.processes import Order, Processes
+from warmer_workers.isolation.order import Order
+from warmer_workers.isolation.processes import Processes
 
 
 class Isolation:

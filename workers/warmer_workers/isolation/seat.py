@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from warmer.computed import Computed
 from warmer.errors import described
-from warmer_workers.childprocess import ChildProcess, DiedError, not_started
-from warmer_workers.order import Order
+from warmer_workers.isolation.childprocess import ChildProcess, DiedError, not_started
+from warmer_workers.isolation.order import Order
 
 
 class Seat:

@@ -15,9 +15,9 @@ from warmer import forking
 from warmer.codec import Encoded
 from warmer.computed import Computed
 from warmer.errors import ComputationFailedError
-from warmer_workers.frames import Channel, Frame
-from warmer_workers.order import Order
-from warmer_workers.passing import unpacked
+from warmer_workers.isolation.frames import Channel, Frame
+from warmer_workers.isolation.order import Order
+from warmer_workers.isolation.passing import unpacked
 
 LOOK_EVERY_S = 0.5
 """A child that died is noticed at once, unless something that it forked holds its socket: then after so long."""
@@ -27,7 +27,7 @@ LAST_BREATH_S = 1.0
 
 _FRESH_INTERPRETER = (
     "import sys; sys.path[:] = sys.argv[3:]; channel, lifeline = map(int, sys.argv[1:3]); del sys.argv[1:]; "
-    "from warmer_workers.isolated import main; main(channel, lifeline)"
+    "from warmer_workers.isolation.child import main; main(channel, lifeline)"
 )
 
 
