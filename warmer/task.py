@@ -34,7 +34,7 @@ CRITICAL_PRIORITY = 50
 """Targets of this priority and above are critical, flagged or not."""
 
 MAX_PRIORITY = 4096
-"""The ready order packs priority and time into the 53 exact bits of a sorted set's score."""
+"""A rota packs a priority and a turn into the 53 exact bits of a sorted set's score."""
 
 MAX_REF_BYTES = 8192
 
