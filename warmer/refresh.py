@@ -1,4 +1,4 @@
-"""Lease, compute, publish: the one routine that refreshes a value, for workers and readers alike."""
+"""Lease, compute, publish: the routine that refreshes one value, for readers and by hand; for workers see `claims`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext

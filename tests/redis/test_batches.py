@@ -11,7 +11,7 @@ import pytest
 from tests.interleaving import Beside, Gate, both_kinds, hold_lease, lease_of, make_stale, misses, waiting_for_leader
 from warmer import ComputationFailedError, WaitTimeoutError
 from warmer.entry import pack, unpack
-from warmer.fillingmany import MOST_BATCHES_AT_ONCE
+from warmer.filling.manyfiller import MOST_BATCHES_AT_ONCE
 
 
 class Squares:

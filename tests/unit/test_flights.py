@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from warmer.codec import Codec
 from warmer.errors import ComputationFailedError
+from warmer.filling.slots import Slots
 from warmer.flights import ABANDONED, Flights, Landed, computing, is_own, is_within_another
 from warmer.resting import BUSY_REST_S, LONGEST_REST_S, MOST_REMEMBERED, Resting
-from warmer.slots import Slots
 
 
 def landed(value: object) -> Landed:

@@ -4,8 +4,8 @@ from contextlib import suppress
 
 from redis.exceptions import RedisError
 
+from warmer.filling.leader import Leader, waited_in_vain
 from warmer.flights import Flight, Landed
-from warmer.leading import Leader, waited_in_vain
 from warmer.steps import Steps, Wait
 from warmer.wanted import Wanted
 

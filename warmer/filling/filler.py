@@ -15,17 +15,17 @@ from warmer.behind import Behind
 from warmer.clock import Clock
 from warmer.compute import acall, call, is_async
 from warmer.entry import Header, Origin
-from warmer.fillingmany import ManyFiller
+from warmer.filling.batchleader import BatchLeader
+from warmer.filling.following import OVERDUE, after_waiting, landing_of
+from warmer.filling.leader import Leader, waited_in_vain, work_of
+from warmer.filling.manyfiller import ManyFiller
+from warmer.filling.manyrefresher import ManyRefresher
+from warmer.filling.slots import Slots
 from warmer.flights import ABANDONED, Flight, Flights, Landed, is_own
-from warmer.following import OVERDUE, after_waiting, landing_of
-from warmer.leading import Leader, waited_in_vain, work_of
-from warmer.leadingmany import BatchLeader
 from warmer.publication import Refreshed
 from warmer.refresh import Refresher, nothing_will_do
-from warmer.refreshmany import ManyRefresher
 from warmer.resting import Resting
 from warmer.settings import Settings
-from warmer.slots import Slots
 from warmer.steps import Steps, arun, run
 from warmer.store import Keys, Result
 from warmer.terms import Terms

@@ -13,10 +13,10 @@ from warmer.clock import Clock
 from warmer.codec import ERROR, Encoded
 from warmer.entry import Origin, unpack
 from warmer.errors import CodecError, WaitTimeoutError
+from warmer.filling.slots import Slots
 from warmer.flights import ABANDONED, Flights, Landed, computing, is_within_another
 from warmer.publication import Refreshed, Work
 from warmer.refresh import Refresher, is_fresh, nothing_will_do
-from warmer.slots import Slots
 from warmer.steps import Compute, Do, Pause, Steps, Wait, pauses
 from warmer.store import Keys, Result
 from warmer.terms import Terms

@@ -13,11 +13,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from warmer.batch import Part, computing_many
 from warmer.clock import Clock
 from warmer.entry import Header, Origin
+from warmer.filling.leader import Leader, landed_from, landed_with, waited_in_vain, work_of
+from warmer.filling.manyrefresher import Held, ManyRefresher, held_by
 from warmer.flights import ABANDONED, Flight, Flights, Landed
-from warmer.leading import Leader, landed_from, landed_with, waited_in_vain, work_of
 from warmer.publication import Work
 from warmer.refresh import failed_elsewhere, is_fresh, nothing_will_do
-from warmer.refreshmany import Held, ManyRefresher, held_by
 from warmer.steps import Do, Pause, Steps, pauses
 from warmer.store import Keys, Lease
 from warmer.task import Target, WarmingTask

@@ -8,10 +8,10 @@ from functools import partial
 from typing import Any
 
 from warmer.clock import Clock
+from warmer.filling.batchleader import BatchLeader, Seat
+from warmer.filling.following import OVERDUE, after_waiting, landing_of
+from warmer.filling.leader import Leader
 from warmer.flights import Landed, is_own
-from warmer.following import OVERDUE, after_waiting, landing_of
-from warmer.leading import Leader
-from warmer.leadingmany import BatchLeader, Seat
 from warmer.steps import Compute, Steps, Wait, arun, run
 from warmer.wanted import Wanted
 
