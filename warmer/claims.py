@@ -11,12 +11,12 @@ from redis.exceptions import RedisError
 
 from warmer.access import uncounted
 from warmer.compute import call
-from warmer.computed import Computed
+from warmer.computed import Computed, computed_of
 from warmer.entry import Header, Origin
 from warmer.errors import WarmerError, described
 from warmer.flights import computing
 from warmer.outcomes import Due, due_after_refusal, next_due, outcome_of
-from warmer.publication import Refreshed, Work, computed_of, fresh_already, present_of
+from warmer.publication import Refreshed, Work, fresh_already, present_of
 from warmer.publishing import Done, Publisher
 from warmer.refresh import is_fresh
 from warmer.registry import Registry, late_function_of
@@ -308,7 +308,7 @@ def computed_here(job: Job) -> Computed:
             value = call(work.function, work.arguments, work.terms.timeout_s)
     except Exception as error:
         return Computed(time.monotonic() - started_s, error=error)
-    return computed_of(work, time.monotonic() - started_s, value)
+    return computed_of(work.terms.codec, work.cache_key, time.monotonic() - started_s, value)
 
 
 def _nothing_to_do(claim: Claim, work: Work, lease: Lease) -> Refreshed | None:

@@ -83,23 +83,6 @@ class Entry(NamedTuple):
         return pack(self.header, self.payload)
 
 
-def computed_of(work: Work, duration_s: float, value: Any, error: BaseException | None = None) -> Computed:
-    """Return what came of a computation: a value as bytes, what was raised, or why the value cannot be cached.
-
-    Args:
-        work: What was computed.
-        duration_s: How long that took.
-        value: The value, unless there is an error.
-        error: What the computation raised.
-    """
-    if error is not None:
-        return Computed(duration_s, error=error)
-    try:
-        return Computed(duration_s, work.terms.codec.encode(work.cache_key, value), value is None)
-    except Exception as refused:
-        return Computed(duration_s, error=refused)
-
-
 def present_of(work: Work, lease: Lease) -> Header | None:
     """Return the header of the entry that is there, if it is this target's.
 

@@ -9,11 +9,12 @@ from redis.exceptions import RedisError
 from warmer import failure
 from warmer.clock import Clock
 from warmer.compute import ends_the_caller
+from warmer.computed import computed_of
 from warmer.entry import Header
 from warmer.errors import described
 from warmer.flights import computing
 from warmer.guests import Guests
-from warmer.publication import Refreshed, Work, computed_of, fresh_already, present_of
+from warmer.publication import Refreshed, Work, fresh_already, present_of
 from warmer.publishing import Done, Publisher
 from warmer.renewal import Renewer
 from warmer.settings import Settings
@@ -184,7 +185,7 @@ class Refresher:
     def _conclude(self, work: Work, lease: Lease, returned: _Returned) -> Refreshed:
         """Publish what was computed, be it a value or an exception that is cached; or tell those who wait."""
         work.before_publishing()
-        computed = computed_of(work, *returned)
+        computed = computed_of(work.terms.codec, work.cache_key, *returned)
         (refreshed,) = self.publisher.publish([Done(work, lease, computed)])
         return refreshed if refreshed.exception else refreshed._replace(value=returned.value)
 

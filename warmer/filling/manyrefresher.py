@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from warmer import failure
 from warmer.batch import Part
+from warmer.computed import Computed, computed_of
 from warmer.entry import Header
-from warmer.publication import Refreshed, Work, computed_of, present_of
+from warmer.publication import Refreshed, Work, present_of
 from warmer.publishing import Done
 from warmer.refresh import Refresher
 from warmer.store import Lease
@@ -86,14 +87,15 @@ class ManyRefresher:
         """
         for one in held:
             one.work.before_publishing()
-        done = [
-            Done(one.work, one.lease, computed_of(one.work, part.duration_s, part.value, part.error))
-            for one, part in zip(held, parts, strict=True)
-        ]
+        done = [Done(one.work, one.lease, _computed(one.work, part)) for one, part in zip(held, parts, strict=True)]
         return [
             refreshed if refreshed.exception else refreshed._replace(value=part.value)
             for refreshed, part in zip(self._refresher.publisher.publish(done), parts, strict=True)
         ]
+
+
+def _computed(work: Work, part: Part) -> Computed:
+    return computed_of(work.terms.codec, work.cache_key, part.duration_s, part.value, part.error)
 
 
 def held_by(work: Work, lease: Lease) -> Held:

@@ -6,9 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from warmer.batch import computing_many
 from warmer.claims import Job
-from warmer.computed import Computed
+from warmer.computed import Computed, computed_of
 from warmer.flights import computing
-from warmer.publication import computed_of
 from warmer.steps import Compute, Steps, arun, run
 from warmer_workers.kind import Kind
 
@@ -76,14 +75,14 @@ class Computation:
             raise
         except BaseException as error:
             return Computed(time.monotonic() - started_s, error=error)
-        return computed_of(work, time.monotonic() - started_s, value)
+        return computed_of(work.terms.codec, work.cache_key, time.monotonic() - started_s, value)
 
     def _computing_many(self) -> Steps[list[Computed]]:
         self._restart_s()
         targets = [job.target for job in self.jobs]
         parts = yield from computing_many(self.jobs[0].task, targets, self.timeout_s, monotonic_s=self._restart_s)
         return [
-            computed_of(job.work, part.duration_s, part.value, part.error)
+            computed_of(job.work.terms.codec, job.work.cache_key, part.duration_s, part.value, part.error)
             for job, part in zip(self.jobs, parts, strict=True)
         ]
 

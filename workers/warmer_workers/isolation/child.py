@@ -22,7 +22,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import orjson
 from pydantic import SecretStr
@@ -32,6 +32,7 @@ from warmer.batch import Part, computing_many
 from warmer.client import Warmer
 from warmer.codec import Encoded
 from warmer.compute import call
+from warmer.computed import Computed, computed_of
 from warmer.errors import NotImportableError, described
 from warmer.flights import computing
 from warmer.registry import load
@@ -110,22 +111,6 @@ class _Prepared(NamedTuple):
     timeout_s: float
 
 
-class _Outcome(NamedTuple):
-    """What came of one computation.
-
-    Args:
-        duration_s: How long it took.
-        cache_key: Where its value is cached; "" if that could not be told.
-        value: The value, if there is one.
-        error: What was raised.
-    """
-
-    duration_s: float
-    cache_key: str = ""
-    value: Any = None
-    error: BaseException | None = None
-
-
 def _carry_out(order: Frame, worker: Channel) -> None:
     refs: list[str] = order.header["refs"]
     try:
@@ -135,8 +120,8 @@ def _carry_out(order: Frame, worker: Channel) -> None:
             worker.send({"duration_s": 0.0}, packed(error, {}))
         return
     worker.send({"began": True})
-    for outcome in _computed(prepared, refs):
-        worker.send(*_message(prepared.terms, outcome))
+    for computed in _computed(prepared, refs):
+        worker.send(*_message(computed, prepared.terms))
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # a task may have closed it, or put anything in its place
             stream.flush()
@@ -183,7 +168,7 @@ def _classes(seconds_by_path: Mapping[str, float]) -> Iterator[tuple[type[Except
                 yield kind, seconds
 
 
-def _computed(prepared: _Prepared, refs: Sequence[str]) -> Iterator[_Outcome]:
+def _computed(prepared: _Prepared, refs: Sequence[str]) -> Iterator[Computed]:
     """Yield what came of each target, in their order, as soon as it is there."""
     found = (_found(prepared.task, ref) for ref in refs)
     if prepared.task.compute_many_fn is None:
@@ -193,26 +178,26 @@ def _computed(prepared: _Prepared, refs: Sequence[str]) -> Iterator[_Outcome]:
         yield from _many(prepared, list(found))
 
 
-def _found(task: WarmingTask, ref: str) -> Target | _Outcome:
+def _found(task: WarmingTask, ref: str) -> Target | Computed:
     try:
         target = task.target_of_ref(ref)
         _ = target.cache_key
     except Exception as error:
-        return _Outcome(0.0, error=error)
+        return Computed(0.0, error=error)
     return target
 
 
-def _one(prepared: _Prepared, target: Target) -> _Outcome:
+def _one(prepared: _Prepared, target: Target) -> Computed:
     began_s = time.monotonic()
     try:
         with uncounted(), computing(target.cache_key):
             value = call(prepared.function, target.arguments, prepared.timeout_s)
     except BaseException as error:
-        return _Outcome(time.monotonic() - began_s, error=error)
-    return _Outcome(time.monotonic() - began_s, target.cache_key, value)
+        return Computed(time.monotonic() - began_s, error=error)
+    return computed_of(prepared.terms.codec, target.cache_key, time.monotonic() - began_s, value)
 
 
-def _many(prepared: _Prepared, found: Sequence[Target | _Outcome]) -> Iterator[_Outcome]:
+def _many(prepared: _Prepared, found: Sequence[Target | Computed]) -> Iterator[Computed]:
     targets = [target for target in found if isinstance(target, Target)]
     began_s = time.monotonic()
     try:
@@ -220,27 +205,19 @@ def _many(prepared: _Prepared, found: Sequence[Target | _Outcome]) -> Iterator[_
             parts = iter(run(computing_many(prepared.task, targets, prepared.timeout_s)))
     except BaseException as error:  # an exit: nothing but this call is ended by it
         parts = iter([Part(None, error, time.monotonic() - began_s)] * len(targets))
+    codec = prepared.terms.codec
     for target in found:
-        yield _of_part(target, next(parts)) if isinstance(target, Target) else target
-
-
-def _of_part(target: Target, part: Part) -> _Outcome:
-    return _Outcome(part.duration_s, target.cache_key, part.value, part.error)
-
-
-def _message(terms: Terms, outcome: _Outcome) -> tuple[dict[str, Any], bytes]:
-    """Return an outcome's header and payload."""
-    error = outcome.error
-    if error is None:
-        try:
-            encoded: Encoded = terms.codec.encode(outcome.cache_key, outcome.value)
-        except Exception as refused:
-            error = refused
+        if isinstance(target, Target):
+            part = next(parts)
+            yield computed_of(codec, target.cache_key, part.duration_s, part.value, part.error)
         else:
-            header = {
-                "duration_s": outcome.duration_s,
-                "number": int(encoded.number),
-                "is_none": outcome.value is None,
-            }
-            return header, encoded.payload
-    return {"duration_s": outcome.duration_s}, packed(error, terms.cache_errors)
+            yield target
+
+
+def _message(computed: Computed, terms: Terms) -> tuple[dict[str, Any], bytes]:
+    """Return header and payload of what came of a computation."""
+    header: dict[str, Any] = {"duration_s": computed.duration_s}
+    if computed.error is not None:
+        return header, packed(computed.error, terms.cache_errors)
+    number, payload = cast(Encoded, computed.encoded)
+    return {**header, "number": int(number), "is_none": computed.is_none}, payload
