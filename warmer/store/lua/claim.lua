@@ -94,8 +94,9 @@ end
 
 -- Says whether the targets of a rota may be claimed: a rota whose limit is full is passed over as a whole.
 local function is_open(name)
-  if not (on or string.sub(name, 1, 1) == 'a') or (places[string.sub(name, 3, 3)] or 0) <= 0 then return false end
-  if room_for(string.sub(name, 5), string.sub(name, 2, 2) == 'c') >= 1 then return true end
+  local is_asked, is_critical, kind, limit = needs_of(name)
+  if not (on or is_asked) or (places[kind] or 0) <= 0 then return false end
+  if room_for(limit, is_critical) >= 1 then return true end
   if not closed[name] then
     closed[name] = true
     held = held + 1
@@ -177,7 +178,7 @@ end
 
 -- Gives a lane its turn: claims up to so many calls; returns how many.
 local function serve(task_id, name, most)
-  local is_asked = string.sub(name, 1, 1) == 'a'
+  local is_asked = needs_of(name)
   local lane = lane_of(task_id)
   if not lane then
     drop_some(task_id, name, is_asked)
@@ -253,12 +254,12 @@ end
 local function shares_of(served)
   local of_kind, of_limit = {}, {}
   for _, lane in ipairs(served) do
-    local kind, limit = string.sub(lane.name, 3, 3), string.sub(lane.name, 5)
+    local _, _, kind, limit = needs_of(lane.name)
     of_kind[kind], of_limit[limit] = (of_kind[kind] or 0) + 1, (of_limit[limit] or 0) + 1
   end
   return function(name)
-    local kind, limit = string.sub(name, 3, 3), string.sub(name, 5)
-    local room = room_for(limit, string.sub(name, 2, 2) == 'c')
+    local _, is_critical, kind, limit = needs_of(name)
+    local room = room_for(limit, is_critical)
     return math.max(1, math.floor(math.min(places[kind] / of_kind[kind], room / of_limit[limit])))
   end
 end
@@ -270,8 +271,9 @@ local function serve_in_turn()
     local shares = {}
     for i, lane in ipairs(served) do shares[i] = share_of(lane.name) end
     for i, lane in ipairs(served) do
-      if has_time() and is_open(lane.name) and not blocked[lane.name .. ' ' .. lane.task_id] and lane.score >= (first_score[lane.name] or lane.score) then
-        local kind = string.sub(lane.name, 3, 3)
+      local is_passed_over = blocked[lane.name .. ' ' .. lane.task_id] or lane.score < (first_score[lane.name] or lane.score)
+      if has_time() and is_open(lane.name) and not is_passed_over then
+        local _, _, kind = needs_of(lane.name)
         redis.call('HINCRBY', flow, 'unstarved:' .. kind, serve(lane.task_id, lane.name, shares[i]))
       end
     end
@@ -289,7 +291,7 @@ local function serve_the_starving()
     turns[kind] = math.min(math.floor(others / (STARVING_SHARE - 1)), math.ceil(places[kind] / STARVING_SHARE))
   end
   for _, name in ipairs(redis.call('SMEMBERS', rotas)) do
-    local kind = string.sub(name, 3, 3)
+    local _, _, kind = needs_of(name)
     if is_open(name) then
       local old = redis.call('ZRANGE', ages .. name, '-inf', now - starving_ms, 'BYSCORE', 'LIMIT', 0, PAGE, 'WITHSCORES')
       found_any[kind] = found_any[kind] or #old > 0

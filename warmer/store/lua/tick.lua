@@ -40,7 +40,7 @@ if #wasted > 0 then redis.call('HINCRBY', totals, 'wasted', #wasted) end
 local function ready_now()
   local found = 0
   for _, name in ipairs(redis.call('SMEMBERS', rotas)) do
-    local is_asked = string.sub(name, 1, 1) == 'a'
+    local is_asked = needs_of(name)
     if on or is_asked then
       for _, task_id in ipairs(redis.call('ZRANGE', rota .. name, 0, enough)) do
         found = found + redis.call('ZCOUNT', members_of(task_id, is_asked), '-inf', now)

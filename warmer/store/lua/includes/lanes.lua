@@ -25,6 +25,11 @@ local function rota_of(lane, is_asked)
   return (is_asked and 'a' or 's') .. lane.needs
 end
 
+-- What a rota's lanes need: whether they are asked for by hand, whether they are critical, the kind, and the limit.
+local function needs_of(name)
+  return string.sub(name, 1, 1) == 'a', string.sub(name, 2, 2) == 'c', string.sub(name, 3, 3), string.sub(name, 5)
+end
+
 local function members_of(task_id, is_asked)
   return (is_asked and asked or ready) .. task_id
 end
