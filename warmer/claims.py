@@ -173,7 +173,7 @@ class Claims:
             except WarmerError as error:
                 done.append((claim, Refreshed(Result.FAILED, error=described(error)), None))
         self._store.give_back(not_ours, batch.token)
-        jobs = []
+        jobs, unneeded = [], []
         leases = self._store.entries.take_leases([(work.cache_key, batch.token, 0) for _, _, work in known])
         for (claim, target, work), lease in zip(known, leases, strict=True):
             refreshed = _nothing_to_do(claim, work, lease)
@@ -182,7 +182,8 @@ class Claims:
             else:
                 done.append((claim, refreshed, target.task))
                 if refreshed.result is Result.FRESH:
-                    self._store.entries.release_lease(work.cache_key, batch.token)
+                    unneeded.append((work.cache_key, batch.token))
+        self._store.entries.release_leases(unneeded)
         self._complete([self._outcome(claim, batch, task, refreshed) for claim, refreshed, task in done])
         ended_now = [Ended(claim.ref, refreshed) for claim, refreshed, _ in done]
         return Taken(jobs, ended_now, frozenset(unknown_ids), len(batch.claims), batch.held)

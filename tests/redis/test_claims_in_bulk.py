@@ -230,6 +230,24 @@ def test_many_are_taken_and_finished_in_a_handful_of_calls(running, monkeypatch)
     assert [running.get(f"user:{number}") for number in range(300)] == list(range(300))
 
 
+def test_what_is_fresh_already_costs_no_call_of_its_own(running, monkeypatch):
+    register(running)
+    make_ready(running.store, targets(300))
+    running.claims.finish([(job, computed_here(job)) for job in running.claims.take(Places(threads=300)).jobs])
+    running.store.request(targets(300), force=False)
+    names: list[str] = []
+
+    def note(name, run):
+        names.append(name)
+        return run()
+
+    around_scripts(monkeypatch, note)
+    taken = running.claims.take(Places(threads=300))
+    assert set(results(taken.ended).values()) == {Result.FRESH}
+    assert names == ["claim", "take_lease", "release_lease", "complete"]
+    assert running.store.entries.take_lease("user:0", "another").taken
+
+
 def test_each_of_many_ends_as_it_would_alone(running, make_warmer):
     register(running)
     make_warmer().set("user:0", 0, ttl=60)
