@@ -87,7 +87,7 @@ def test_a_reader_s_computation_is_waited_for(make_warmer, eventually):
     def publish() -> None:
         go_on.wait(10)
         entry = pack(Header(lease.now_ms, until_ms, until_ms, until_ms, 0, 1, Origin.MISS, 1, b"t"), b'"the reader\'s"')
-        warmer.store.entries.publish("t", "a reader", until_ms, entry)
+        warmer.store.entries.publish_many([("t", "a reader", until_ms, entry)])
 
     reader = threading.Thread(target=publish)
     reader.start()

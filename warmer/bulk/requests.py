@@ -45,7 +45,3 @@ class Requests:
     def epoch(self) -> str | None:
         """Return the text that changes when Redis is emptied; None while nothing is registered."""
         return self._store.epoch()[0]
-
-    def backlog(self) -> int:
-        """Return how many targets wait for a worker."""
-        return self._store.backlog()

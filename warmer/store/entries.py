@@ -69,22 +69,9 @@ class Entries:
         (lease,) = self.take_leases([(cache_key, token, waiting_since_ms)], seize=seize)
         return lease
 
-    def renew_lease(self, cache_key: str, token: str) -> bool:
-        """Extend a lease held with this token; False when it is lost."""
-        return self.renew_leases([(cache_key, token)])[0]
-
     def release_lease(self, cache_key: str, token: str) -> bool:
         """Give a lease up without writing; False when it was not held with this token."""
         return self.release_leases([(cache_key, token)])[0]
-
-    def fail_lease(self, cache_key: str, token: str, failure: bytes) -> bool:
-        """Give a lease up because the computation failed, and tell those who wait; False when it was not held."""
-        return self.fail_leases([(cache_key, token, failure)])[0]
-
-    def publish(self, cache_key: str, token: str, expires_at_ms: int, entry: bytes) -> Result | None:
-        """Write an entry if the token still holds the lease, which is given up; see `publish_many`."""
-        (result,) = self.publish_many([(cache_key, token, expires_at_ms, entry)])
-        return result
 
     # --- many at once ------------------------------------------------------------------------------------------
     def take_leases(self, asked: Sequence[tuple[str, str, int]], *, seize: bool = False) -> list[Lease]:
