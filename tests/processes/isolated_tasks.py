@@ -37,6 +37,16 @@ async def product_soon(n: int) -> dict[str, int]:
     return {"id": n}
 
 
+_meeting: list[int] = []
+
+
+async def meeting(n: int) -> int:
+    """Return how many others of the same order had begun before this one ended."""
+    _meeting.append(n)
+    await asyncio.sleep(0.01)
+    return len(_meeting)
+
+
 async def never(n: int) -> None:
     await asyncio.sleep(60)
 

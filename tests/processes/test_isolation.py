@@ -287,6 +287,12 @@ def test_a_value_that_cannot_be_cached_is_an_error(do) -> None:
     assert type(large.error) is ValueTooLargeError
 
 
+def test_an_async_function_computes_the_targets_of_an_order_side_by_side(processes: Processes) -> None:
+    task = task_of("meeting")
+    told = done(processes, order_of(task, *range(20)))
+    assert [value_of(task, computed, n) for n, computed in enumerate(told)] == [20] * 20
+
+
 def test_an_async_function_is_cancelled_at_its_time_out(do) -> None:
     [computed] = do(order_of(task_of("never"), 1, timeout_s=0.1))
     assert type(computed.error) is ComputeTimeoutError

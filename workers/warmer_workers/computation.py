@@ -21,6 +21,9 @@ NO_THREADS = ThreadPoolExecutor(1, "warmer-batch")
 Tell = Callable[["Computation", list[Computed]], None]
 """Told what came of a computation."""
 
+SUSPECTS_TOGETHER = 25
+"""When a process dies, all that it computed is suspected: one by one, a thousand coroutines would take for ever."""
+
 
 class Computation:
     """A call that is to be made, or is under way.
@@ -96,7 +99,8 @@ def computations_of(
 ) -> list[Computation]:
     """Return the calls that compute these jobs: those of one batch together, in their order.
 
-    Who has failed before, or was there when a process died, is computed alone: it shall not do it to the others.
+    Who has failed before is computed alone: it shall not do it to the others. Who was there when a process died is
+    handed to a process of its own, with others like it: if that dies, too, each of them is tried alone there.
 
     Args:
         jobs: From `Claims.take`.
@@ -106,8 +110,15 @@ def computations_of(
     """
     calls: list[list[Job]] = []
     batch: list[Job] | None = None
+    suspects: dict[str, list[Job]] = {}
     for job in jobs:
-        if job.task.compute_many_fn is None or job.claim.failures > 0 or job.claim.deaths > 0:
+        if _is_mere_suspect(job, kind_of):
+            group = suspects.get(job.task.task_id)
+            if group is None or len(group) == SUSPECTS_TOGETHER or group[0].task is not job.task:
+                group = suspects[job.task.task_id] = []
+                calls.append(group)
+            group.append(job)
+        elif job.task.compute_many_fn is None or job.claim.failures > 0 or job.claim.deaths > 0:
             calls.append([job])
         elif batch is not None and batch[0].task is job.task and len(batch) < job.task.batch_size:
             batch.append(job)
@@ -118,3 +129,10 @@ def computations_of(
         Computation(tuple(call), kind_of(call[0]), min(call[0].task.timeout_s, longest_task_s), taken_s)
         for call in calls
     ]
+
+
+def _is_mere_suspect(job: Job, kind_of: Callable[[Job], Kind]) -> bool:
+    """Say whether a target was only there when a process died, one among perhaps hundreds of others."""
+    claim = job.claim
+    is_new = claim.deaths > 0 and claim.failures == 0 and job.task.compute_many_fn is None
+    return is_new and kind_of(job) is Kind.PROCESS

@@ -12,6 +12,7 @@ that a task may print what it likes::
 It ends with the worker, however that ends, and be it in the middle of a computation.
 """
 
+import asyncio
 import contextlib
 import fcntl
 import os
@@ -31,7 +32,7 @@ from warmer.access import uncounted
 from warmer.batch import Part, computing_many
 from warmer.client import Warmer
 from warmer.codec import Encoded
-from warmer.compute import call
+from warmer.compute import acall, call, is_async
 from warmer.computed import Computed, computed_of
 from warmer.errors import NotImportableError, described
 from warmer.flights import computing
@@ -171,7 +172,9 @@ def _classes(seconds_by_path: Mapping[str, float]) -> Iterator[tuple[type[Except
 def _computed(prepared: _Prepared, refs: Sequence[str]) -> Iterator[Computed]:
     """Yield what came of each target, in their order, as soon as it is there."""
     found = (_found(prepared.task, ref) for ref in refs)
-    if prepared.task.compute_many_fn is None:
+    if prepared.task.compute_many_fn is None and len(refs) > 1 and is_async(prepared.function):
+        yield from _side_by_side(prepared, list(found))
+    elif prepared.task.compute_many_fn is None:
         for target in found:
             yield _one(prepared, target) if isinstance(target, Target) else target
     else:
@@ -193,6 +196,24 @@ def _one(prepared: _Prepared, target: Target) -> Computed:
         with uncounted(), computing(target.cache_key):
             value = call(prepared.function, target.arguments, prepared.timeout_s)
     except BaseException as error:
+        return Computed(time.monotonic() - began_s, error=error)
+    return computed_of(prepared.terms.codec, target.cache_key, time.monotonic() - began_s, value)
+
+
+def _side_by_side(prepared: _Prepared, found: Sequence[Target | Computed]) -> Iterator[Computed]:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        tasks = [loop.create_task(_aone(prepared, target)) if isinstance(target, Target) else None for target in found]
+        for target, task in zip(found, tasks, strict=True):
+            yield runner.get_loop().run_until_complete(task) if task is not None else cast(Computed, target)
+
+
+async def _aone(prepared: _Prepared, target: Target) -> Computed:
+    began_s = time.monotonic()
+    try:
+        with uncounted(), computing(target.cache_key):
+            value = await acall(prepared.function, target.arguments, prepared.timeout_s)
+    except Exception as error:
         return Computed(time.monotonic() - began_s, error=error)
     return computed_of(prepared.terms.codec, target.cache_key, time.monotonic() - began_s, value)
 
