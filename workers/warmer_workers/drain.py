@@ -76,12 +76,13 @@ class Drain:
 
     def run(self) -> int:
         """Drain; returns how many targets were refreshed."""
-        try:
-            with self._renewer.holding(self._renew), self._heart.beating():
-                self._work()
-        finally:
-            for part in (self._threads, self._loop, self._isolation, self._finishing):
-                part.dismiss()
+        with self._heart.beating():
+            try:
+                with self._renewer.holding(self._renew):
+                    self._work()
+            finally:
+                for part in (self._threads, self._loop, self._isolation, self._finishing):
+                    part.dismiss()
         return self._done
 
     # --- the turns ---------------------------------------------------------------------------------------------
