@@ -9,6 +9,23 @@ from warmer.pulse import Pulse
 from warmer.store import Store
 from warmer.switch import Switch
 
+_is_yielding = False
+
+
+@contextmanager
+def yielding() -> Iterator[None]:
+    """Let `Switching.switch_on`, of whichever `Warmer`, set the switch in this block only if the fleet has none yet.
+
+    For workers, while they import the module that registers their tasks: a call in it was made when the fleet was
+    started, and a restarted worker must not undo what has been switched since.
+    """
+    global _is_yielding
+    _is_yielding = True
+    try:
+        yield
+    finally:
+        _is_yielding = False
+
 
 class Switching:
     """Sets the fleet's switch, and moves what it covers.
@@ -24,7 +41,6 @@ class Switching:
         self._store = store
         self._pulse = pulse
         self._clock = clock
-        self._is_yielding = False
 
     def switch_on(self, switch: Switch) -> None:
         """Set the switch, and have critical targets refreshed as it says.
@@ -33,7 +49,7 @@ class Switching:
             redis.RedisError: Redis did not answer.
         """
         self._store.epoch()  # the clock follows the server's from here on
-        if self._is_yielding:
+        if _is_yielding:
             self._store.restore_switch(switch)
             switch = self._store.switch()
         else:
@@ -56,16 +72,3 @@ class Switching:
         switch = replace(self._store.switch(), on=False)
         self._store.set_switch(switch)
         self._pulse.saw(switch)
-
-    @contextmanager
-    def yielding(self) -> Iterator[None]:
-        """Let `switch_on` in this block set the switch only if the fleet has none yet.
-
-        For workers, while they import the module that registers their tasks: a call in it was made when the fleet was
-        started, and a restarted worker must not undo what has been switched since.
-        """
-        self._is_yielding = True
-        try:
-            yield
-        finally:
-            self._is_yielding = False

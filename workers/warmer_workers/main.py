@@ -15,8 +15,10 @@ from rq.exceptions import StopRequested
 
 from warmer.client import Warmer
 from warmer.connect import connect
+from warmer.default import default_warmer
 from warmer.errors import NotImportableError, SettingsError, described
 from warmer.registry import load
+from warmer.switching import yielding
 from warmer.workername import worker_name
 from warmer_workers.stopping import Stopping
 from warmer_workers.worker import ThreadWorker, WarmWorker
@@ -46,8 +48,9 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False, i
     try:
         with contextlib.suppress(StopRequested), stopping.listening():
             wait_for_redis(warmer)
-            with warmer.switching.yielding():
+            with yielding():
                 import_tasks(modules)
+            warmer = stopping.warmer = default_warmer()  # another one, if a module has called `configure`
             stopping.set_handlers()  # whatever handlers the modules have set
             _work_until_told(warmer, stopping, burst)
     finally:

@@ -49,12 +49,15 @@ class Stopping:
         >>> from warmer import default_warmer
         >>> Stopping(default_warmer()).is_set()
         False
+
+    Attributes:
+        warmer: Of the worker; another one, once its modules have configured that.
     """
 
     def __init__(self, warmer: Warmer, *, is_supervised: bool = False) -> None:
         """Prepare; `listening` begins."""
         self.exit_code = 0
-        self._warmer = warmer
+        self.warmer = warmer
         self._is_supervised = is_supervised
         self._bell = Bell()
         self._lock = threading.Lock()
@@ -140,7 +143,7 @@ class Stopping:
             self._tell(number)
 
     def _tell(self, number: signal.Signals) -> None:
-        grace_s = self._warmer.settings.grace_s if self._is_deferred else 0.0
+        grace_s = self.warmer.settings.grace_s if self._is_deferred else 0.0
         self._kill_at_s = time.monotonic() + grace_s + KILL_AFTER_S
         self._leave_at_s = time.monotonic() + grace_s + LEAVE_AFTER_S
         with self._lock:
@@ -175,5 +178,5 @@ class Stopping:
         if self._horse is not None:
             self._horse.ended.wait()
             if not self._horse.has_ended_well:
-                give_back_claims(self._warmer, self._horse.life)
-        self._warmer.pulse.retire()
+                give_back_claims(self.warmer, self._horse.life)
+        self.warmer.pulse.retire()
