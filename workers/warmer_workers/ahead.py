@@ -5,6 +5,12 @@ from collections.abc import Sequence
 AHEAD_S = 0.03
 """What waits in a worker is work for about so long: enough to claim many at once, soon over for what is urgent."""
 
+LONG_S = 0.1
+"""Nothing waits behind computations that take longer: their threads may all be busy until the same moment.
+
+Then what waits goes first, and something more urgent, claimed after it, begins only when they come free again.
+"""
+
 MOST_AHEAD = 500
 REMEMBERED = 0.9
 
@@ -41,7 +47,14 @@ class Ahead:
         mean_s = sum(durations_s) / len(durations_s)
         weight = 1.0 if self._mean_s is None else 1.0 - REMEMBERED ** len(durations_s)
         self._mean_s = mean_s if self._mean_s is None else self._mean_s + weight * (mean_s - self._mean_s)
-        self._ahead = round(min(MOST_AHEAD, self._threads * AHEAD_S / max(self._mean_s, 1e-6)))
+        if self._mean_s > LONG_S:
+            self._ahead = 0
+        else:
+            self._ahead = round(min(MOST_AHEAD, self._threads * AHEAD_S / max(self._mean_s, 1e-6)))
+
+    def forget(self) -> None:
+        """Take computations for long ones again: no thread has come free for what waits."""
+        self._mean_s, self._ahead = None, 0
 
     def wanted(self, running: int) -> int:
         """Return how many more to claim; none while it is not worth a claim of its own.

@@ -58,6 +58,11 @@ class Computation:
         """Whether its targets are computed by one call of a function that takes many."""
         return self.jobs[0].task.compute_many_fn is not None
 
+    @property
+    def priority(self) -> int:
+        """The priority of its targets' task."""
+        return self.jobs[0].task.priority
+
     def run(self) -> list[Computed]:
         """Compute in this thread; returns what came of each target."""
         return run(self._computing())

@@ -122,9 +122,10 @@ class Drain:
     def _look_after(self, now_s: float) -> None:
         self._isolation.look()
         self._give_up_overdue(now_s)
-        stuck = self._threads.waiting and now_s - self._threads.waiting[0].taken_s > STUCK_S
-        if stuck:
+        if any(now_s - computation.taken_s > STUCK_S for computation in list(self._threads.waiting)):
             self._give_back(self._threads.take_back())
+            self._ahead.forget()
+            self._threads.low_water = self._ahead.low_water
 
     # --- claiming ----------------------------------------------------------------------------------------------
     def _fill(self, now_s: float) -> None:

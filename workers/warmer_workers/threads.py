@@ -1,5 +1,6 @@
 """Daemon threads that work off what waits; one that hangs is left behind, and never waited for."""
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -14,7 +15,7 @@ class Threads:
 
     Args:
         count: How many.
-        run_low: Called when no more than `low_water` computations wait.
+        run_low: Called when no more than `low_water` computations wait, and when a thread finds none.
         tell: Told what came of each.
     """
 
@@ -34,8 +35,15 @@ class Threads:
         self._is_dismissed = False
 
     def do(self, computations: Iterable[Computation]) -> None:
-        """Have computations carried out, in this order."""
-        self.waiting.extend(computations)
+        """Have computations carried out, in this order; those that are more urgent than all that wait go first.
+
+        What waits may have aged, or have had its turn: it gives way to nothing else.
+        """
+        given = list(computations)
+        most = max((computation.priority for computation in list(self.waiting)), default=math.inf)
+        urgent = [computation for computation in given if computation.priority > most]
+        self.waiting.extendleft(reversed(urgent))
+        self.waiting.extend([computation for computation in given if computation.priority <= most])
         self._wake_one()
 
     def take_back(self) -> list[Computation]:
@@ -87,6 +95,7 @@ class Threads:
             try:
                 computation = self.waiting.popleft()
             except IndexError:
+                self._run_low()
                 self._sleep()
                 continue
             if self._is_waking:
