@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import time
+from itertools import pairwise
 
 import pytest
 
@@ -133,3 +134,28 @@ def test_a_drain_that_is_killed_leaves_the_worker_working(fleet, app, eventually
     eventually(lambda: app.get("slow:key") == "computed by the next one", 20)
     assert worker.poll() is None
     assert len(fleet.lines("lapsed")) == 1
+
+
+def test_a_drain_whose_time_is_up_does_not_keep_others_waiting_for_a_long_computation(fleet, app, eventually) -> None:
+    fleet.write(
+        "fleet_tasks",
+        TASKS
+        + """
+    def long():
+        mark("long", "began")
+        time.sleep(3)
+        return 1
+
+    def short():
+        mark("short", time.time())
+        return 1
+
+    register("long", long, priority=99)
+    register("short", short, ttl=0.1, jitter=0)
+    """,
+    )
+    fleet.environment |= {"WARMER_CONCURRENCY": "2", "WARMER_DRAIN_S": "1.5"}
+    fleet.worker()
+    eventually(lambda: app.get("long:key") == 1, 30)
+    began_s = [float(line) for line in fleet.lines("short")]
+    assert max(after - before for before, after in pairwise(began_s)) < 0.7

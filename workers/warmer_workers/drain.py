@@ -32,8 +32,12 @@ MOST_AT_ONCE = 400
 STUCK_S = 0.1
 """What has waited here for longer is given back: others may have a thread free, or something more urgent came."""
 
-PATIENCE_S = 1.0
-"""A drain whose time is up, and that still waits for a long computation, goes on claiming in the meantime."""
+PATIENCE_S = 0.2
+FULL_PATIENCE_S = 1.0
+"""A drain whose time is up, and that still waits for a long computation, goes on claiming in the meantime.
+
+While all its threads are busy it misses less by waiting, and does so for longer.
+"""
 
 HELD_UP_S = 1.0
 """What is overdue on an event loop that another blocks is not blamed for so long."""
@@ -73,6 +77,7 @@ class Drain:
         self._worn_out_at = self._settings.concurrency
         self._done = 0
         self._is_healthy = True
+        self._is_patient = True
 
     def run(self) -> int:
         """Drain; returns how many targets were refreshed."""
@@ -98,9 +103,9 @@ class Drain:
                 grace_until_s = now_s + self._settings.grace_s
             if self._left_behind >= self._worn_out_at:  # so many threads hang that a new process would be better
                 self._worn_out_at = self._left_behind + self._settings.concurrency
-                deadline_s = now_s
+                deadline_s, self._is_patient = now_s, True
             is_over = grace_until_s is not None or now_s > last_s
-            is_time_up = is_over or deadline_s <= now_s < deadline_s + PATIENCE_S
+            is_time_up = is_over or self._waits_for_its_end(now_s - deadline_s)
             if is_time_up:
                 self._give_back(self._threads.take_back())
             else:
@@ -113,6 +118,15 @@ class Drain:
                 return
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
+
+    def _waits_for_its_end(self, over_s: float) -> bool:
+        """Say whether to claim no more, since time has been up for so long; once it has lost patience, it goes on."""
+        if over_s < 0 or not self._running:
+            return over_s >= 0
+        busy = sum(computation.kind is Kind.THREAD for computation in list(self._running))
+        is_full = busy >= self._settings.concurrency
+        self._is_patient = self._is_patient and over_s < (FULL_PATIENCE_S if is_full else PATIENCE_S)
+        return self._is_patient
 
     def _has_nothing_left(self) -> bool:
         """Say whether a burst is over: there is nothing here, and the last look has found nothing there either."""
