@@ -1,6 +1,7 @@
 """RQ's workers, fitted to drains: one queue, JSON, safe jobs, a watched process, and a stop that reaches the drain."""
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -26,6 +27,9 @@ from warmer_workers.stopping import Stopping
 from warmer_workers.tether import signals_held_back, tie
 
 logger = logging.getLogger("warmer.worker")
+
+COLLECTED_AFTER = (50_000, 20, 100)
+"""How many new objects, and how many rounds of the younger generations, before a drain looks for cycles."""
 
 LONGEST_PAUSE_S = 1.0
 """RQ doubles its pause between two attempts to reach Redis up to a minute: long after Redis is back."""
@@ -94,6 +98,10 @@ class WarmWorker(Worker):
     def setup_work_horse_signals(self) -> None:
         """In the child: SIGTERM ends the drain in good order, and the end of the parent is its own."""
         self._stop_drain = tie(self.pid or os.getppid())
+        # Values come and go by the thousand here, and what was there before the fork stays: looking through all of it
+        # for cycles, again and again, takes a tenth of the time.
+        gc.freeze()
+        gc.set_threshold(*COLLECTED_AFTER)
 
     def perform_job(self, *arguments: Any) -> bool:
         """In the child: run a job at this worker's post."""
