@@ -122,7 +122,12 @@ def _carry_out(order: Frame, worker: Channel) -> None:
         return
     worker.send({"began": True})
     for computed in _computed(prepared, refs):
+        _show_what_was_printed()
         worker.send(*_message(computed, prepared.terms))
+
+
+def _show_what_was_printed() -> None:
+    """Let what a task has printed be seen before its value is: who waits for that may end this process."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # a task may have closed it, or put anything in its place
             stream.flush()
