@@ -280,7 +280,7 @@ def test_redis_that_stops_and_comes_back_empty_delays_a_run_and_loses_nothing(
     warmer = make_warmer(redis_url=own_server.url, redis_timeout_s=0.5)
     warmer.register(task)
     handle = warmer.warm_many("square", range(2_000), in_flight=500)
-    eventually(lambda: handle.asked == 500)
+    eventually(lambda: handle.asked, 20)
     own_server.restart_empty()
     assert not handle.is_done
     eventually(lambda: warmer.pulse.beat() and warmer.store.definitions(), 20)
