@@ -24,10 +24,13 @@ TASKS = """
         register_warming_task(WarmingTask(task_id=task_id, cache_key=f"{task_id}:key", compute_fn=function,
                                           **{"ttl": 600, "critical": True, **values}))
 
+    end_claims = Store.lapse
+
     def lapse(store, life):
         mark("lapsed", life)
         if (HERE / "hang").exists():
             time.sleep(60)
+        return end_claims(store, life)
 
     Store.lapse = lapse
 """
@@ -80,6 +83,7 @@ def test_what_a_dead_drain_had_claimed_is_given_back(fleet, app, eventually) -> 
     register("crashes", crash)
     """,
     )
+    fleet.environment["WARMER_CLAIM_TIMEOUT_S"] = "600"  # so that it cannot be back because its claim has lapsed
     fleet.scheduler()
     fleet.worker()
     eventually(lambda: app.get("crashes:key") == "second time lucky", 30)
