@@ -1,11 +1,7 @@
 """Servers, namespaces and processes for the tests: every test has its own namespace on a server of the suite's own."""
 
-import os
 import shutil
 import signal
-import subprocess
-import sys
-import textwrap
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,12 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.fleets import Fleet
 from tests.topologies import Cluster, Sentinels
 from warmer import Settings, Warmer
 from warmer.server import PrivateServer, bundled_server_binary
 from warmer.testing.stillness import without_threads
-
-ROOT = Path(__file__).parent.parent
 
 
 def _binaries() -> dict[str, Path]:
@@ -127,79 +122,6 @@ def eventually() -> Callable[..., Any]:
             time.sleep(0.02)
 
     return wait
-
-
-class Fleet:
-    """Processes of one namespace, and a module of tasks that they import."""
-
-    def __init__(self, url: str, namespace: str, folder: Path) -> None:
-        self.folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("WARMER_")},
-            "WARMER_REDIS_URL": url,
-            "WARMER_NAMESPACE": namespace,
-            "WARMER_TICK_S": "0.2",
-            "WARMER_FLUSH_S": "0.2",
-            "WARMER_CLAIM_TIMEOUT_S": "1.5",
-            "WARMER_LEASE_TIMEOUT_S": "1.0",
-            "PYTHONPATH": os.pathsep.join([str(folder), str(ROOT), str(ROOT / "workers"), str(ROOT / "scheduler")]),
-        }
-
-    def write(self, name: str, source: str) -> None:
-        """Write a module that the processes can import."""
-        (self.folder / f"{name}.py").write_text(textwrap.dedent(source))
-
-    def run(self, *arguments: str, log: str = "log") -> subprocess.Popen[bytes]:
-        """Start a `warmer` command; its output goes to a file."""
-        output = (self.folder / f"{log}.txt").open("ab")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "warmer", *arguments],
-            env=self.environment,
-            cwd=self.folder,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        output.close()
-        self.processes.append(process)
-        return process
-
-    def scheduler(self) -> subprocess.Popen[bytes]:
-        return self.run("scheduler", log="scheduler")
-
-    def worker(self, *arguments: str, module: str = "fleet_tasks") -> subprocess.Popen[bytes]:
-        return self.run("worker", "--import", module, *arguments, log="worker")
-
-    def python(self, source: str, timeout_s: float = 60, **variables: str) -> str:
-        """Run a script to its end, with an exit code of 0; returns what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(source)],
-            env={**self.environment, **variables},
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr + done.stdout
-        return done.stdout
-
-    def lines(self, name: str) -> list[str]:
-        """What tasks wrote to a file in the fleet's folder, line by line."""
-        path = self.folder / name
-        return path.read_text().splitlines() if path.exists() else []
-
-    def end(self) -> None:
-        for process in self.processes:
-            if process.poll() is None:
-                process.terminate()
-        for process in self.processes:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
 
 
 @pytest.fixture

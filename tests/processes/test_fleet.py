@@ -10,50 +10,25 @@ from itertools import pairwise
 import pytest
 from rq.exceptions import StopRequested
 
-TASKS = """
-    import os, time
-    from pathlib import Path
-    from warmer import WarmingTask, register_critical_task, register_warming_task
-
-    HERE = Path(__file__).parent
-
-    def mark(name, text):
-        with (HERE / name).open("a") as file:
-            file.write(f"{text}\\n")
-
-    def register(task_id, function, **values):
-        register_warming_task(WarmingTask(task_id=task_id, cache_key=f"{task_id}:key", compute_fn=function, **values))
-"""
-
-
-@pytest.fixture
-def app(fleet, make_warmer):
-    """A Warmer beside the fleet's processes, with the fleet's timings."""
-    return make_warmer(embedded=False, tick_s=0.2, flush_s=0.2, claim_timeout_s=1.5, lease_timeout_s=1.0)
-
-
-def marks(fleet, name: str) -> list[str]:
-    return fleet.lines(name)
+from tests.fleets import TASKS
 
 
 def test_registered_tasks_are_kept_warm(fleet, app, eventually):
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def load():
         mark("runs", time.time())
         time.sleep(0.8)  # what it costs is what the next one begins earlier
         return {"pid": os.getpid()}
 
     register("catalog", load, ttl=3, critical=True)
-    """,
+    """
     )
     fleet.scheduler()
     fleet.worker()
     app.start()
-    eventually(lambda: len(marks(fleet, "runs")) >= 3, 20)
-    times = [float(line) for line in marks(fleet, "runs")]
+    eventually(lambda: len(fleet.lines("runs")) >= 3, 20)
+    times = [float(line) for line in fleet.lines("runs")]
     assert all(after - before < 3.0 for before, after in pairwise(times)), f"refreshed too late: {times}"
     assert app.get("catalog:key")["pid"] != os.getpid()
     stats = app.stats()
@@ -65,10 +40,8 @@ def test_registered_tasks_are_kept_warm(fleet, app, eventually):
 
 
 def test_one_worker_goes_by_priority(fleet, app, eventually):
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def make(name):
         def load():
             mark("order", name)
@@ -80,20 +53,18 @@ def test_one_worker_goes_by_priority(fleet, app, eventually):
     for number, priority in enumerate([5, 90, -3, 40, 4000, 0, 60]):
         register(f"p{priority}".replace("-", "minus"), make(f"load_{number}_{priority}".replace("-", "minus")),
                  priority=priority)
-    """,
+    """
     )
     app.start()
     fleet.environment["WARMER_CONCURRENCY"] = "1"
     fleet.run("worker", "--import", "fleet_tasks", "--burst", log="worker").wait(timeout=30)
-    order = [int(line.rpartition("_")[2].replace("minus", "-")) for line in marks(fleet, "order")]
+    order = [int(line.rpartition("_")[2].replace("minus", "-")) for line in fleet.lines("order")]
     assert order == [4000, 90, 60, 40, 5, 0, -3]
 
 
 def test_two_schedulers_and_many_workers_refresh_each_target_once(fleet, app, eventually):
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def load_all(number):
         def load():
             mark("runs", number)
@@ -104,32 +75,30 @@ def test_two_schedulers_and_many_workers_refresh_each_target_once(fleet, app, ev
 
     for number in range(40):
         register(f"t{number}", load_all(number), ttl=600, critical=True)
-    """,
+    """
     )
     for _ in range(2):
         fleet.scheduler()
     for _ in range(3):
         fleet.worker()
     app.start()
-    eventually(lambda: len(set(marks(fleet, "runs"))) == 40, 30)
+    eventually(lambda: len(set(fleet.lines("runs"))) == 40, 30)
     eventually(lambda: app.stats()["backlog"] == 0 and app.store.control.zcard(app.store.keys.claims) == 0)
     first = [app.store.control.zscore(app.store.keys.due, f"t{number}") for number in range(40)]
     assert all(first)
     now_ms = app.store.hottest(0)[0]
     for number in range(40):  # the next refresh of all of them comes now
         app.store.control.zadd(app.store.keys.due, {f"t{number}": now_ms})
-    eventually(lambda: len(marks(fleet, "runs")) >= 80, 30)
+    eventually(lambda: len(fleet.lines("runs")) >= 80, 30)
     eventually(lambda: app.store.control.zcard(app.store.keys.due) == 40)
     ticks = time.monotonic() + 1
     eventually(lambda: time.monotonic() > ticks)  # five more ticks find nothing more to do
-    assert sorted(marks(fleet, "runs"), key=int) == sorted([str(n) for n in range(40)] * 2, key=int)
+    assert sorted(fleet.lines("runs"), key=int) == sorted([str(n) for n in range(40)] * 2, key=int)
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(fleet, app, eventually):
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def load():
         mark("runs", os.getpid())
         while not (HERE / "go").exists():
@@ -137,18 +106,18 @@ def test_a_worker_killed_in_the_middle_loses_nothing(fleet, app, eventually):
         return "survived"
 
     register("slow", load, ttl=600, critical=True)
-    """,
+    """
     )
     fleet.scheduler()
     doomed = fleet.worker()
     app.start()
-    (pid,) = eventually(lambda: marks(fleet, "runs"), 20)
+    (pid,) = eventually(lambda: fleet.lines("runs"), 20)
     os.kill(doomed.pid, signal.SIGKILL)
     os.kill(int(pid), signal.SIGKILL)
     (fleet.folder / "go").touch()
     fleet.worker()
     eventually(lambda: app.get("slow:key") == "survived", 20)
-    assert len(marks(fleet, "runs")) == 2
+    assert len(fleet.lines("runs")) == 2
     assert app.store.totals()["lapsed_claims"] == 1
 
 
@@ -165,16 +134,14 @@ def test_a_scheduler_that_is_killed_is_replaced_by_its_standby(fleet, app, event
 
 def test_an_emptied_redis_is_filled_again_by_those_who_live(own_fleet, own_server, make_warmer, eventually):
     fleet = own_fleet
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def load():
         mark("runs", time.time())
         return "warm"
 
     register("catalog", load, ttl=600, critical=True)
-    """,
+    """
     )
     app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
     fleet.scheduler()
@@ -185,14 +152,12 @@ def test_an_emptied_redis_is_filled_again_by_those_who_live(own_fleet, own_serve
     eventually(lambda: app.get("catalog:key") == "warm", 20)
     stats = eventually(lambda: (found := app.stats())["running"] and found["workers"] and found, 20)
     assert stats["tasks"] == 1
-    assert len(marks(fleet, "runs")) == 2
+    assert len(fleet.lines("runs")) == 2
 
 
 def test_a_failing_task_keeps_its_old_value_and_backs_off(fleet, app, eventually):
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def load():
         mark("runs", time.time())
         if (HERE / "broken").exists():
@@ -200,17 +165,17 @@ def test_a_failing_task_keeps_its_old_value_and_backs_off(fleet, app, eventually
         return "good"
 
     register("flaky", load, ttl=120, critical=True)
-    """,
+    """
     )
     fleet.scheduler()
     fleet.worker()
     app.start()
     eventually(lambda: app.get("flaky:key") == "good", 20)
     (fleet.folder / "broken").touch()
-    before = len(marks(fleet, "runs"))
+    before = len(fleet.lines("runs"))
     app.warm("flaky", force=True)
-    eventually(lambda: len(marks(fleet, "runs")) >= before + 4, 30)
-    times = [float(line) for line in marks(fleet, "runs")][before:]
+    eventually(lambda: len(fleet.lines("runs")) >= before + 4, 30)
+    times = [float(line) for line in fleet.lines("runs")][before:]
     gaps = [later - earlier for earlier, later in pairwise(times)]
     assert gaps[0] >= 0.5, "half of the first second, at least"
     assert gaps[2] >= 2.0, "half of the third wait of four seconds, at least"
@@ -218,11 +183,11 @@ def test_a_failing_task_keeps_its_old_value_and_backs_off(fleet, app, eventually
     detail = app.stats()["task_details"][0]
     assert detail["fail_count"] >= 3
     assert detail["last_error"] == "RuntimeError: cannot reach postgresql://***@db/shop"
-    assert "s3cret" not in "".join(marks(fleet, "worker.txt"))
+    assert "s3cret" not in "".join(fleet.lines("worker.txt"))
 
 
 def test_a_changed_definition_takes_effect_at_once_in_workers_that_run(fleet, app, eventually):
-    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('t', load, ttl=600, critical=True)\n")
+    fleet.tasks("    def load(): return 1\n    register('t', load, ttl=600, critical=True)\n")
     fleet.scheduler()
     fleet.worker()
     app.start()
@@ -233,27 +198,25 @@ def test_a_changed_definition_takes_effect_at_once_in_workers_that_run(fleet, ap
 
 
 def test_a_worker_leaves_unknown_tasks_to_others_and_says_so_once(fleet, app, eventually):
-    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('ours', load, critical=True)\n")
+    fleet.tasks("    def load(): return 1\n    register('ours', load, critical=True)\n")
     fleet.write("their_tasks", TASKS + "    def load(): return 2\n    register('theirs', load, priority=99)\n")
     fleet.scheduler()
     fleet.worker()
     app.start()
     eventually(lambda: app.get("ours:key") == 1, 20)
     fleet.python("import their_tasks")
-    eventually(lambda: any("does not know task 'theirs'" in line for line in marks(fleet, "worker.txt")), 20)
+    eventually(lambda: any("does not know task 'theirs'" in line for line in fleet.lines("worker.txt")), 20)
     app.warm("ours", force=True)
     eventually(lambda: app.stats()["performance"]["total_warmings"] >= 2, 20)
-    said = "\n".join(marks(fleet, "worker.txt")).count("does not know")
+    said = "\n".join(fleet.lines("worker.txt")).count("does not know")
     assert said == 1
     fleet.worker(module="their_tasks")
     eventually(lambda: app.get("theirs:key") == 2, 20)
 
 
 def test_a_computation_past_its_time_out_is_given_up_and_cannot_write(fleet, app, eventually):
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def load():
         mark("runs", time.time())
         if len((HERE / "runs").read_text().splitlines()) == 1:
@@ -262,23 +225,21 @@ def test_a_computation_past_its_time_out_is_given_up_and_cannot_write(fleet, app
         return "in time"
 
     register("slow", load, ttl=600, critical=True, timeout_s=0.5)
-    """,
+    """
     )
     fleet.scheduler()
     fleet.worker()
     app.start()
     eventually(lambda: app.get("slow:key") == "in time", 20)
     assert app.stats()["task_details"][0]["fail_count"] == 1
-    started = float(marks(fleet, "runs")[0])
+    started = float(fleet.lines("runs")[0])
     eventually(lambda: time.time() > started + 3.5, 10)  # by now the first one has come back
     assert app.get("slow:key") == "in time"
 
 
 def test_a_task_that_kills_its_process_is_noticed_and_the_worker_goes_on(fleet, app, eventually):
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def crash():
         mark("runs", time.time())
         if len((HERE / "runs").read_text().splitlines()) == 1:
@@ -286,31 +247,29 @@ def test_a_task_that_kills_its_process_is_noticed_and_the_worker_goes_on(fleet, 
         return "second time lucky"
 
     register("crashes", crash, ttl=600, critical=True)
-    """,
+    """
     )
     fleet.scheduler()
     fleet.worker()
     app.start()
     eventually(lambda: app.get("crashes:key") == "second time lucky", 20)
-    eventually(lambda: any("a drain's process died (exit code 9)" in line for line in marks(fleet, "worker.txt")))
+    eventually(lambda: any("a drain's process died (exit code 9)" in line for line in fleet.lines("worker.txt")))
 
 
 def test_sigterm_finishes_what_runs_and_leaves(fleet, app, eventually):
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def load():
         mark("runs", "started")
         time.sleep(1)
         return "finished"
 
     register("slow", load, ttl=600, critical=True)
-    """,
+    """
     )
     worker = fleet.worker()
     app.start()
-    eventually(lambda: marks(fleet, "runs"), 20)
+    eventually(lambda: fleet.lines("runs"), 20)
     worker.terminate()
     assert worker.wait(timeout=10) == 0
     assert app.get("slow:key") == "finished"
@@ -319,7 +278,7 @@ def test_sigterm_finishes_what_runs_and_leaves(fleet, app, eventually):
 
 def test_redis_going_away_and_coming_back_stops_nobody(own_fleet, own_server, make_warmer, eventually):
     fleet = own_fleet
-    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('t', load, ttl=600, critical=True)\n")
+    fleet.tasks("    def load(): return 1\n    register('t', load, ttl=600, critical=True)\n")
     app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
     processes = [fleet.scheduler(), fleet.worker()]
     app.start()
@@ -331,12 +290,12 @@ def test_redis_going_away_and_coming_back_stops_nobody(own_fleet, own_server, ma
 
 
 def test_sigterm_while_redis_is_away_ends_a_worker_and_a_scheduler(own_fleet, own_server, make_warmer, eventually):
-    own_fleet.write("fleet_tasks", TASKS)
+    own_fleet.tasks("")
     app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
     processes = [own_fleet.scheduler(), own_fleet.worker()]
     eventually(lambda: app.store.has_leader() and app.store.live_workers(), 20)
     own_server.kill()
-    eventually(lambda: any("Redis is away" in line for line in marks(own_fleet, "worker.txt")), 20)
+    eventually(lambda: any("Redis is away" in line for line in own_fleet.lines("worker.txt")), 20)
     for process in processes:
         process.terminate()
     assert [process.wait(timeout=20) for process in processes] == [0, 0]
@@ -344,7 +303,7 @@ def test_sigterm_while_redis_is_away_ends_a_worker_and_a_scheduler(own_fleet, ow
 
 def test_dev_runs_everything_beside_a_command_and_ends_with_it(fleet):
     del fleet.environment["WARMER_REDIS_URL"]
-    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('t', load, critical=True)\n")
+    fleet.tasks("    def load(): return 1\n    register('t', load, critical=True)\n")
     fleet.write(
         "reader",
         """
@@ -359,15 +318,13 @@ def test_dev_runs_everything_beside_a_command_and_ends_with_it(fleet):
     )
     dev = fleet.run("dev", "--import", "fleet_tasks", "--", sys.executable, "-m", "reader", log="dev")
     assert dev.wait(timeout=30) == 7
-    assert "private " in "".join(marks(fleet, "dev.txt"))
+    assert "private " in "".join(fleet.lines("dev.txt"))
 
 
 def test_dev_leaves_no_process_behind_even_in_the_middle_of_a_long_task(fleet, eventually):
     del fleet.environment["WARMER_REDIS_URL"]
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     from warmer import start_cache_warming
 
     def long():
@@ -376,10 +333,10 @@ def test_dev_leaves_no_process_behind_even_in_the_middle_of_a_long_task(fleet, e
 
     register("long", long, critical=True)
     start_cache_warming()
-    """,
+    """
     )
     dev = fleet.run("dev", "--import", "fleet_tasks", log="dev")
-    (horse,) = eventually(lambda: marks(fleet, "horse"), 20)
+    (horse,) = eventually(lambda: fleet.lines("horse"), 20)
     dev.terminate()
     assert dev.wait(timeout=30) == 128 + signal.SIGTERM
 
@@ -396,7 +353,7 @@ def test_dev_leaves_no_process_behind_even_in_the_middle_of_a_long_task(fleet, e
 def test_dev_says_what_cannot_be_run(fleet):
     del fleet.environment["WARMER_REDIS_URL"]
     assert fleet.run("dev", "--", "no-such-command", log="dev").wait(timeout=30) == 2
-    assert "'no-such-command' cannot be run" in "".join(marks(fleet, "dev.txt"))
+    assert "'no-such-command' cannot be run" in "".join(fleet.lines("dev.txt"))
 
 
 def test_a_signal_before_rq_listens_is_not_forgotten(fleet, make_warmer):
@@ -418,7 +375,7 @@ def test_a_signal_before_rq_listens_is_not_forgotten(fleet, make_warmer):
 def test_dev_ends_when_a_worker_cannot_go_on(fleet):
     dev = fleet.run("dev", "--import", "no_such_module", "--", "sleep", "60", log="dev")
     assert dev.wait(timeout=30) == 2
-    assert "worker 1 has ended by itself" in "".join(marks(fleet, "dev.txt"))
+    assert "worker 1 has ended by itself" in "".join(fleet.lines("dev.txt"))
 
 
 @pytest.mark.parametrize(
@@ -437,20 +394,20 @@ def test_dev_ends_when_a_worker_cannot_go_on(fleet):
 def test_production_commands_refuse_to_guess_a_server(fleet, command):
     del fleet.environment["WARMER_REDIS_URL"]
     assert fleet.run(*command).wait(timeout=30) == 2
-    assert "WARMER_REDIS_URL" in "".join(marks(fleet, "log.txt"))
+    assert "WARMER_REDIS_URL" in "".join(fleet.lines("log.txt"))
 
 
 def test_a_worker_without_tasks_or_with_a_wrong_module_says_so(fleet):
     assert fleet.run("worker", log="none").wait(timeout=30) == 2
-    assert "--import MODULE" in "".join(marks(fleet, "none.txt"))
+    assert "--import MODULE" in "".join(fleet.lines("none.txt"))
     assert fleet.run("worker", "--import", "no_such_module", log="wrong").wait(timeout=30) == 2
-    assert "no_such_module" in "".join(marks(fleet, "wrong.txt"))
+    assert "no_such_module" in "".join(fleet.lines("wrong.txt"))
     assert fleet.run("worker", "--import", "json:no_such_function", log="function").wait(timeout=30) == 2
-    assert "no_such_function" in "".join(marks(fleet, "function.txt"))
+    assert "no_such_function" in "".join(fleet.lines("function.txt"))
 
 
 def test_a_worker_that_starts_again_does_not_undo_the_switch(fleet, app, eventually):
-    fleet.write("fleet_tasks", TASKS + "    from warmer import start_cache_warming\n    start_cache_warming()\n")
+    fleet.tasks("    from warmer import start_cache_warming\n    start_cache_warming()\n")
     fleet.worker()
     eventually(lambda: app.store.switch().on and app.store.live_workers(), 20)
     app.start(interval_minutes=5, pattern=False)
@@ -465,7 +422,7 @@ def test_a_worker_that_starts_again_does_not_undo_the_switch(fleet, app, eventua
 
 
 def test_tasks_of_a_module_that_is_gone_can_be_forgotten(fleet, app):
-    fleet.write("fleet_tasks", TASKS + "    def load(): return 1\n    register('t', load)\n")
+    fleet.tasks("    def load(): return 1\n    register('t', load)\n")
     fleet.python("import fleet_tasks")
     assert fleet.run("unregister", "t").wait(timeout=30) == 0
     assert fleet.run("unregister", "t").wait(timeout=30) == 1
@@ -473,10 +430,10 @@ def test_tasks_of_a_module_that_is_gone_can_be_forgotten(fleet, app):
 
 
 def test_check_tells_healthy_from_unhealthy(fleet, app, eventually):
-    fleet.write("fleet_tasks", TASKS)
+    fleet.tasks("")
     assert fleet.run("check", "redis").wait(timeout=30) == 0
     assert fleet.run("check", log="before").wait(timeout=30) == 1
-    assert "no scheduler leads" in "".join(marks(fleet, "before.txt"))
+    assert "no scheduler leads" in "".join(fleet.lines("before.txt"))
     app.store.worker_beat("another-host-1-abcdef")
     assert fleet.run("check", "worker").wait(timeout=30) == 0
     assert fleet.run("check", "worker", "--here").wait(timeout=30) == 1
@@ -487,4 +444,4 @@ def test_check_tells_healthy_from_unhealthy(fleet, app, eventually):
     assert fleet.run("check", "worker", "--here").wait(timeout=30) == 0
     fleet.environment["WARMER_REDIS_URL"] = "redis://:s3cret@127.0.0.1:1/0"
     assert fleet.run("check", log="away").wait(timeout=30) == 1
-    assert "s3cret" not in "".join(marks(fleet, "away.txt"))
+    assert "s3cret" not in "".join(fleet.lines("away.txt"))

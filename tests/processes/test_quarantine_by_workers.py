@@ -23,8 +23,7 @@ TASKS = """
 """
 
 
-def test_the_culprit_is_found_quarantined_and_let_go(fleet, make_warmer, eventually) -> None:
-    app = make_warmer(embedded=False, tick_s=0.2, flush_s=0.2, claim_timeout_s=1.5, lease_timeout_s=1.0)
+def test_the_culprit_is_found_quarantined_and_let_go(fleet, app, eventually) -> None:
     app.start()
     fleet.write("fleet_tasks", TASKS)
     fleet.scheduler()

@@ -12,17 +12,7 @@ from hypothesis import strategies as st
 
 from warmer_workers.several import LONGEST_PAUSE_S, exit_code_of_all, pause_s
 
-TASKS = """
-    import os, time
-    from pathlib import Path
-    from warmer import WarmingTask, register_warming_task
-
-    HERE = Path(__file__).parent
-
-    def mark(name, text):
-        with (HERE / name).open("a") as file:
-            file.write(f"{text}\\n")
-
+LOADS = """
     mark("workers", os.getpid())
 
     def load_all(number):
@@ -45,14 +35,13 @@ SLACK_S = 2.0
 
 
 @pytest.fixture
-def app(fleet, make_warmer):
+def app(app, fleet):
     """A Warmer beside the fleet's processes, switched on; each worker computes one value at a time."""
-    warmer = make_warmer(embedded=False, tick_s=0.2, flush_s=0.2, claim_timeout_s=1.5, lease_timeout_s=1.0)
-    warmer.start()
+    app.start()
     fleet.environment["WARMER_CONCURRENCY"] = "1"
     fleet.environment["WARMER_GRACE_S"] = "1.5"
-    fleet.write("fleet_tasks", TASKS)
-    return warmer
+    fleet.tasks(LOADS)
+    return app
 
 
 def are_gone(pids) -> bool:
@@ -171,9 +160,8 @@ def test_settings_and_modules_that_all_refuse_end_it(fleet, app) -> None:
 
 
 def test_one_that_dies_at_its_start_is_started_again_after_a_pause(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
+    fleet.tasks(
+        LOADS
         + """
     if len((HERE / "workers").read_text().splitlines()) <= 2:
         os._exit(7)

@@ -15,22 +15,6 @@ from warmer_workers import watchdog
 from warmer_workers.horse import Horse, cause_of, give_back_claims
 from warmer_workers.watchdog import FRESH_START_S, Promise, is_broken
 
-TASKS = """
-    import os, re, time
-    from pathlib import Path
-    from warmer import WarmingTask, register_warming_task
-
-    HERE = Path(__file__).parent
-
-    def mark(name, text):
-        with (HERE / name).open("a") as file:
-            file.write(f"{text}\\n")
-
-    def register(task_id, function, **values):
-        register_warming_task(WarmingTask(task_id=task_id, cache_key=f"{task_id}:key", compute_fn=function,
-                                          **{"ttl": 600, "critical": True, **values}))
-"""
-
 TIMEOUT_S = 1.0
 SLACK_S = 2.0
 
@@ -38,11 +22,10 @@ moments = st.floats(-1e9, 1e9)
 
 
 @pytest.fixture
-def app(fleet, make_warmer):
+def app(app):
     """A Warmer beside the fleet's processes, switched on."""
-    warmer = make_warmer(embedded=False, tick_s=0.2, flush_s=0.2, claim_timeout_s=1.5, lease_timeout_s=1.0)
-    warmer.start()
-    return warmer
+    app.start()
+    return app
 
 
 @pytest.fixture
@@ -187,10 +170,8 @@ def test_what_cannot_be_given_back_lapses_by_itself(make_warmer) -> None:
 
 
 def test_a_task_that_holds_the_interpreter_costs_its_process_and_the_worker_goes_on(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + f"""
+    fleet.tasks(
+        f"""
     def astray():
         mark("astray", os.getpid())
         if len((HERE / "astray").read_text().splitlines()) == 1:
@@ -202,9 +183,9 @@ def test_a_task_that_holds_the_interpreter_costs_its_process_and_the_worker_goes
         mark("loaded", time.time())
         return "others are computed"
 
-    register("astray", astray, priority=9, timeout_s={TIMEOUT_S})
-    register("other", load)
-    """,
+    keep("astray", astray, priority=9, timeout_s={TIMEOUT_S})
+    keep("other", load)
+    """
     )
     fleet.environment["WARMER_CONCURRENCY"] = "1"
     fleet.scheduler()
@@ -220,18 +201,16 @@ def test_a_task_that_holds_the_interpreter_costs_its_process_and_the_worker_goes
 
 
 def test_a_task_that_ends_its_process_politely_is_noticed(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
+    fleet.tasks(
+        """
     def leave():
         mark("runs", os.getpid())
         if len((HERE / "runs").read_text().splitlines()) == 1:
             os._exit(0)
         return "stayed"
 
-    register("leaves", leave)
-    """,
+    keep("leaves", leave)
+    """
     )
     fleet.scheduler()
     fleet.worker()

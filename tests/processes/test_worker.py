@@ -8,21 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-TASKS = """
-    import os, time
-    from pathlib import Path
-    from warmer import WarmingTask, register_warming_task
+LAPSE = """
     from warmer.store import Store
-
-    HERE = Path(__file__).parent
-
-    def mark(name, text):
-        with (HERE / name).open("a") as file:
-            file.write(f"{text}\\n")
-
-    def register(task_id, function, **values):
-        register_warming_task(WarmingTask(task_id=task_id, cache_key=f"{task_id}:key", compute_fn=function,
-                                          **{"ttl": 600, "critical": True, **values}))
 
     end_claims = Store.lapse
 
@@ -37,17 +24,15 @@ TASKS = """
 
 
 @pytest.fixture
-def app(fleet, make_warmer):
+def app(app):
     """A Warmer beside the fleet's processes, switched on."""
-    warmer = make_warmer(embedded=False, tick_s=0.2, flush_s=0.2, claim_timeout_s=1.5, lease_timeout_s=1.0)
-    warmer.start()
-    return warmer
+    app.start()
+    return app
 
 
 def test_one_drain_follows_the_other_without_a_scheduler(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
+    fleet.tasks(
+        LAPSE
         + """
     def load_all(number):
         def load():
@@ -59,8 +44,8 @@ def test_one_drain_follows_the_other_without_a_scheduler(fleet, app, eventually)
         return load
 
     for number in range(6):
-        register(f"t{number}", load_all(number))
-    """,
+        keep(f"t{number}", load_all(number))
+    """
     )
     fleet.environment |= {"WARMER_CONCURRENCY": "1", "WARMER_DRAIN_S": "0.5"}
     fleet.worker()
@@ -70,9 +55,8 @@ def test_one_drain_follows_the_other_without_a_scheduler(fleet, app, eventually)
 
 
 def test_what_a_dead_drain_had_claimed_is_given_back(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
+    fleet.tasks(
+        LAPSE
         + """
     def crash():
         mark("runs", os.getpid())
@@ -80,8 +64,8 @@ def test_what_a_dead_drain_had_claimed_is_given_back(fleet, app, eventually) -> 
             os._exit(9)
         return "second time lucky"
 
-    register("crashes", crash)
-    """,
+    keep("crashes", crash)
+    """
     )
     fleet.environment["WARMER_CLAIM_TIMEOUT_S"] = "600"  # so that it cannot be back because its claim has lapsed
     fleet.scheduler()
@@ -93,16 +77,15 @@ def test_what_a_dead_drain_had_claimed_is_given_back(fleet, app, eventually) -> 
 
 @pytest.mark.parametrize("is_hanging", [False, True])
 def test_a_worker_that_leaves_at_once_gives_back_what_it_can(fleet, app, eventually, is_hanging) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
+    fleet.tasks(
+        LAPSE
         + """
     def load():
         mark("runs", os.getpid())
         time.sleep(60)
 
-    register("slow", load)
-    """,
+    keep("slow", load)
+    """
     )
     if is_hanging:
         (fleet.folder / "hang").touch()
@@ -118,9 +101,8 @@ def test_a_worker_that_leaves_at_once_gives_back_what_it_can(fleet, app, eventua
 
 
 def test_a_drain_that_is_killed_leaves_the_worker_working(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
+    fleet.tasks(
+        LAPSE
         + """
     def load():
         mark("runs", os.getpid())
@@ -128,8 +110,8 @@ def test_a_drain_that_is_killed_leaves_the_worker_working(fleet, app, eventually
             time.sleep(60)
         return "computed by the next one"
 
-    register("slow", load)
-    """,
+    keep("slow", load)
+    """
     )
     fleet.scheduler()
     worker = fleet.worker()
@@ -141,9 +123,8 @@ def test_a_drain_that_is_killed_leaves_the_worker_working(fleet, app, eventually
 
 
 def test_a_drain_whose_time_is_up_does_not_keep_others_waiting_for_a_long_computation(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
+    fleet.tasks(
+        LAPSE
         + """
     def long():
         mark("long", "began")
@@ -154,9 +135,9 @@ def test_a_drain_whose_time_is_up_does_not_keep_others_waiting_for_a_long_comput
         mark("short", time.time())
         return 1
 
-    register("long", long, priority=99)
-    register("short", short, ttl=0.1, jitter=0)
-    """,
+    keep("long", long, priority=99)
+    keep("short", short, ttl=0.1, jitter=0)
+    """
     )
     fleet.environment |= {"WARMER_CONCURRENCY": "2", "WARMER_DRAIN_S": "1.5"}
     fleet.worker()

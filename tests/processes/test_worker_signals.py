@@ -7,39 +7,18 @@ from pathlib import Path
 
 import pytest
 
-TASKS = """
-    import os, re, time
-    from pathlib import Path
-    from warmer import WarmingTask, register_warming_task
-
-    HERE = Path(__file__).parent
-
-    def mark(name, text):
-        with (HERE / name).open("a") as file:
-            file.write(f"{text}\\n")
-
-    def register(task_id, function, **values):
-        register_warming_task(WarmingTask(task_id=task_id, cache_key=f"{task_id}:key", compute_fn=function,
-                                          **{"ttl": 600, "critical": True, **values}))
-
-    def until_told():
-        mark("runs", os.getpid())
-        while not (HERE / "go").exists():
-            time.sleep(0.02)
-        return "computed"
-"""
+from tests.fleets import HOLDS_THE_INTERPRETER
 
 GRACE_S = 1.5
 SLACK_S = 1.5  # the machine is shared
 
 
 @pytest.fixture
-def app(fleet, make_warmer):
+def app(app, fleet):
     """A Warmer beside the fleet's processes, switched on."""
-    warmer = make_warmer(embedded=False, tick_s=0.2, flush_s=0.2, claim_timeout_s=1.5, lease_timeout_s=1.0)
-    warmer.start()
+    app.start()
     fleet.environment["WARMER_GRACE_S"] = str(GRACE_S)
-    return warmer
+    return app
 
 
 def seconds_to_end(process) -> float:
@@ -58,7 +37,17 @@ def is_gone(pid: int) -> bool:
 
 def computing(fleet, eventually, *arguments: str):
     """A worker in the middle of a computation that ends when told; and the pid of the process that computes."""
-    fleet.write("fleet_tasks", TASKS + '    register("slow", until_told)\n')
+    fleet.tasks(
+        """
+    def until_told():
+        mark("runs", os.getpid())
+        while not (HERE / "go").exists():
+            time.sleep(0.02)
+        return "computed"
+
+    keep("slow", until_told)
+    """
+    )
     worker = fleet.worker(*arguments)
     return worker, int(eventually(lambda: fleet.lines("runs"), 20)[0])
 
@@ -72,7 +61,7 @@ def finish_elsewhere(fleet, app, eventually) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_worker_ends_at_once(fleet, app, eventually, number) -> None:
-    fleet.write("fleet_tasks", TASKS + '    def load(): return 1\n    register("quick", load)\n')
+    fleet.tasks('    def load(): return 1\n    keep("quick", load)\n')
     worker = fleet.worker()
     eventually(lambda: app.get("quick:key") == 1, 20)
     eventually(lambda: app.store.control.zcard(app.store.keys.claims) == 0)
@@ -117,17 +106,7 @@ def test_what_takes_longer_than_the_grace_is_left_to_others(fleet, app, eventual
 
 
 def test_a_worker_ends_in_time_though_a_task_holds_the_interpreter(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
-    def astray():
-        mark("runs", os.getpid())
-        re.match("(a+)+$", "a" * 40 + "b")
-
-    register("astray", astray)
-    """,
-    )
+    fleet.tasks(HOLDS_THE_INTERPRETER)
     worker = fleet.worker()
     horse = int(eventually(lambda: fleet.lines("runs"), 20)[0])
     worker.terminate()
@@ -185,7 +164,7 @@ def test_a_worker_ends_in_time_though_redis_hangs(own_fleet, own_server, make_wa
 
 
 def test_sigterm_ends_a_worker_that_still_imports_its_tasks(fleet, app, eventually) -> None:
-    fleet.write("fleet_tasks", TASKS + '    mark("importing", 1)\n    time.sleep(60)\n')
+    fleet.tasks('    mark("importing", 1)\n    time.sleep(60)\n')
     worker = fleet.worker()
     eventually(lambda: fleet.lines("importing"), 20)
     worker.terminate()
@@ -194,17 +173,7 @@ def test_sigterm_ends_a_worker_that_still_imports_its_tasks(fleet, app, eventual
 
 
 def test_a_killed_worker_takes_a_task_that_holds_the_interpreter_along(fleet, app, eventually) -> None:
-    fleet.write(
-        "fleet_tasks",
-        TASKS
-        + """
-    def astray():
-        mark("runs", os.getpid())
-        re.match("(a+)+$", "a" * 40 + "b")
-
-    register("astray", astray)
-    """,
-    )
+    fleet.tasks(HOLDS_THE_INTERPRETER)
     worker = fleet.worker()
     horse = int(eventually(lambda: fleet.lines("runs"), 20)[0])
     worker.kill()
