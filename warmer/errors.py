@@ -69,6 +69,10 @@ class StoreUnavailableError(WarmerError):
     """Redis did not answer, or refused."""
 
 
+class PolicyStateError(WarmerError):
+    """What Redis holds of the policy's memory cannot be read."""
+
+
 class ServerNotFoundError(WarmerError):
     """No Redis-compatible server was found to start."""
 

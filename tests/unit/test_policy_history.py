@@ -1,0 +1,122 @@
+"""What is remembered of a target equals what all its reads say."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warmer.errors import PolicyStateError
+from warmer.policy.history import EPOCH_S, HISTORY_BYTES, LAPSED, OPEN, History, packed_cost, unpacked_cost_s
+
+START_S = EPOCH_S + 1e8
+
+batches = st.lists(st.tuples(st.integers(0, 500), st.integers(1, 50)), min_size=1, max_size=40)
+ttls = st.sampled_from([1.0, 7.0, 60.0, 300.0])
+
+
+def at(steps):
+    """Turn gaps into ascending moments."""
+    moments, now = [], START_S
+    for gap, reads in steps:
+        now += gap
+        moments.append((now, reads))
+    return moments
+
+
+def decayed(events, now, time_constant):
+    return sum(n * math.exp(-(now - t) / time_constant) for t, n in events)
+
+
+def sessions(reads, ttl_s):
+    last, found = 0.0, []
+    for t, _ in reads:
+        if t - last > ttl_s / 8:
+            found.append((t, 1))
+        last = t
+    return found
+
+
+@given(batches, ttls)
+def test_the_counts_equal_the_sums_over_all_reads(steps, ttl_s):
+    reads, history = at(steps), History()
+    for t, n in reads:
+        history.read(t, n, ttl_s)
+    now = reads[-1][0]
+    assert history.last_s == now
+    assert math.isclose(history.reads_4, decayed(reads, now, 4 * ttl_s), rel_tol=1e-9)
+    assert math.isclose(history.reads_16, decayed(reads, now, 16 * ttl_s), rel_tol=1e-9)
+    begun = sessions(reads, ttl_s)
+    assert math.isclose(history.sessions_64, decayed(begun, now, 64 * ttl_s), rel_tol=1e-9)
+    assert math.isclose(history.sessions_1024, decayed(begun, now, 1024 * ttl_s), rel_tol=1e-9)
+
+
+@given(batches, ttls)
+def test_the_shadow_misses_what_plain_caching_misses(steps, ttl_s):
+    history, cached_until, expected, seen = History(), 0.0, [], []
+    for t, n in at(steps):
+        expected.append(t >= cached_until)
+        if t >= cached_until:
+            cached_until = t + ttl_s
+        seen.append(history.read(t, n, ttl_s))
+    assert seen == expected
+
+
+@given(batches, st.integers(0, 39))
+def test_the_reads_of_a_life_begin_anew_with_each_value(steps, published_before):
+    history = History()
+    reads = at(steps)
+    for index, (t, n) in enumerate(reads):
+        if index == published_before:
+            history.published(t + 60, 0.1)
+        history.read(t, n, 60.0)
+    since = reads[published_before:] if published_before < len(reads) else reads
+    assert history.life == min(sum(n for _, n in since), 255)
+
+
+@pytest.mark.parametrize(("after_s", "answer"), [(0.0, 1), (30.0, 128), (59.999, 254), (60.0, 0), (-1.0, 0)])
+def test_a_decision_is_answered_by_the_first_read_within_one_ttl(after_s, answer):
+    history = History()
+    history.decided_s, history.flags = START_S, OPEN
+    history.read(START_S + after_s, 1, 60.0)
+    assert history.answer == answer
+    history.read(START_S + 59.0, 1, 60.0)
+    assert history.answer == (answer or (0 if after_s >= 60 else 250))
+
+
+def test_a_read_that_comes_late_counts_as_now():
+    history = History()
+    history.read(START_S, 1, 60.0)
+    history.read(START_S - 5, 2, 60.0)
+    assert (history.last_s, history.reads_4) == (START_S, 3.0)
+
+
+@given(batches, st.floats(0, 4000), st.integers(0, 255), st.binary(min_size=6, max_size=6))
+def test_what_is_packed_comes_back_to_its_precision(steps, cost_s, answer, decision):
+    history = History()
+    for t, n in at(steps):
+        history.read(t, n, 60.0)
+    history.published(history.last_s + 60.0004, cost_s)
+    history.decided_s, history.flags, history.answer, history.decision = START_S, OPEN | LAPSED, answer, decision
+    again = History.unpack(history.pack())
+    assert again.pack() == history.pack()
+    assert again.last_s == history.last_s
+    assert abs(again.fresh_until_s - history.fresh_until_s) <= 0.0006
+    assert math.isclose(again.reads_16, history.reads_16, rel_tol=1e-6)
+    assert (again.flags, again.answer, again.decision) == (history.flags, answer, decision)
+    assert math.isclose(again.cost_s, cost_s, rel_tol=2e-4, abs_tol=1e-6)
+
+
+@given(st.integers(0, 0xFFFF))
+def test_each_packed_cost_is_its_own(packed):
+    assert packed_cost(unpacked_cost_s(packed)) == packed
+
+
+def test_what_was_never_stays_never():
+    again = History.unpack(History().pack())
+    assert (again.last_s, again.decided_s, again.fresh_until_s) == (0.0, 0.0, 0.0)
+
+
+def test_other_bytes_are_refused():
+    with pytest.raises(PolicyStateError, match=f"expected {HISTORY_BYTES} bytes"):
+        History.unpack(b"short")

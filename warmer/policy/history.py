@@ -1,0 +1,240 @@
+"""What is remembered of one target's reads: enough to foresee the next one, in 47 bytes.
+
+Redis holds these bytes, and its scripts do the same arithmetic as `History.read` and `History.published`.
+Each count decays exponentially, with a time constant that is a multiple of the target's ttl: a steady rate of
+x reads per ttl builds up the count k * x where the time constant is k ttls (Cormode et al. 2009, forward decay).
+"""
+
+import math
+import struct
+
+from warmer.errors import PolicyStateError
+
+EPOCH_S = 1577836800.0
+"""2020-01-01 UTC: times are packed as milliseconds since then, in five bytes, and 0 says never."""
+
+SHORT_TTLS, LONG_TTLS = 4.0, 16.0
+"""Time constants of the two counts of reads, in ttls."""
+
+SESSION_TTLS, HABIT_TTLS = 64.0, 1024.0
+"""Time constants of the two counts of sessions, in ttls."""
+
+SESSION_GAP = 0.125
+"""A read begins a session when it comes later than this part of a ttl after the last one."""
+
+OPEN, TO_REFRESH, LAPSED = 1, 2, 8
+"""Flags of a decision: not learnt from yet; it was to refresh; it was taken when the value was not fresh any more."""
+
+DECISION_BYTES = 6
+ANSWER_STEPS = 254
+
+_BYTES = struct.Struct("<IBffffBIBIBHIBBB6s")
+_LONGEST_MS = 2**40 - 1
+_COST_STEPS = 2048.0
+_NO_DECISION = bytes(DECISION_BYTES)
+
+HISTORY_BYTES = _BYTES.size
+
+
+class History:
+    """What is remembered of one target; all times are seconds since the epoch, 0 for never.
+
+    Attributes:
+        last_s: When it was last read.
+        reads_4: Reads, decayed over 4 ttls, as of `last_s`.
+        reads_16: Reads, decayed over 16 ttls.
+        sessions_64: Sessions, decayed over 64 ttls: reads in quick succession count as one.
+        sessions_1024: Sessions, decayed over 1024 ttls.
+        life: Reads since the present value was published, at most 255.
+        fresh_until_s: Until when the present value is fresh.
+        shadow_until_s: Until when plain ttl caching would have had a value, on the same reads.
+        cost_s: What the latest computation took.
+        decided_s: When the latest decision was taken.
+        answer: How soon a read came after that decision: 1 at once, 255 just before one ttl had passed; 0 not yet.
+        flags: `OPEN`, `TO_REFRESH`, `LAPSED`.
+        decision: What the decision was based on, as the model packs it.
+
+    Example:
+        >>> history = History()
+        >>> history.read(1_700_000_000.0, reads=3, ttl_s=60.0)
+        True
+        >>> history.published(fresh_until_s=1_700_000_060.0, cost_s=0.25)
+        >>> history.read(1_700_000_030.0, reads=1, ttl_s=60.0)
+        False
+        >>> round(history.reads_4, 3), history.life
+        (3.647, 1)
+    """
+
+    __slots__ = (
+        "answer",
+        "cost_s",
+        "decided_s",
+        "decision",
+        "flags",
+        "fresh_until_s",
+        "last_s",
+        "life",
+        "reads_4",
+        "reads_16",
+        "sessions_64",
+        "sessions_1024",
+        "shadow_until_s",
+    )
+
+    def __init__(self) -> None:
+        """Begin with nothing known."""
+        self.last_s = 0.0
+        self.reads_4 = 0.0
+        self.reads_16 = 0.0
+        self.sessions_64 = 0.0
+        self.sessions_1024 = 0.0
+        self.life = 0
+        self.fresh_until_s = 0.0
+        self.shadow_until_s = 0.0
+        self.cost_s = 0.0
+        self.decided_s = 0.0
+        self.answer = 0
+        self.flags = 0
+        self.decision = _NO_DECISION
+
+    def read(self, t_s: float, reads: int, ttl_s: float) -> bool:
+        """Remember a batch of reads.
+
+        Args:
+            t_s: When they came; earlier than the latest known read counts as that moment.
+            reads: How many, at least 1.
+            ttl_s: The target's ttl.
+
+        Returns:
+            Whether plain ttl caching would have missed: the counterfactual of the ledger.
+        """
+        last_s = self.last_s
+        if t_s < last_s:
+            t_s = last_s
+        idle_ttls = (t_s - last_s) / ttl_s
+        exp = math.exp
+        self.reads_4 = self.reads_4 * exp(-idle_ttls / SHORT_TTLS) + reads
+        self.reads_16 = self.reads_16 * exp(-idle_ttls / LONG_TTLS) + reads
+        session = 1.0 if idle_ttls > SESSION_GAP else 0.0
+        self.sessions_64 = self.sessions_64 * exp(-idle_ttls / SESSION_TTLS) + session
+        self.sessions_1024 = self.sessions_1024 * exp(-idle_ttls / HABIT_TTLS) + session
+        self.last_s = t_s
+        life = self.life + reads
+        self.life = life if life < 255 else 255
+        if self.flags & OPEN and not self.answer and self.decided_s <= t_s < self.decided_s + ttl_s:
+            self.answer = 1 + int(ANSWER_STEPS * (t_s - self.decided_s) / ttl_s)
+        if t_s < self.shadow_until_s:
+            return False
+        self.shadow_until_s = t_s + ttl_s
+        return True
+
+    def published(self, fresh_until_s: float, cost_s: float) -> None:
+        """Remember that a value was published, by warming or by a reader.
+
+        Args:
+            fresh_until_s: Until when it is fresh.
+            cost_s: What its computation took.
+        """
+        self.fresh_until_s = fresh_until_s
+        self.cost_s = cost_s
+        self.life = 0
+
+    def pack(self) -> bytes:
+        """Return the bytes that Redis holds: little-endian, times in whole milliseconds, the cost to 0.02 %."""
+        last, fresh = _packed_ms(self.last_s), _packed_ms(self.fresh_until_s)
+        shadow, decided = _packed_ms(self.shadow_until_s), _packed_ms(self.decided_s)
+        return _BYTES.pack(
+            last & 0xFFFFFFFF,
+            last >> 32,
+            self.reads_4,
+            self.reads_16,
+            self.sessions_64,
+            self.sessions_1024,
+            self.life,
+            fresh & 0xFFFFFFFF,
+            fresh >> 32,
+            shadow & 0xFFFFFFFF,
+            shadow >> 32,
+            packed_cost(self.cost_s),
+            decided & 0xFFFFFFFF,
+            decided >> 32,
+            self.answer,
+            self.flags,
+            self.decision,
+        )
+
+    @classmethod
+    def unpack(cls, packed: bytes) -> "History":
+        """Return the history that these bytes say.
+
+        Raises:
+            PolicyStateError: they are not a history's.
+
+        Example:
+            >>> len(History().pack()), History.unpack(History().pack()).life
+            (47, 0)
+        """
+        if len(packed) != HISTORY_BYTES:
+            raise PolicyStateError(
+                f"expected {HISTORY_BYTES} bytes of a target's history, got {len(packed)}; "
+                "delete the key that holds it: it is learnt anew from the next reads"
+            )
+        history = cls.__new__(cls)
+        (
+            last,
+            last_high,
+            history.reads_4,
+            history.reads_16,
+            history.sessions_64,
+            history.sessions_1024,
+            history.life,
+            fresh,
+            fresh_high,
+            shadow,
+            shadow_high,
+            cost,
+            decided,
+            decided_high,
+            history.answer,
+            history.flags,
+            history.decision,
+        ) = _BYTES.unpack(packed)
+        history.last_s = _unpacked_s(last | last_high << 32)
+        history.fresh_until_s = _unpacked_s(fresh | fresh_high << 32)
+        history.shadow_until_s = _unpacked_s(shadow | shadow_high << 32)
+        history.decided_s = _unpacked_s(decided | decided_high << 32)
+        history.cost_s = unpacked_cost_s(cost)
+        return history
+
+
+def packed_cost(cost_s: float) -> int:
+    """Return compute seconds as a number of 16 bits: 2048 steps for each doubling from one microsecond on.
+
+    Args:
+        cost_s: Compute seconds; below a microsecond counts as none, above 71 minutes as 71 minutes.
+
+    Example:
+        >>> packed_cost(0.0), packed_cost(2e-6), round(unpacked_cost_s(packed_cost(0.25)), 4)
+        (0, 2048, 0.25)
+    """
+    if cost_s <= 1e-6:
+        return 0
+    return min(round(_COST_STEPS * math.log2(cost_s * 1e6)), 0xFFFF)
+
+
+def unpacked_cost_s(packed: int) -> float:
+    """Return the compute seconds that 16 bits say.
+
+    Example:
+        >>> unpacked_cost_s(0), unpacked_cost_s(2048)
+        (0.0, 2e-06)
+    """
+    return 2.0 ** (packed / _COST_STEPS) * 1e-6 if packed else 0.0
+
+
+def _packed_ms(at_s: float) -> int:
+    return min(max(round((at_s - EPOCH_S) * 1000.0), 0), _LONGEST_MS)
+
+
+def _unpacked_s(packed_ms: int) -> float:
+    return EPOCH_S + packed_ms / 1000.0 if packed_ms else 0.0
