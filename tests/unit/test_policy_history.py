@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer.errors import PolicyStateError
-from warmer.policy.history import EPOCH_S, HISTORY_BYTES, LAPSED, OPEN, History, packed_cost, unpacked_cost_s
+from warmer.policy.history import (
+    ANSWERED,
+    EPOCH_S,
+    HISTORY_BYTES,
+    LAPSED,
+    OPEN,
+    History,
+    gap_ttls,
+    packed_cost,
+    packed_gap,
+    unpacked_cost_s,
+)
 
 START_S = EPOCH_S + 1e8
 
@@ -74,14 +85,36 @@ def test_the_reads_of_a_life_begin_anew_with_each_value(steps, published_before)
     assert history.life == min(sum(n for _, n in since), 255)
 
 
-@pytest.mark.parametrize(("after_s", "answer"), [(0.0, 1), (30.0, 128), (59.999, 254), (60.0, 0), (-1.0, 0)])
-def test_a_decision_is_answered_by_the_first_read_within_one_ttl(after_s, answer):
+@pytest.mark.parametrize(("after_s", "answered"), [(-1.0, False), (0.0, True), (59.999, True), (60.0, False)])
+def test_a_decision_is_answered_by_a_read_within_one_ttl(after_s, answered):
     history = History()
     history.decided_s, history.flags = START_S, OPEN
     history.read(START_S + after_s, 1, 60.0)
-    assert history.answer == answer
-    history.read(START_S + 59.0, 1, 60.0)
-    assert history.answer == (answer or (0 if after_s >= 60 else 250))
+    assert bool(history.flags & ANSWERED) == answered
+
+
+def test_a_decision_that_was_learnt_from_is_not_answered():
+    history = History()
+    history.decided_s = START_S
+    history.read(START_S + 1, 1, 60.0)
+    assert history.flags == 0
+
+
+@given(batches, ttls)
+def test_the_gap_is_the_one_before_the_latest_session(steps, ttl_s):
+    reads, history = at(steps), History()
+    for t, n in reads:
+        history.read(t, n, ttl_s)
+    begun = [t for t, _ in sessions(reads, ttl_s)]
+    before = [t for t, _ in reads if t < begun[-1]]
+    expected = packed_gap((begun[-1] - before[-1]) / ttl_s) if before else 0
+    assert history.gap == expected
+
+
+@given(st.floats(0.126, 7000))
+def test_a_gap_is_packed_to_five_percent(ttls):
+    assert gap_ttls(packed_gap(ttls)) <= ttls * 1.000001
+    assert ttls <= gap_ttls(packed_gap(ttls)) * 1.05
 
 
 def test_a_read_that_comes_late_counts_as_now():
@@ -91,19 +124,19 @@ def test_a_read_that_comes_late_counts_as_now():
     assert (history.last_s, history.reads_4) == (START_S, 3.0)
 
 
-@given(batches, st.floats(0, 4000), st.integers(0, 255), st.binary(min_size=6, max_size=6))
-def test_what_is_packed_comes_back_to_its_precision(steps, cost_s, answer, decision):
+@given(batches, st.floats(0, 4000), st.binary(min_size=6, max_size=6))
+def test_what_is_packed_comes_back_to_its_precision(steps, cost_s, decision):
     history = History()
     for t, n in at(steps):
         history.read(t, n, 60.0)
     history.published(history.last_s + 60.0004, cost_s)
-    history.decided_s, history.flags, history.answer, history.decision = START_S, OPEN | LAPSED, answer, decision
+    history.decided_s, history.flags, history.decision = START_S, OPEN | LAPSED, decision
     again = History.unpack(history.pack())
     assert again.pack() == history.pack()
     assert again.last_s == history.last_s
     assert abs(again.fresh_until_s - history.fresh_until_s) <= 0.0006
     assert math.isclose(again.reads_16, history.reads_16, rel_tol=1e-6)
-    assert (again.flags, again.answer, again.decision) == (history.flags, answer, decision)
+    assert (again.flags, again.gap, again.decision) == (history.flags, history.gap, decision)
     assert math.isclose(again.cost_s, cost_s, rel_tol=2e-4, abs_tol=1e-6)
 
 

@@ -22,13 +22,13 @@ SESSION_TTLS, HABIT_TTLS = 64.0, 1024.0
 SESSION_GAP = 0.125
 """A read begins a session when it comes later than this part of a ttl after the last one."""
 
-OPEN, TO_REFRESH, LAPSED = 1, 2, 8
-"""Flags of a decision: not learnt from yet; it was to refresh; it was taken when the value was not fresh any more."""
+OPEN, TO_REFRESH, ANSWERED, LAPSED = 1, 2, 4, 8
+"""Flags of a decision: not learnt from yet; it was to refresh; a read came within one ttl of it; the value had lapsed."""
 
 DECISION_BYTES = 6
-ANSWER_STEPS = 254
 
-_BYTES = struct.Struct("<IBffffBIBIBHIBBB6s")
+_BYTES = struct.Struct("<IBffffBBIBIBHIBB6s")
+_GAP_STEPS = 16.0
 _LONGEST_MS = 2**40 - 1
 _COST_STEPS = 2048.0
 _NO_DECISION = bytes(DECISION_BYTES)
@@ -45,13 +45,13 @@ class History:
         reads_16: Reads, decayed over 16 ttls.
         sessions_64: Sessions, decayed over 64 ttls: reads in quick succession count as one.
         sessions_1024: Sessions, decayed over 1024 ttls.
+        gap: How long nobody had read before the latest session, as `gap_ttls` reads it; 0 for never.
         life: Reads since the present value was published, at most 255.
         fresh_until_s: Until when the present value is fresh.
         shadow_until_s: Until when plain ttl caching would have had a value, on the same reads.
         cost_s: What the latest computation took.
         decided_s: When the latest decision was taken.
-        answer: How soon a read came after that decision: 1 at once, 255 just before one ttl had passed; 0 not yet.
-        flags: `OPEN`, `TO_REFRESH`, `LAPSED`.
+        flags: `OPEN`, `TO_REFRESH`, `ANSWERED`, `LAPSED`.
         decision: What the decision was based on, as the model packs it.
 
     Example:
@@ -66,12 +66,12 @@ class History:
     """
 
     __slots__ = (
-        "answer",
         "cost_s",
         "decided_s",
         "decision",
         "flags",
         "fresh_until_s",
+        "gap",
         "last_s",
         "life",
         "reads_4",
@@ -88,12 +88,12 @@ class History:
         self.reads_16 = 0.0
         self.sessions_64 = 0.0
         self.sessions_1024 = 0.0
+        self.gap = 0
         self.life = 0
         self.fresh_until_s = 0.0
         self.shadow_until_s = 0.0
         self.cost_s = 0.0
         self.decided_s = 0.0
-        self.answer = 0
         self.flags = 0
         self.decision = _NO_DECISION
 
@@ -115,14 +115,18 @@ class History:
         exp = math.exp
         self.reads_4 = self.reads_4 * exp(-idle_ttls / SHORT_TTLS) + reads
         self.reads_16 = self.reads_16 * exp(-idle_ttls / LONG_TTLS) + reads
-        session = 1.0 if idle_ttls > SESSION_GAP else 0.0
+        session = 0.0
+        if idle_ttls > SESSION_GAP:
+            session = 1.0
+            if last_s:
+                self.gap = packed_gap(idle_ttls)
         self.sessions_64 = self.sessions_64 * exp(-idle_ttls / SESSION_TTLS) + session
         self.sessions_1024 = self.sessions_1024 * exp(-idle_ttls / HABIT_TTLS) + session
         self.last_s = t_s
         life = self.life + reads
         self.life = life if life < 255 else 255
-        if self.flags & OPEN and not self.answer and self.decided_s <= t_s < self.decided_s + ttl_s:
-            self.answer = 1 + int(ANSWER_STEPS * (t_s - self.decided_s) / ttl_s)
+        if self.flags & OPEN and self.decided_s <= t_s < self.decided_s + ttl_s:
+            self.flags |= ANSWERED
         if t_s < self.shadow_until_s:
             return False
         self.shadow_until_s = t_s + ttl_s
@@ -150,6 +154,7 @@ class History:
             self.reads_16,
             self.sessions_64,
             self.sessions_1024,
+            self.gap,
             self.life,
             fresh & 0xFFFFFFFF,
             fresh >> 32,
@@ -158,7 +163,6 @@ class History:
             packed_cost(self.cost_s),
             decided & 0xFFFFFFFF,
             decided >> 32,
-            self.answer,
             self.flags,
             self.decision,
         )
@@ -187,6 +191,7 @@ class History:
             history.reads_16,
             history.sessions_64,
             history.sessions_1024,
+            history.gap,
             history.life,
             fresh,
             fresh_high,
@@ -195,7 +200,6 @@ class History:
             cost,
             decided,
             decided_high,
-            history.answer,
             history.flags,
             history.decision,
         ) = _BYTES.unpack(packed)
@@ -230,6 +234,26 @@ def unpacked_cost_s(packed: int) -> float:
         (0.0, 2e-06)
     """
     return 2.0 ** (packed / _COST_STEPS) * 1e-6 if packed else 0.0
+
+
+def packed_gap(gap_ttls: float) -> int:
+    """Return a gap between sessions as one byte: 16 steps for each doubling, from an eighth of a ttl to 7,000 ttls.
+
+    Example:
+        >>> packed_gap(0.125), packed_gap(1.0), packed_gap(1e9)
+        (1, 49, 255)
+    """
+    return max(1, min(1 + int(_GAP_STEPS * math.log2(gap_ttls / SESSION_GAP)), 255))
+
+
+def gap_ttls(packed: int) -> float:
+    """Return the gap that a byte says, in ttls.
+
+    Example:
+        >>> gap_ttls(packed_gap(1.0))
+        1.0
+    """
+    return SESSION_GAP * 2.0 ** ((packed - 1) / _GAP_STEPS)
 
 
 def _packed_ms(at_s: float) -> int:
