@@ -23,7 +23,7 @@ SESSION_GAP = 0.125
 """A read begins a session when it comes later than this part of a ttl after the last one."""
 
 OPEN, TO_REFRESH, ANSWERED, LAPSED = 1, 2, 4, 8
-"""Flags of a decision: not learnt from yet; it was to refresh; a read came within one ttl of it; the value had lapsed."""
+"""Flags of a decision: not learnt from yet; it was to refresh; a read came within one ttl; the value had lapsed."""
 
 DECISION_BYTES = 6
 
@@ -233,7 +233,7 @@ def unpacked_cost_s(packed: int) -> float:
         >>> unpacked_cost_s(0), unpacked_cost_s(2048)
         (0.0, 2e-06)
     """
-    return 2.0 ** (packed / _COST_STEPS) * 1e-6 if packed else 0.0
+    return math.exp2(packed / _COST_STEPS) * 1e-6 if packed else 0.0
 
 
 def packed_gap(gap_ttls: float) -> int:
@@ -253,7 +253,7 @@ def gap_ttls(packed: int) -> float:
         >>> gap_ttls(packed_gap(1.0))
         1.0
     """
-    return SESSION_GAP * 2.0 ** ((packed - 1) / _GAP_STEPS)
+    return SESSION_GAP * math.exp2((packed - 1) / _GAP_STEPS)
 
 
 def _packed_ms(at_s: float) -> int:
