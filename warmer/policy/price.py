@@ -1,0 +1,149 @@
+"""The price of a refresh: the log-odds of a read that it has to reach, so that a knob is held.
+
+The price is read off the what-if curve, whose promise is corrected by how earlier promises turned out, and then moved
+in proportion to what has been over- or underspent within a day. There is nothing to wind up: the curve knows at once
+what each price would do, and only its error is fed back.
+"""
+
+import math
+import struct
+
+from warmer.errors import PolicyStateError
+from warmer.policy.aim import aim, spent_over_allowed, typical_log_odds
+from warmer.policy.knob import Knob, TargetHitRatio
+from warmer.policy.spending import SPENDING_BYTES, Spending, Spent
+from warmer.policy.whatif import Point, Totals, WhatIf
+
+CURVE_MEMORY_S = 4 * 3600.0
+DAY_MEMORY_S = 24 * 3600.0
+
+LOWEST_PRICE, HIGHEST_PRICE = -4.0, 8.0
+"""Log-odds between which the price stays: below one read in 55 no knob asks for a refresh."""
+
+FUSE = 1.5
+"""What may be spent, as a multiple of the knob, before refreshing stops for a while."""
+
+CORRECTION = 1.5
+"""How far the price moves, in log-odds, for each unit of ln(spent / allowed) over a day."""
+
+WIDEST_ERROR = 5.0
+"""An over- or underspending beyond this factor counts as this factor."""
+
+_HEAD = struct.Struct("<dd?")
+
+
+class Price:
+    """Holds one knob: the fleet's, or that of a task that has its own.
+
+    Args:
+        knob: What warming may do.
+
+    Example:
+        >>> from warmer.policy.knob import ExtraCompute
+        >>> price = Price(ExtraCompute(0.25))
+        >>> round(price.log_odds, 2)
+        -0.3
+        >>> price.observe(1_700_000_000.0, Spent(reads=10, misses=1, miss_s=0.5, plain_misses=1, plain_s=0.5))
+        >>> price.is_blown
+        False
+    """
+
+    __slots__ = ("_at_s", "_has_decided", "_lately", "_today", "is_blown", "knob", "log_odds", "what_if")
+
+    def __init__(self, knob: Knob) -> None:
+        """Begin at a typical price."""
+        self.knob = knob
+        self.what_if = WhatIf()
+        self.log_odds = typical_log_odds(knob)
+        self.is_blown = False
+        self._at_s = 0.0
+        self._has_decided = False
+        self._lately = Spending(CURVE_MEMORY_S)
+        self._today = Spending(DAY_MEMORY_S)
+
+    def note(self, log_odds: float, chance: float, ttls: float, cost_s: float, refresh: bool) -> None:
+        """Note a decision.
+
+        Args:
+            log_odds: Of a read within the next ttl.
+            chance: The same as a chance.
+            ttls: How long it is until the next decision on this target.
+            cost_s: What its computation takes.
+            refresh: Whether it was to refresh.
+        """
+        self._has_decided = True
+        avoided = self.what_if.note(log_odds, chance, ttls, cost_s)
+        if refresh:
+            self._today.foresee(cost_s * (1.0 - avoided), avoided)
+
+    def observe(self, now_s: float, spent: Spent) -> None:
+        """Move the price; to be called about once a second.
+
+        Nothing counts before the first decision: until then the first values of all targets are computed, and none
+        could have been refreshed.
+
+        Args:
+            now_s: Now.
+            spent: What was spent since the last time.
+        """
+        passed_s = max(now_s - self._at_s, 0.0) if self._at_s else 0.0
+        self._at_s = max(now_s, self._at_s)
+        if not self._has_decided:
+            return
+        self.what_if.fade(self._lately.pass_by(passed_s))
+        self._today.pass_by(passed_s)
+        self._lately.add(spent)
+        self._today.add(spent)
+        over = spent_over_allowed(self.knob, self._today)
+        self.is_blown = over > FUSE and not isinstance(self.knob, TargetHitRatio)
+        self.log_odds = min(max(self._aimed_at() + _correction(over), LOWEST_PRICE), HIGHEST_PRICE)
+
+    def curve(self) -> list[Point]:
+        """Return what each price would have done within the last hours, from the highest to the lowest."""
+        lately = self._lately
+        return self.what_if.curve(
+            Totals(lately.seconds, lately.spent.reads, lately.spent.plain_misses, lately.spent.plain_s)
+        )
+
+    def to_bytes(self) -> bytes:
+        """Return the price as Redis holds it; the knob is not part of it."""
+        head = _HEAD.pack(self._at_s, self.log_odds, self.is_blown)
+        return head + self._lately.to_bytes() + self._today.to_bytes() + self.what_if.to_bytes()
+
+    @classmethod
+    def from_bytes(cls, knob: Knob, packed: bytes) -> "Price":
+        """Return the price that these bytes say, under a knob that may have been turned meanwhile.
+
+        Args:
+            knob: What warming may do.
+            packed: What `to_bytes` gave.
+
+        Raises:
+            PolicyStateError: the bytes are not a price's.
+
+        Example:
+            >>> from warmer.policy.knob import ExtraCompute
+            >>> Price.from_bytes(ExtraCompute(0.1), Price(ExtraCompute(0.1)).to_bytes()).is_blown
+            False
+        """
+        spendings_end = _HEAD.size + 2 * SPENDING_BYTES
+        if len(packed) < spendings_end:
+            raise PolicyStateError(
+                f"expected at least {spendings_end} bytes of a price, got {len(packed)}; "
+                "delete the key that holds it: it is found anew within minutes"
+            )
+        price = cls(knob)
+        price._at_s, price.log_odds, price.is_blown = _HEAD.unpack_from(packed)
+        price._lately = Spending.from_bytes(CURVE_MEMORY_S, packed[_HEAD.size : spendings_end - SPENDING_BYTES])
+        price._today = Spending.from_bytes(DAY_MEMORY_S, packed[spendings_end - SPENDING_BYTES : spendings_end])
+        price.what_if = WhatIf.from_bytes(packed[spendings_end:])
+        price._has_decided = price._lately.seconds > 0.0
+        return price
+
+    def _aimed_at(self) -> float:
+        on_curve, typical = aim(self.knob, self.what_if, self._lately, self._today), typical_log_odds(self.knob)
+        return typical + on_curve.confidence * (on_curve.log_odds - typical)
+
+
+def _correction(over: float) -> float:
+    return CORRECTION * math.log(min(max(over, 1.0 / WIDEST_ERROR), WIDEST_ERROR))

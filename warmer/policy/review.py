@@ -1,0 +1,100 @@
+"""Whether a target that comes due is refreshed: the one decision, for production, plans and simulations."""
+
+from typing import NamedTuple
+
+from warmer.policy.features import bins_of, packed_decision, sight_of
+from warmer.policy.history import ANSWERED, LAPSED, OPEN, TO_REFRESH, History
+from warmer.policy.model import Model, chance_of, sight
+from warmer.policy.price import Price
+from warmer.policy.season import Season
+
+LONGEST_IDLE_TTLS = 200.0
+"""A target that nobody has read for longer is let go."""
+
+LAPSED_AFTER_TTLS = 0.5
+"""A value that has not been fresh for longer has lapsed; before, its review is only late."""
+
+KNOWN_AFTER_TTLS = 0.9
+"""A decision that no read came after for this long was not answered, even if its ttl is not quite over."""
+
+PATIENCE = 0.25
+"""A target that was let be is reviewed again after this part of the time it has been idle, at least one ttl."""
+
+LONGEST_PATIENCE_S = 3600.0
+"""The season's load changes by the hour."""
+
+
+class Verdict(NamedTuple):
+    """What to do with a target that was reviewed.
+
+    Args:
+        refresh: Whether to refresh it now.
+        again_s: When to review it again unless a value is published before; None to let it go, until it is read again.
+        chance: The chance of a read within the next ttl.
+    """
+
+    refresh: bool
+    again_s: float | None
+    chance: float
+
+
+class Reviewer:
+    """Decides, and learns from what came of earlier decisions.
+
+    Args:
+        model: What has been learnt of all targets.
+        season: The load by hour.
+
+    Example:
+        >>> from warmer.policy.knob import ExtraCompute
+        >>> history, price = History(), Price(ExtraCompute(0.25))
+        >>> for second in range(0, 60, 5):
+        ...     _ = history.read(1_700_000_000.0 + second, reads=1, ttl_s=60.0)
+        >>> history.published(fresh_until_s=1_700_000_060.0, cost_s=0.5)
+        >>> verdict = Reviewer(Model(), Season()).review(history, 1_700_000_060.0, 60.0, price)
+        >>> verdict.refresh, verdict.again_s, round(verdict.chance, 2)
+        (True, 1700000120.0, 0.52)
+    """
+
+    def __init__(self, model: Model, season: Season) -> None:
+        """Begin with what is known."""
+        self.model = model
+        self.season = season
+
+    def review(self, history: History, now_s: float, ttl_s: float, price: Price) -> Verdict:
+        """Decide whether a target is refreshed now.
+
+        What came of its previous decision is learnt from; the new one is written into the history (`decided_s`,
+        `flags` and `decision`; nothing else of it changes) and noted in the price's what-if curve.
+
+        Args:
+            history: What is remembered of the target.
+            now_s: Now: the target is due, or has not been fresh for a while.
+            ttl_s: Its ttl.
+            price: What a refresh has to be worth.
+        """
+        model, season = self.model, self.season
+        self._learn(history, now_s, ttl_s)
+        idle_s = now_s - history.last_s
+        if idle_s > LONGEST_IDLE_TTLS * ttl_s:
+            history.flags = 0
+            return Verdict(False, None, 0.0)
+        bins, poisson = bins_of(history, now_s, ttl_s, season.multiplier(now_s, ttl_s))
+        has_lapsed = now_s >= history.fresh_until_s + LAPSED_AFTER_TTLS * ttl_s
+        log_odds = model.log_odds(sight(bins, has_lapsed, poisson))
+        chance = chance_of(log_odds)
+        refresh = log_odds >= price.log_odds and not price.is_blown
+        wait_s = ttl_s if refresh else max(ttl_s, min(PATIENCE * idle_s, LONGEST_PATIENCE_S))
+        price.note(log_odds, chance, wait_s / ttl_s, history.cost_s, refresh)
+        history.decided_s = now_s
+        history.decision = packed_decision(bins, poisson, log_odds)
+        history.flags = OPEN | (TO_REFRESH if refresh else 0) | (LAPSED if has_lapsed else 0)
+        return Verdict(refresh, now_s + wait_s, chance)
+
+    def _learn(self, history: History, now_s: float, ttl_s: float) -> None:
+        flags = history.flags
+        if not flags & OPEN:
+            return
+        was_read = bool(flags & ANSWERED)
+        if was_read or now_s >= history.decided_s + KNOWN_AFTER_TTLS * ttl_s:
+            self.model.learn(sight_of(history.decision, bool(flags & LAPSED)), was_read)
