@@ -1,0 +1,73 @@
+"""What a policy achieves for each amount of extra compute."""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from warmer.simulation.replayed import Replayed
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """Replays of one policy in several settings, from the cheapest, a plain cache, to the dearest.
+
+    Args:
+        points: The replays, each dearer than the one before.
+    """
+
+    points: list[Replayed]
+
+    def at(self, extra_compute: float) -> Replayed:
+        """Return what the policy achieves if it spends exactly this much more than a plain cache.
+
+        Between two settings, as many keys as make the sum come out are treated as in the dearer one, chosen by lot. A
+        policy that cannot spend as much stands at its dearest setting.
+
+        Args:
+            extra_compute: Such as 0.25 for 25 % more computations.
+        """
+        compute_ratio = 1.0 + extra_compute
+        above = bisect_left(self.points, compute_ratio, key=_compute_ratio)
+        if above == len(self.points):
+            return self.points[-1]
+        if above == 0:
+            return self.points[0]
+        cheaper, dearer = self.points[above - 1], self.points[above]
+        share = (compute_ratio - cheaper.compute_ratio) / (dearer.compute_ratio - cheaper.compute_ratio)
+        return cheaper.towards(dearer, share)
+
+    def reaches(self, extra_compute: float) -> bool:
+        """Say whether the policy can spend as much."""
+        return self.points[-1].compute_ratio >= 1.0 + extra_compute
+
+
+def frontier_of(
+    replay: Callable[[float], Replayed], settings: Sequence[float], plain: Replayed, extras: Iterable[float]
+) -> Frontier:
+    """Replay a policy in the settings next to each amount of extra compute that is asked about.
+
+    Args:
+        replay: Replays the policy in a setting.
+        settings: From cheap to dear.
+        plain: What a plain cache did: every frontier begins there.
+        extras: The amounts of extra compute that are asked about, such as 0.1 and 0.25.
+    """
+    replay_once = cache(replay)
+    tried = {_first_above(replay_once, settings, extra) for extra in extras}
+    neighbours = {index for above in tried for index in (above - 1, above) if 0 <= index < len(settings)}
+    points = [plain]
+    for index in sorted(neighbours):
+        point = replay_once(settings[index])
+        if point.compute_ratio > points[-1].compute_ratio:  # a dearer setting may turn out to be none
+            points.append(point)
+    return Frontier(points)
+
+
+def _first_above(replay: Callable[[float], Replayed], settings: Sequence[float], extra_compute: float) -> int:
+    """Return which setting is the first to spend as much; the number of settings if none does."""
+    return bisect_left(settings, 1.0 + extra_compute, key=lambda setting: replay(setting).compute_ratio)
+
+
+def _compute_ratio(point: Replayed) -> float:
+    return point.compute_ratio

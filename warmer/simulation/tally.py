@@ -1,0 +1,94 @@
+"""Counts what a replay computes, from the end of the warm-up on."""
+
+from math import ceil
+
+from warmer.simulation.concurrency import UNKNOWN_COST_S, Concurrency
+from warmer.simulation.course import Course
+from warmer.simulation.replayed import Replayed
+
+
+class Tally:
+    """What one replay has computed so far, and of how much use that was.
+
+    Args:
+        course: What is replayed.
+        peak_from_s: Refreshes before it are left out of the peak, for a policy whose load only grows.
+    """
+
+    def __init__(self, course: Course, peak_from_s: float | None = None) -> None:
+        self._course = course
+        self._from_s = course.counted_from_s
+        self._peak_from_s = self._from_s if peak_from_s is None else max(peak_from_s, self._from_s)
+        self._misses = self._compulsory = self._refreshes = self._wasted = 0
+        self._compute_s = 0.0
+        self._concurrency = Concurrency()
+
+    def miss(self, at_s: float, cost_s: float, is_first: bool) -> None:
+        """Count a computation that users waited for."""
+        if at_s >= self._from_s:
+            self._misses += 1
+            self._compulsory += is_first
+            self._compute_s += cost_s
+            self._began(at_s, cost_s)
+
+    def refresh(self, at_s: float, cost_s: float) -> None:
+        """Count a refresh, whose use is not known yet."""
+        if at_s >= self._from_s:
+            self._refreshes += 1
+            self._compute_s += cost_s
+            if at_s >= self._peak_from_s:
+                self._began(at_s, cost_s)
+
+    def waste(self, at_s: float) -> None:
+        """Count as wasted the refresh of that moment."""
+        self._wasted += at_s >= self._from_s
+
+    def chain(self, first_s: float, count: int, cost_s: float, is_useful: bool) -> None:
+        """Count refreshes that follow each other at the distance of one ttl.
+
+        Args:
+            first_s: When the first began.
+            count: How many there were.
+            cost_s: What each took.
+            is_useful: Whether a read came in the life of the last one; those before it were wasted.
+        """
+        ttl_s = self._course.ttl_s
+        counted = count - min(count, max(0, ceil((self._from_s - first_s) / ttl_s)))
+        if counted == 0:
+            return
+        self._refreshes += counted
+        self._wasted += counted - is_useful
+        self._compute_s += counted * cost_s
+        for number in range(max(count - counted, ceil((self._peak_from_s - first_s) / ttl_s)), count):
+            self._began(first_s + number * ttl_s, cost_s)
+
+    def replayed(self, plain: Replayed | None = None) -> Replayed:
+        """Return all that was counted.
+
+        Args:
+            plain: What a plain cache did on the same course; None if this was one.
+        """
+        compute_s = self._compute_s if self._course.has_costs else None
+        return Replayed(
+            reads=_counted_reads(self._course) if plain is None else plain.reads,
+            misses=self._misses,
+            compulsory=self._compulsory,
+            refreshes=self._refreshes,
+            wasted=self._wasted,
+            compute_s=compute_s,
+            plain_misses=self._misses if plain is None else plain.misses,
+            plain_compute_s=compute_s if plain is None else plain.compute_s,
+            peak_concurrency=self._concurrency.peak,
+        )
+
+    def _began(self, at_s: float, cost_s: float) -> None:
+        self._concurrency.add(at_s, cost_s if self._course.has_costs else UNKNOWN_COST_S)
+
+
+def _counted_reads(course: Course) -> int:
+    return sum(
+        reads
+        for key in course.keys
+        for at_s, reads in zip(key.times_s, key.reads, strict=True)
+        if at_s >= course.counted_from_s
+    )
