@@ -8,11 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from functools import wraps
-from typing import Any
 
 import click
 from redis.exceptions import RedisError
@@ -28,15 +25,12 @@ from warmer.bulk.show import first_errors, summary, watch
 from warmer.children import Children
 from warmer.client import Warmer
 from warmer.default import default_warmer
-from warmer.errors import SettingsError, WaitTimeoutError, WarmerError, described
+from warmer.errors import SettingsError, WaitTimeoutError, described
+from warmer.exits import EXIT_INTERRUPTED, EXIT_NO, ends_well
 from warmer.results import BulkOutcome, LimitUse, QuarantinedTarget, WarmingStats
 from warmer.server import PrivateServer
+from warmer.simulation.command import simulate
 from warmer.workername import is_of_this_host
-
-EXIT_REFUSED = 2  # what was asked for cannot be done as asked: settings, arguments
-EXIT_NO = 1  # the answer is no
-
-EXIT_INTERRUPTED = 130  # by Ctrl-C
 
 LOOK_EVERY_S = 0.1
 IN_FLIGHT = 10_000
@@ -53,26 +47,12 @@ def _fleet() -> Warmer:
     return warmer
 
 
-def _command(function: Callable[..., None]) -> Callable[..., None]:
-    """Turn our own errors into one line on stderr and an exit code."""
-
-    @wraps(function)
-    def run(*arguments: Any, **options: Any) -> None:
-        try:
-            function(*arguments, **options)
-        except WarmerError as error:
-            click.echo(f"warmer: {error}", err=True)
-            sys.exit(EXIT_REFUSED)
-
-    return run
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="warmer")
 def main() -> None:
     """Keep a Redis cache warm: users never wait for it to fill.
 
-    The server is named by WARMER_REDIS_URL; `dev` and `demo` need none.
+    The server is named by WARMER_REDIS_URL; `dev`, `demo` and `simulate` need none.
     """
 
 
@@ -92,7 +72,7 @@ def main() -> None:
 @click.option("--burst", is_flag=True, help="End when nothing is left to do.")
 @click.option("--verbose", is_flag=True, help="Log every refresh.")
 @click.option("--supervised", is_flag=True, hidden=True)
-@_command
+@ends_well
 def worker(
     modules: tuple[str, ...],
     processes: int,
@@ -138,7 +118,7 @@ def _imports(modules: tuple[str, ...]) -> list[str]:
 
 @main.command()
 @click.option("--verbose", is_flag=True, help="Log more.")
-@_command
+@ends_well
 def scheduler(verbose: bool) -> None:
     """Run a scheduler: it says when. Run two, and one takes over when the other dies."""
     _log(verbose)
@@ -155,7 +135,7 @@ def scheduler(verbose: bool) -> None:
               "a module, or module:function to call.")  # fmt: skip
 @click.option("--workers", default=1, show_default=True, type=click.IntRange(1, 64), help="Worker processes.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-@_command
+@ends_well
 def dev(modules: tuple[str, ...], workers: int, command: tuple[str, ...]) -> None:
     """Run everything here, for development: on a private server, unless WARMER_REDIS_URL names one.
 
@@ -214,7 +194,7 @@ def _run_beside(children: Children, command: tuple[str, ...]) -> int:
               "this often.")  # fmt: skip
 @click.option("--pattern/--no-pattern", default=True, show_default=True, help="Refresh others as their reads merit.")
 @click.option("--critical/--no-critical", default=True, show_default=True, help="Keep critical targets warm always.")
-@_command
+@ends_well
 def start(interval_minutes: float, pattern: bool, critical: bool) -> None:
     """Switch warming on for the whole fleet."""
     warmer = _fleet()
@@ -223,7 +203,7 @@ def start(interval_minutes: float, pattern: bool, critical: bool) -> None:
 
 
 @main.command()
-@_command
+@ends_well
 def stop() -> None:
     """Switch warming off for the whole fleet."""
     warmer = _fleet()
@@ -233,7 +213,7 @@ def stop() -> None:
 
 @main.command()
 @click.argument("task_id")
-@_command
+@ends_well
 def unregister(task_id: str) -> None:
     """Forget a task for the whole fleet.
 
@@ -255,7 +235,7 @@ def unregister(task_id: str) -> None:
 @click.option("--in-flight", type=click.IntRange(min=1), metavar="N", help="With --many: how many may be outstanding. "
               "[default: 10000]")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="With --many: print the outcome for scripts.")
-@_command
+@ends_well
 def warm(
     task_id: str,
     arguments: str | None,
@@ -328,7 +308,7 @@ def _waited_for(handle: BulkWarming) -> BulkOutcome:
 
 @main.command()
 @click.argument("name")
-@_command
+@ends_well
 def release(name: str) -> None:
     """Let a target, or a task with all its targets, out of quarantine.
 
@@ -348,7 +328,7 @@ def release(name: str) -> None:
 
 @main.command()
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-@_command
+@ends_well
 def stats(as_json: bool) -> None:
     """Show the state of the fleet and of each task."""
     found = _fleet().stats()
@@ -369,7 +349,7 @@ def stats(as_json: bool) -> None:
 @main.command()
 @click.argument("part", type=click.Choice(["redis", "scheduler", "worker", "all"]), default="all")
 @click.option("--here", is_flag=True, help="Of workers, look only at those of this host or container.")
-@_command
+@ends_well
 def check(part: str, here: bool) -> None:
     """Say whether the service is healthy; exit code 1 if not. For health checks.
 
@@ -475,12 +455,15 @@ def _until(moment: datetime | None) -> str:
 @click.option("--seconds", default=45, show_default=True, type=click.IntRange(5), help="How long it runs.")
 @click.option("--keep", is_flag=True, help="Run on until Ctrl-C.")
 @click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 16), help="Worker processes.")
-@_command
+@ends_well
 def demo(seconds: int, keep: bool, workers: int) -> None:
     """Watch dashboards over 336,776 real flights being kept warm."""
     from warmer_demo.show import run
 
     run(seconds=seconds, keep=keep, workers=workers)
+
+
+main.add_command(simulate)
 
 
 def _log(verbose: bool) -> None:

@@ -77,6 +77,10 @@ class ServerNotFoundError(WarmerError):
     """No Redis-compatible server was found to start."""
 
 
+class TraceError(WarmerError):
+    """Recorded reads that cannot be replayed."""
+
+
 def redacted(text: str) -> str:
     """Return text with the credentials of every URL in it masked.
 

@@ -53,5 +53,5 @@ SWEPT: dict[str, Sweep] = {
 }  # fmt: skip
 """Policies that spend what they are set to."""
 
-POLICIES = (PRICED, *FIXED, *SWEPT)
+POLICIES = (*FIXED, *SWEPT)
 """All of them, ours first."""
