@@ -24,7 +24,7 @@ def numbers(least: float, most: float) -> Convert[float]:
         except ValueError:
             found = float("nan")
         if not least <= found <= most:
-            raise click.BadParameter(f"expected numbers from {least:g} to {most:g}, with commas, got {text!r}")
+            raise click.BadParameter(f"expected numbers from {least:,.15g} to {most:,.15g}, with commas, got {text!r}")
         return found
 
     return _list_of(number)

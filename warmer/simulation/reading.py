@@ -4,8 +4,8 @@ import csv
 import gzip
 import io
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -60,9 +60,9 @@ def read_trace(place: str, with_query: bool = True) -> tuple[Trace, Account]:
     """
     account = Account()
     try:
-        with _opened(place) as lines:
+        with _text_of(_opened(place)) as lines:
             rows = list(_rows(lines, with_query, account))
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise TraceError(f"expected a trace at {place!r}, but it cannot be read: {described(error)}") from error
     if not rows:
         raise TraceError(
@@ -73,16 +73,8 @@ def read_trace(place: str, with_query: bool = True) -> tuple[Trace, Account]:
     return trace_of(_name_of(place), rows), account
 
 
-@contextmanager
-def _opened(place: str) -> Iterator[Iterable[str]]:
-    """Open a place for reading line by line; standard input stays open."""
-    if place == STANDARD_INPUT:
-        text = _text_of(sys.stdin.buffer)
-        yield text
-        text.detach()
-        return
-    with Path(place).open("rb") as file:
-        yield _text_of(file)
+def _opened(place: str) -> BinaryIO:
+    return sys.stdin.buffer if place == STANDARD_INPUT else Path(place).open("rb")
 
 
 def _text_of(file: BinaryIO) -> io.TextIOWrapper:
