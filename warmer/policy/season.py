@@ -48,14 +48,14 @@ class Season:
         """Count reads of all targets.
 
         Args:
-            at_s: When they came; earlier than the latest observation counts as that moment.
-            reads: How many came since then; that there were none is worth telling too.
+            at_s: Now; earlier than the latest observation counts as that moment.
+            reads: How many came since the latest observation; that there were none is worth telling too.
         """
         last_s = self._at_s
         at_s = max(at_s, last_s)
         if last_s and at_s - last_s <= LONGEST_SILENCE_S:
             self._look(last_s, at_s)
-        self._reads[_slot(at_s)] += reads
+            self._reads[_slot((last_s + at_s) / 2.0)] += reads
         self._at_s = at_s
 
     def multiplier(self, now_s: float, horizon_s: float) -> float:
