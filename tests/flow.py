@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from warmer.claims import Job, computed_here
-from warmer.store import Batch, Outcome, Places, Result, Store
+from warmer.store import Batch, DueKind, Outcome, Places, Result, Store
 from warmer_workers.drain import Drain
 from warmer_workers.post import Post
 
@@ -23,7 +23,7 @@ def refs(batch: Batch) -> list[str]:
 def outcome(
     ref: str,
     token: str,
-    due: tuple[Literal["at", "in", "never"], int],
+    due: tuple[DueKind, int],
     result: Result = Result.PUBLISHED,
     origin: Literal["warm", "miss"] = "warm",
     duration_ms: float = 5.0,
@@ -74,9 +74,15 @@ def server_ms(store: Store) -> int:
 
 
 def places_of(store: Store, ref: str) -> dict[str, float]:
-    """Everywhere a target stands, and with which time: "due", "ready", "asked" or "claimed"."""
+    """Everywhere a target stands, and with which time: "due", "reviewed", "ready", "asked" or "claimed"."""
     keys, task_id = store.keys, ref.partition("{")[0]
-    named = {"due": keys.due, "ready": keys.ready + task_id, "asked": keys.asked + task_id, "claimed": keys.claims}
+    named = {
+        "due": keys.due,
+        "reviewed": keys.reviews,
+        "ready": keys.ready + task_id,
+        "asked": keys.asked + task_id,
+        "claimed": keys.claims,
+    }
     scores = {place: store.control.zscore(key, ref) for place, key in named.items()}
     return {place: score for place, score in scores.items() if score is not None}
 
@@ -97,6 +103,7 @@ def what_is_left(store: Store) -> dict[str, int]:
     control, keys = store.control, store.keys
     sizes = {
         "due": control.zcard(keys.due),
+        "reviews": control.zcard(keys.reviews),
         "claims": control.zcard(keys.claims),
         "tokens": control.hlen(keys.tokens),
         "failures": control.hlen(keys.failures),

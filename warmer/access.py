@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from warmer import forking
 from warmer.entry import Header, Origin
+from warmer.store import KeyReads
 
 MOST_KEYS = 10_000
 """Distinct keys between two flushes; what comes beyond them is not counted, and that is said."""
@@ -20,6 +21,8 @@ class _Reads:
     hits: int = 0
     misses: int = 0
     stale: int = 0
+    first_ms: int = 0
+    last_ms: int = 0
     useful: set[int] = field(default_factory=set)
 
 
@@ -50,12 +53,13 @@ class Counted(NamedTuple):
 
     Args:
         reads: For each key its target's ref ("" where only the key is known), the key, hits, misses, the
-            `computed_at` of warm values whose read was useful, and how many of the hits were stale.
+            `computed_at` of warm values whose read was useful, how many of the hits were stale, and when the first and
+            the last read were, in ms; 0 when unknown.
         dropped: Reads that were not counted, because there were too many distinct keys.
         errors: Reads that Redis did not answer.
     """
 
-    reads: list[tuple[str, str, int, int, list[int], int]]
+    reads: list[KeyReads]
     dropped: int
     errors: int
 
@@ -67,7 +71,7 @@ class ReadCounter:
         >>> counter = ReadCounter()
         >>> counter.miss("catalog")
         >>> counter.take().reads
-        [('', 'catalog', 0, 1, [], 0)]
+        [('', 'catalog', 0, 1, [], 0, 0, 0)]
     """
 
     def __init__(self) -> None:
@@ -92,7 +96,7 @@ class ReadCounter:
         if _uncounted.get():
             return
         with self._lock:
-            reads = self._of(cache_key, header.ref)
+            reads = self._of(cache_key, header.ref, now_ms)
             if reads is None:
                 return
             reads.hits += 1
@@ -101,17 +105,18 @@ class ReadCounter:
             if header.origin == Origin.WARM and now_ms >= header.useful_from_ms:
                 reads.useful.add(header.computed_at_ms)
 
-    def miss(self, cache_key: str, ref: str = "") -> None:
+    def miss(self, cache_key: str, ref: str = "", now_ms: int = 0) -> None:
         """Count a miss.
 
         Args:
             cache_key: What was read.
             ref: Canonical text of the target, where it is known.
+            now_ms: The present moment, where it is known.
         """
         if _uncounted.get():
             return
         with self._lock:
-            reads = self._of(cache_key, ref.encode())
+            reads = self._of(cache_key, ref.encode(), now_ms)
             if reads is not None:
                 reads.misses += 1
 
@@ -133,17 +138,20 @@ class ReadCounter:
                 counted.misses,
                 sorted(counted.useful),
                 counted.stale,
+                counted.first_ms,
+                counted.last_ms,
             )
             for cache_key, counted in reads.items()
         ]
         return Counted(batch, dropped, errors)
 
-    def _of(self, cache_key: str, ref: bytes) -> _Reads | None:
+    def _of(self, cache_key: str, ref: bytes, now_ms: int) -> _Reads | None:
         reads = self._reads.get(cache_key)
         if reads is None:
             if len(self._reads) >= MOST_KEYS:
                 self._dropped += 1
                 return None
-            reads = self._reads[cache_key] = _Reads(ref)
+            reads = self._reads[cache_key] = _Reads(ref, first_ms=now_ms)
         reads.ref = reads.ref or ref
+        reads.last_ms = now_ms
         return reads

@@ -219,7 +219,7 @@ class Cache:
                     if now_ms >= header.renew_from_ms:
                         self._look_after(cache_key, header, wanted)
                     return value
-        self._counter.miss(cache_key, wanted.ref if wanted else "")
+        self._counter.miss(cache_key, wanted.ref if wanted else "", self._clock.now_ms())
         return MISSING
 
     def _say_unreadable(self, cache_key: str, header: Header, error: Exception) -> None:

@@ -21,7 +21,7 @@ from warmer.publishing import Done, Publisher
 from warmer.refresh import is_fresh
 from warmer.registry import Registry, late_function_of
 from warmer.settings import Settings
-from warmer.store import Batch, Claim, Demand, Lease, Outcome, Places, Result, Store
+from warmer.store import Batch, Claim, Lease, Outcome, Places, Result, Store, Timing
 from warmer.task import Target, WarmingTask
 from warmer.terms import TaskTerms, Terms
 
@@ -265,11 +265,11 @@ class Claims:
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        demands = self._store.demands([ref for ref, _, _ in ended_now])
+        timings = self._store.timings([ref for ref, _, _ in ended_now])
         outcomes = []
-        for (ref, origin, refreshed), demand in zip(ended_now, demands, strict=True):
+        for (ref, origin, refreshed), timing in zip(ended_now, timings, strict=True):
             task = self._registry.get(ref.partition("{")[0])
-            due = Due("never") if task is None else next_due(task, demand, refreshed, 0, self._settings)
+            due = Due("never") if task is None else next_due(task, timing, refreshed, 0, self._settings)
             outcomes.append(outcome_of(ref, "", origin, refreshed, due, self._settings))
         self._store.complete(outcomes)
 
@@ -283,8 +283,8 @@ class Claims:
         if task is None:
             due = due_after_refusal(claim.failures)
         else:
-            demand = Demand(claim.reads_per_s, claim.compute_p95_s, batch.queue_wait_s, batch.switch)
-            due = next_due(task, demand, refreshed, claim.failures, self._settings)
+            timing = Timing(claim.compute_p95_s, claim.queue_wait_s, batch.switch)
+            due = next_due(task, timing, refreshed, claim.failures, self._settings)
         return outcome_of(claim.ref, batch.token, Origin.WARM, refreshed, due, self._settings)
 
     def _complete(self, outcomes: Sequence[Outcome]) -> None:

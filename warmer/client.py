@@ -350,8 +350,4 @@ class Warmer(Reading):
             StoreUnavailableError: Redis did not answer.
         """
         self.pulse.beat()
-        optimization = self._reach(lambda: optimize.optimize(self.store, self.settings))
-        if optimization.tasks_optimized:
-            self._reach(self.store.tick)
-            self._hint()
-        return optimization
+        return self._reach(lambda: optimize.optimize(self.store, self.settings))

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from warmer.policy.history import History
 from warmer.results import LimitUse, QuarantinedTarget, TaskDetail, WarmingPerformance, WarmingStats
-from warmer.store import Quarantined, Store
+from warmer.store import Quarantined, Standing, Store
 from warmer.store.limituse import LimitInUse, limits_in_use
 
 INCIDENTS = ("read_errors", "dropped_reads", "unrecorded_misses", "lapsed_claims", "lost_leases", "crashes")
@@ -75,7 +76,8 @@ def stats(store: Store) -> WarmingStats:
         redis.RedisError: Redis did not answer.
     """
     definitions = sorted(store.definitions().values(), key=lambda record: (-record["priority"], record["task_id"]))
-    counters = store.task_stats([record["task_id"] for record in definitions])
+    task_ids = [record["task_id"] for record in definitions]
+    counters, look = store.task_stats(task_ids), store.look(task_ids)
     totals = store.totals()
     alive = store.has_leader()
     return WarmingStats(
@@ -85,7 +87,8 @@ def stats(store: Store) -> WarmingStats:
         users_preloaded=int(totals.get("users_preloaded", 0)),
         performance=performance_of(totals, store.recent_durations_ms()),
         task_details=[
-            _detail(record, counted, due_ms) for record, (counted, due_ms) in zip(definitions, counters, strict=True)
+            _detail(record, counted, next_run_ms(standing, look.now_ms))
+            for record, counted, standing in zip(definitions, counters, look.targets, strict=True)
         ],
         workers=len(store.live_workers()),
         scheduler_alive=alive,
@@ -94,6 +97,21 @@ def stats(store: Store) -> WarmingStats:
         quarantined=[_quarantined(record) for record in store.quarantined()],
         limits=[_limit_use(used) for used in limits_in_use(store.control, store.keys)],
     )
+
+
+def next_run_ms(standing: Standing, now_ms: int) -> int | None:
+    """Return when a target is computed next, as far as anybody knows; None if it is left to lapse.
+
+    Args:
+        standing: Where it stands.
+        now_ms: Now, for one that is being computed or waits for a worker.
+    """
+    if standing.place == "busy":
+        return now_ms
+    if standing.place == "due":
+        return standing.at_ms
+    is_fresh = standing.history and History.unpack(standing.history).fresh_until_s > now_ms / 1000
+    return standing.at_ms if standing.place == "review" and is_fresh else None
 
 
 def _detail(record: Mapping[str, Any], counted: Mapping[str, str], due_ms: int | None) -> TaskDetail:

@@ -1,13 +1,13 @@
 """What a refresh means for its target: when it is due again, and how it is judged. Pure functions of what is known."""
 
 import random
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from warmer import policy
 from warmer.entry import Origin
 from warmer.publication import Refreshed
 from warmer.settings import Settings
-from warmer.store import Demand, Outcome, Result
+from warmer.store import DueKind, Outcome, Result, Timing
 from warmer.task import WarmingTask
 
 BUSY_RETRY_MS = 1000
@@ -24,11 +24,12 @@ class Due(NamedTuple):
     """When a target is due next.
 
     Args:
-        kind: "at" ms since the epoch, "in" ms from now, or "never".
+        kind: "at" ms since the epoch, "in" ms from now, or "never"; "review" and "review_in": when it is to be decided
+            whether it is refreshed.
         ms: That number of ms.
     """
 
-    kind: Literal["at", "in", "never"]
+    kind: DueKind
     ms: int = 0
 
 
@@ -57,36 +58,38 @@ def outcome_of(ref: str, token: str, origin: Origin, refreshed: Refreshed, due: 
         refreshed.error,
         refreshed.computed_at_ms if judged else None,
         refreshed.fresh_until_ms + round(1000 * (settings.flush_s + JUDGEMENT_GRACE_S)),
+        refreshed.fresh_until_ms,
     )
 
 
-def next_due(task: WarmingTask, demand: Demand, refreshed: Refreshed, failures: int, settings: Settings) -> Due:
-    """Return when a target is due again.
+def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: int, settings: Settings) -> Due:
+    """Return when a target is due again, or is reviewed.
 
     Args:
         task: The target's task.
-        demand: What is known of its reads, and of how long it takes.
+        timing: What is known of how long it takes.
         refreshed: How the refresh ended.
         failures: Failures in a row before it.
-        settings: The tick and the threshold.
+        settings: The tick.
     """
     if refreshed.result is Result.BUSY:
         return Due("in", BUSY_RETRY_MS)
     if refreshed.result is Result.LOST:
         return Due("in")
-    slowest_s = max(demand.compute_p95_s, refreshed.duration_ms / 1000)
-    lead_s = policy.lead_s(slowest_s, demand.queue_wait_s, settings.tick_s, task.ttl)
-    prospect = policy.Prospect(demand.reads_per_s, lead_s, settings.refresh_threshold)
     if refreshed.result in FAILED:
-        if failures + 1 >= GIVE_UP_AFTER and not policy.is_wanted(task, demand.switch, prospect):
-            return Due("never")
+        if failures + 1 >= GIVE_UP_AFTER and not policy.is_kept_warm(task, timing.switch):
+            return Due("review_in", round(1000 * task.ttl))
         return due_after_failure(failures)
     if refreshed.result is Result.PUBLISHED and refreshed.duration_ms >= 1000 * task.ttl:
         return Due("in", round(refreshed.duration_ms))  # stale as soon as it was there: no computing without a pause
+    slowest_s = max(timing.compute_p95_s, refreshed.duration_ms / 1000)
+    lead_s = policy.lead_s(slowest_s, timing.queue_wait_s, settings.tick_s, task.ttl)
     due_s = policy.next_due_s(
-        task, demand.switch, prospect, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
+        task, timing.switch, lead_s, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
     )
-    return Due("never") if due_s is None else Due("at", round(1000 * due_s))
+    if due_s is None:
+        return Due("never")
+    return Due("review" if policy.is_reviewed(task, timing.switch) else "at", round(1000 * due_s))
 
 
 def due_after_refusal(failures: int) -> Due:

@@ -309,13 +309,19 @@ class ScheduleAdjustment(DictLike):
 
     Args:
         task_id: Its task.
+        ref: Canonical text of the target: the task's id, and its arguments if it has any.
         frequency: Reads per minute.
         interval_minutes: How often it is refreshed from now on; None if it is left to lapse.
+        previous_interval_minutes: How often it was refreshed until now; None if it was left to lapse.
+        reason: Why.
     """
 
     task_id: str
+    ref: str
     frequency: float
     interval_minutes: float | None
+    previous_interval_minutes: float | None
+    reason: str
 
 
 class Optimization(DictLike):

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from warmer.address import Address, without_credentials
 from warmer.errors import SettingsError, redacted
+from warmer.knobs import check_knobs
 from warmer.limit import Limit, limits_by_name
 
 _ADDRESSES = ("redis_url", "cache_url")
@@ -70,12 +71,26 @@ class Settings(BaseSettings):
         32, ge=1, description="computations at once in a process while Redis is away"
     )
 
-    heat_half_life_s: float = Field(900.0, gt=0, description="reads count half after this long")
-    heat_capacity: int = Field(10_000, ge=1, description="targets whose reads are remembered")
-    hottest: int = Field(100, ge=0, description="targets that warming follows by their reads alone")
-    refresh_threshold: float = Field(
-        0.5, ge=0, le=1, description="chance of a read within one ttl that makes a refresh worth it"
+    extra_compute: float | None = Field(
+        None, gt=0, le=100, description="what warming may spend beyond a plain cache, as a part of what that spends; "
+        "0.25 unless the next or the one after is given",
+    )  # fmt: skip
+    target_hit_ratio: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="instead of extra_compute: part of reads that shall hit, for the least compute",
     )
+    budget_s_per_minute: float | None = Field(
+        None, gt=0, description="instead of extra_compute: compute seconds that warming may spend in a minute"
+    )
+
+    heat_half_life_s: float = Field(900.0, gt=0, description="reads count half after this long in the ranking by heat")
+    heat_capacity: int = Field(10_000, ge=1, description="targets in the ranking by heat")
+    history_capacity: int = Field(
+        250_000, ge=1, description="targets whose reads are remembered, in about 64 bytes each"
+    )
+    hottest: int = Field(100, ge=0, description="targets that optimize_warming_schedules looks at, the most read first")
 
     @classmethod
     def load(cls, **values: Any) -> Self:
@@ -119,6 +134,11 @@ class Settings(BaseSettings):
             )
         return url
 
+    @model_validator(mode="after")
+    def _has_one_knob(self) -> Self:
+        check_knobs(self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute)
+        return self
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what `repr` shows: addresses without their credentials."""
         for name, value in super().__repr_args__():
@@ -155,6 +175,8 @@ def _explained(error: ValidationError) -> str:
 
 
 def _problem(problem: Any) -> str:
+    if not problem["loc"]:  # of several settings together
+        return str(problem["msg"]).removeprefix("Value error, ")
     name = str(problem["loc"][0])
     what = f"WARMER_{name.upper()}: {problem['msg'].removeprefix('Value error, ')}"
     # What is given under a name that is none may be a secret under a misspelt one.

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from warmer.errors import InvalidTaskError
+from warmer.knobs import check_knobs
 from warmer.parameters import Parameters
 from warmer.template import Template, canonical_json
 from warmer.template import is_plain_text as is_plain_text
@@ -146,6 +147,10 @@ class WarmingTask(BaseModel):
         timezone: The zone in which the cron line is read.
         enabled: Whether the task is warmed at all.
         critical: Whether it is kept warm whatever its reads; with a key template, it only goes first.
+        extra_compute: What warming this task may spend beyond a plain cache, as a part of what that spends; it has an
+            account of its own then. The fleet's setting holds when none of these three is given.
+        target_hit_ratio: Instead of it: part of this task's reads that shall hit, for the least compute.
+        budget_s_per_minute: Instead of it: compute seconds that warming this task may spend in a minute.
         timeout_s: Seconds after which a computation by a worker counts as failed.
         uses: Name of the limit that protects what the function loads from, as in ``configure(limits={...})``.
         isolation: Where a worker runs the function: in a "thread" of its own process, or in a "process" apart, for what
@@ -191,6 +196,9 @@ class WarmingTask(BaseModel):
     timezone: Annotated[str, AfterValidator(_usable_zone)] = "UTC"
     enabled: bool = True
     critical: bool = False
+    extra_compute: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
+    target_hit_ratio: float | None = Field(default=None, gt=0, lt=1, allow_inf_nan=False)
+    budget_s_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     timeout_s: float = Field(default=60.0, gt=0, le=86_400, allow_inf_nan=False)
     uses: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")
     isolation: Literal["thread", "process"] = "thread"
@@ -214,6 +222,7 @@ class WarmingTask(BaseModel):
     def _check_as_a_whole(self) -> None:
         check_returns(self.compute_fn)
         self._check_batches()
+        self._check_knobs()
         if self.refresh_ahead >= self.ttl:
             raise InvalidTaskError(
                 f"refresh_ahead must be less than the ttl of {self.ttl:g} s, got {self.refresh_ahead:g}"
@@ -224,6 +233,12 @@ class WarmingTask(BaseModel):
                     f"the tag {template.text!r} has the fields {unknown}, the cache_key has only {list(self.fields)}"
                 )
         _ = self.parameters  # refuses what does not fit together
+
+    def _check_knobs(self) -> None:
+        try:
+            check_knobs(self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute)
+        except ValueError as error:
+            raise InvalidTaskError(str(error)) from None
 
     def _check_batches(self) -> None:
         if self.compute_many_fn is None:
@@ -264,6 +279,11 @@ class WarmingTask(BaseModel):
         are read, so that yesterday's users do not fill the schedule for ever.
         """
         return self.is_critical and not self.fields
+
+    @property
+    def has_its_own_price(self) -> bool:
+        """Whether it has a knob, and so an account, of its own."""
+        return any(knob is not None for knob in (self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute))
 
     @property
     def label(self) -> str:

@@ -55,6 +55,9 @@ class TaskOptions(TypedDict, total=False):
     timezone: str
     enabled: bool
     critical: bool
+    extra_compute: float | None
+    target_hit_ratio: float | None
+    budget_s_per_minute: float | None
     timeout_s: float
     batch: Callable[[list[Any]], Any] | str | None
     batch_size: int

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from warmer.policy import chance_of_read
+import math
 
 from .snapshot import Target
 
 
 def chance(target: Target) -> float:
-    """Tell how likely it is that somebody reads the dashboard within one ttl, from 0 to 1."""
-    return chance_of_read(target.reads_per_s, target.ttl_s)
+    """Tell how likely a read of the dashboard within one ttl is, from 0 to 1, were reads to come at random."""
+    return -math.expm1(-target.reads_per_s * target.ttl_s)
 
 
 def why(target: Target, threshold: float) -> str:

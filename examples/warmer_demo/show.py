@@ -171,8 +171,8 @@ class Show:
         )
 
     def _picture(self) -> Picture:
-        threshold = self._warmer.settings.refresh_threshold
-        return Picture(self._elapsed_s(), snapshot.take(self._warmer), self._users, threshold)
+        taken = snapshot.take(self._warmer)
+        return Picture(self._elapsed_s(), taken, self._users, taken.price)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._began_s

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from warmer import Warmer
+from warmer.brain import Mind, knobs_of
 from warmer.entry import Header, unpack
+from warmer.policy.model import chance_of
 from warmer.results import TaskDetail, WarmingStats
 from warmer.store import Store
 
@@ -49,10 +51,12 @@ class Snapshot:
     Args:
         stats: The fleet's own statistics.
         targets: Every dashboard, most important first, then the most read.
+        price: The chance of a read within one ttl that makes a refresh worth it at present.
     """
 
     stats: WarmingStats
     targets: list[Target]
+    price: float
 
 
 def take(warmer: Warmer) -> Snapshot:
@@ -85,7 +89,14 @@ def take(warmer: Warmer) -> Snapshot:
         )
 
     targets = [target_of(task, definitions[task.task_id]) for task in stats.task_details]
-    return Snapshot(stats, sorted(targets, key=lambda target: (-target.priority, -target.reads_per_s)))
+    ranked = sorted(targets, key=lambda target: (-target.priority, -target.reads_per_s))
+    return Snapshot(stats, ranked, _price(warmer))
+
+
+def _price(warmer: Warmer) -> float:
+    mind = Mind(warmer.store.look([]).memory)
+    mind.know(knobs_of(warmer.store, warmer.settings, []))
+    return chance_of(mind.price_of("").log_odds)
 
 
 def _asked_for(store: Store, task_ids: list[str]) -> set[str]:

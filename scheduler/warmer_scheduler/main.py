@@ -6,6 +6,7 @@ import threading
 
 from redis.exceptions import RedisError
 
+from warmer.brain import Brain
 from warmer.client import Warmer
 from warmer.clock import Clock
 from warmer.errors import described
@@ -59,7 +60,7 @@ class Loop:
         self._settings = settings
         self._clock = clock
         self._leader = Leader(store, settings.tick_s)
-        self._ticker = Ticker(store, queue, settings, clock)
+        self._ticker = Ticker(store, queue, Brain(store, settings, self._leader.token), clock)
         self._schedule = Schedule(queue, settings, self._leader.token)
         self._leads = False
         self._healthy = True

@@ -1,16 +1,14 @@
-"""One tick: what is due becomes ready, and workers are told. It may run twice; it must never run half."""
+"""One tick: what is due, and worth it, becomes ready, and workers are told. It may run twice, but never half."""
 
 import logging
 
-from warmer import optimize
+from warmer.brain import Brain
 from warmer.clock import Clock
 from warmer.queue import DrainQueue
-from warmer.settings import Settings
 from warmer.store import Store
 
 logger = logging.getLogger("warmer.scheduler")
 
-FOLLOW_READS_EVERY_S = 5.0
 RECONCILE_EVERY_S = 10.0
 
 
@@ -20,18 +18,17 @@ class Ticker:
     Args:
         store: Where due and ready are.
         queue: Where workers are told.
-        settings: Thresholds.
+        brain: Decides what is worth a refresh.
         clock: Measures the time between the rarer duties.
     """
 
-    def __init__(self, store: Store, queue: DrainQueue, settings: Settings, clock: Clock) -> None:
+    def __init__(self, store: Store, queue: DrainQueue, brain: Brain, clock: Clock) -> None:
         """Start with every duty due."""
         self._store = store
         self._queue = queue
-        self._settings = settings
+        self._brain = brain
         self._clock = clock
         self._reconcile_at_s = 0.0
-        self._follow_reads_at_s = 0.0
 
     def tick(self) -> None:
         """Tick once.
@@ -40,7 +37,7 @@ class Ticker:
             redis.RedisError: Redis did not answer; the next tick makes up for it.
         """
         self._reconcile()
-        self._follow_reads()
+        self._brain.think()
         ready = self._move_due()
         if ready:
             self._queue.hint(min(ready, max(1, len(self._store.live_workers()))))
@@ -61,10 +58,3 @@ class Ticker:
         if repaired:
             logger.warning("%d critical targets stood nowhere and are due now", repaired)
         self._reconcile_at_s = self._clock.monotonic_s() + RECONCILE_EVERY_S
-
-    def _follow_reads(self) -> None:
-        if self._clock.monotonic_s() < self._follow_reads_at_s:
-            return
-        if self._store.switch().on:
-            optimize.follow_reads(self._store, self._settings)
-        self._follow_reads_at_s = self._clock.monotonic_s() + FOLLOW_READS_EVERY_S

@@ -103,7 +103,7 @@ def test_very_many_claims_that_lapse_are_ready_again_after_a_few_ticks(running):
 
 def test_very_many_claims_of_one_token_are_renewed_and_given_back(running):
     register(running)
-    batched = "0 o t 1000 0 "
+    batched = "0 o t 1000 0 60000 f "
     running.store.control.hset(running.store.keys.lanes, "profile", batched)
     make_ready(running.store, targets(MANY))
     batch = claim(running.store, 500)

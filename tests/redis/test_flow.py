@@ -112,7 +112,7 @@ def test_ticks_move_what_is_due_and_any_number_of_them_move_it_once(running):
 def test_a_tick_moves_a_bounded_number_and_says_that_there_is_more(running):
     for number in range(7):
         running.store.control.zadd(running.store.keys.due, {f"t{number}": 1_600_000_000_000})
-        running.store.control.hset(running.store.keys.lanes, f"t{number}", "0 o t 1 0 ")
+        running.store.control.hset(running.store.keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
     assert [(report.moved, report.more) for report in (running.store.tick(3) for _ in range(3))] == [
         (3, True),
         (3, True),

@@ -1,8 +1,9 @@
 """Whatever happens in whatever order, every target stands in one place, and what is counted is what is there."""
 
+from collections.abc import Callable
 from itertools import product
 from secrets import token_hex
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -11,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.flow import complete, outcome, places_of, refs, server_ms, what_is_left
 from warmer import Limit, Settings, WarmingTask
 from warmer.clock import Clock
-from warmer.store import Batch, Places, Result, Store
+from warmer.store import Batch, Decided, DueKind, Places, Result, Store
 from warmer.switch import Switch
 
 REFS = ["critical", "plain", *(f'profile{{"n":{number}}}' for number in range(3))]
@@ -36,6 +37,7 @@ some_refs = st.lists(st.sampled_from(REFS), min_size=1, unique=True)
 one_ref = st.sampled_from(REFS)
 watchers = st.sampled_from(["", "me", "another"])
 endings = st.sampled_from([*Result])
+plans = st.sampled_from(["in", "review_in"])
 
 
 class Seen:
@@ -43,7 +45,7 @@ class Seen:
 
     def __init__(self, store: Store) -> None:
         keys, self._pipeline = store.keys, store.control.pipeline()
-        for name in (keys.due, keys.claims, keys.holders + "db"):
+        for name in (keys.due, keys.reviews, keys.claims, keys.holders + "db"):
             self._pipeline.zrange(name, 0, -1, withscores=True)
         for name in (keys.tokens, keys.lanes, keys.flow, keys.quarantine):
             self._pipeline.hgetall(name)
@@ -53,7 +55,7 @@ class Seen:
             for name in names:
                 self._pipeline.zrange(prefix + name, 0, -1, withscores=True)
         answers = iter(self._pipeline.execute())
-        self.due, self.claims, self.holders = (scores(next(answers)) for _ in range(3))
+        self.due, self.reviews, self.claims, self.holders = (scores(next(answers)) for _ in range(4))
         self.tokens, self.lanes, self.flow, self.quarantine = (texts(next(answers)) for _ in range(4))
         self.critical, self.rotas = ({one.decode() for one in next(answers)} for _ in range(2))
         self.watched = [ref for ref in REFS if next(answers)]
@@ -63,7 +65,13 @@ class Seen:
 
     def places_of(self, ref: str) -> list[str]:
         task_id = ref.partition("{")[0]
-        places = {"due": self.due, "asked": self.asked[task_id], "ready": self.ready[task_id], "claimed": self.claims}
+        places = {
+            "due": self.due,
+            "reviewed": self.reviews,
+            "asked": self.asked[task_id],
+            "ready": self.ready[task_id],
+            "claimed": self.claims,
+        }
         return [place for place, members in places.items() if ref in members]
 
 
@@ -104,7 +112,7 @@ def every_lane_has_its_turn(seen: Seen) -> None:
             if task_id not in seen.lanes:
                 assert [name for name in ROTAS if name[0] == letter and task_id in seen.rota[name]], "never dropped"
                 continue
-            priority, importance, kind, _, _, limit = seen.lanes[task_id].split(" ")
+            priority, importance, kind, _, _, _, _, limit = seen.lanes[task_id].split(" ")
             name = f"{letter}{importance}{kind}:{limit}"
             assert -(seen.rota[name][task_id] // 2**40) == int(priority)
             assert seen.ages[name][task_id] <= min(members.values())
@@ -126,6 +134,7 @@ class Flow(RuleBasedStateMachine):
         self.store = Store(self.settings.model_copy(update={"namespace": f"any-{token_hex(6)}"}), Clock())
         self.store.control.hset(self.store.keys.limits, "db", Limit(concurrency=2, reserved=0.5).to_json())
         self.held: list[tuple[str, Batch]] = []
+        self.flushes = 0
         self.store.set_switch(Switch(on=True))
         for task_id in TASKS:
             self.register(task_id, {})
@@ -163,16 +172,34 @@ class Flow(RuleBasedStateMachine):
         if batch.claims:
             self.held.append((life, batch))
 
-    @rule(data=st.data(), result=endings, later=st.sampled_from([0, 60_000]))
-    def complete(self, data: st.DataObject, result: Result, later: int) -> None:
+    @rule(data=st.data(), result=endings, plan=plans, later=st.sampled_from([0, 60_000]))
+    def complete(self, data: st.DataObject, result: Result, plan: DueKind, later: int) -> None:
         if self.held:
             _, batch = data.draw(st.sampled_from(self.held))
             ended = data.draw(st.lists(st.sampled_from(refs(batch)), min_size=1, unique=True))
-            complete(self.store, *(outcome(ref, batch.token, ("in", later), result, error="x") for ref in ended))
+            for ref in ended:
+                kind = "in" if ref == "critical" else plan
+                complete(self.store, outcome(ref, batch.token, (kind, later), result, error="x"))
 
-    @rule(ref=one_ref, result=st.sampled_from([Result.PUBLISHED, Result.FAILED]))
-    def a_reader_computes(self, ref: str, result: Result) -> None:
-        complete(self.store, outcome(ref, "", ("in", 60_000), result, "miss", computed_at_ms=server_ms(self.store)))
+    @rule(ref=one_ref, plan=plans, result=st.sampled_from([Result.PUBLISHED, Result.FAILED]))
+    def a_reader_computes(self, ref: str, plan: DueKind, result: Result) -> None:
+        due: tuple[DueKind, int] = ("in" if ref == "critical" else plan, 60_000)
+        complete(self.store, outcome(ref, "", due, result, "miss", computed_at_ms=server_ms(self.store)))
+
+    @rule(ref=one_ref, misses=st.integers(0, 1))
+    def somebody_reads(self, ref: str, misses: int) -> None:
+        self.flushes += 1
+        self.store.flush("reader", self.flushes, [(ref, "", 1, misses, [], 0, 0, 0)])
+
+    @rule(data=st.data())
+    def it_is_decided(self, data: st.DataObject) -> None:
+        self.store.control.zunionstore(self.store.keys.reviews, {self.store.keys.reviews: 0})
+        self.decide(lambda ref: data.draw(st.sampled_from([0, -1, 4_000_000_000_000])))
+
+    def decide(self, when: Callable[[str], int]) -> None:
+        self.store.lead("leader", 60)
+        targets = self.store.agenda("leader", 100).targets
+        self.store.decide("leader", [Decided(one.ref, one.planned_ms, when(one.ref)) for one in targets], {})
 
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
@@ -196,10 +223,10 @@ class Flow(RuleBasedStateMachine):
     def tick(self) -> None:
         self.store.tick()
 
-    @rule(ref=one_ref, when=st.sampled_from([1, 4_000_000_000_000, None]))
-    def reads_move_it(self, ref: str, when: int | None) -> None:
+    @rule(ref=one_ref, when=st.sampled_from([1, 4_000_000_000_000, None]), where=st.sampled_from(["due", "reviews"]))
+    def reads_move_it(self, ref: str, when: int | None, where: Literal["due", "reviews"]) -> None:
         if ref != "critical" and self.store.control.hexists(self.store.keys.lanes, ref.partition("{")[0]):
-            self.store.reschedule(ref, when)
+            self.store.reschedule(ref, when, where=where)
 
     @rule(name=st.sampled_from([*TASKS, *REFS]))
     def release(self, name: str) -> None:
@@ -227,7 +254,9 @@ class Flow(RuleBasedStateMachine):
         for life in ("one-", "two-"):
             self.store.lapse(life)
         control, keys = self.store.control, self.store.keys
-        control.zunionstore(keys.due, {keys.due: 0})
+        for planned in (keys.due, keys.reviews):
+            control.zunionstore(planned, {planned: 0})
+        self.decide(lambda ref: -1)
         self.store.tick()
         for _ in range(5):
             assert self.store.claim(Places(9, 9, 9)).claims == ()

@@ -18,7 +18,7 @@ def store(warmer):
     return warmer.store
 
 
-def add_lane(store, *task_ids: str, needs: str = "0 o t 1 0 ") -> None:
+def add_lane(store, *task_ids: str, needs: str = "0 o t 1 0 60000 f ") -> None:
     """What registering leaves behind for the flow, for thousands of tasks at once."""
     for task_id in task_ids:
         store.control.hset(store.keys.lanes, task_id, needs)
@@ -87,8 +87,8 @@ def test_a_flood_of_one_task_delays_another_by_no_more_than_its_turn(store):
 
 
 def test_a_lower_priority_waits_for_every_target_of_a_higher_one(store):
-    add_lane(store, "high", needs="7 o t 1 0 ")
-    add_lane(store, "low", needs="6 o t 1 0 ")
+    add_lane(store, "high", needs="7 o t 1 0 60000 f ")
+    add_lane(store, "low", needs="6 o t 1 0 60000 f ")
     make_ready(store, targets("low", 5))
     make_ready(store, targets("high", 30))
     assert shares(claim(store, 20)) == {"high": 20}
@@ -96,7 +96,7 @@ def test_a_lower_priority_waits_for_every_target_of_a_higher_one(store):
 
 
 def test_batches_count_as_one_computation_each(store):
-    add_lane(store, "batched", needs="0 o t 10 0 ")
+    add_lane(store, "batched", needs="0 o t 10 0 60000 f ")
     add_lane(store, "single")
     make_ready(store, targets("batched", 100))
     make_ready(store, targets("single", 100))
@@ -106,7 +106,7 @@ def test_batches_count_as_one_computation_each(store):
 
 
 def test_a_batch_that_is_not_full_waits_for_more_but_not_for_ever(store):
-    add_lane(store, "batched", needs="0 o t 10 60000 ")
+    add_lane(store, "batched", needs="0 o t 10 60000 60000 f ")
     make_ready(store, targets("batched", 14))
     assert refs(claim(store, 5)) == targets("batched", 10)
     waiting = claim(store, 5)
@@ -128,7 +128,7 @@ def test_a_batch_that_is_not_full_waits_for_more_but_not_for_ever(store):
 )
 def test_places_of_one_kind_are_for_tasks_of_that_kind(store, places, wanted):
     for priority, (task_id, kind) in enumerate([("thread", "t"), ("loop", "l"), ("process", "p")]):
-        add_lane(store, task_id, needs=f"{priority} o {kind} 1 0 ")
+        add_lane(store, task_id, needs=f"{priority} o {kind} 1 0 60000 f ")
         make_ready(store, targets(task_id, 2))
     assert shares(store.claim(places)) == wanted
 
@@ -149,7 +149,7 @@ def test_the_kind_follows_from_how_a_task_is_declared(warmer, store):
 
 
 # --- what starves ---------------------------------------------------------------------------------------------------
-def starving(make_warmer, starvation_s: float, high: str = "9 o t 1 0 ", low: str = "1 o t 1 0 "):
+def starving(make_warmer, starvation_s: float, high: str = "9 o t 1 0 60000 f ", low: str = "1 o t 1 0 60000 f "):
     warmer = make_warmer(starvation_s=starvation_s)
     warmer.start()
     add_lane(warmer.store, "high", needs=high)
@@ -205,7 +205,7 @@ def test_many_that_starve_share_one_claim_in_eight_whatever_other_places_are_fre
 @pytest.mark.parametrize("obstacle", ["unknown", "limit"])
 def test_what_starves_and_cannot_be_claimed_does_not_cost_others_their_share(make_warmer, obstacle):
     store = starving(make_warmer, 60.0)
-    add_lane(store, "stuck", needs="1 o t 1 0 full")
+    add_lane(store, "stuck", needs="1 o t 1 0 60000 f full")
     limit(store, "full", concurrency=1)
     make_ready(store, targets("stuck", 2), LONG_AGO_MS - 10_000)
     assert refs(store.claim(Places(threads=1))) == targets("stuck", 1)
@@ -219,7 +219,7 @@ def test_what_starves_and_cannot_be_claimed_does_not_cost_others_their_share(mak
 # --- limits ---------------------------------------------------------------------------------------------------------
 def test_a_limit_holds_over_claims_until_something_ends(store):
     limit(store, "db", concurrency=2, reserved=0)
-    add_lane(store, "a", "b", needs="0 o t 1 0 db")
+    add_lane(store, "a", "b", needs="0 o t 1 0 60000 f db")
     for task_id in ("a", "b"):
         make_ready(store, targets(task_id, 5))
     first = claim(store, 5)
@@ -233,7 +233,7 @@ def test_a_limit_holds_over_claims_until_something_ends(store):
 
 def test_tasks_share_evenly_what_a_limit_leaves(store):
     limit(store, "db", concurrency=4, reserved=0)
-    add_lane(store, "a", "b", needs="0 o t 1 0 db")
+    add_lane(store, "a", "b", needs="0 o t 1 0 60000 f db")
     for task_id in ("a", "b"):
         make_ready(store, targets(task_id, 50))
     assert shares(claim(store, 50)) == {"a": 2, "b": 2}
@@ -242,7 +242,7 @@ def test_tasks_share_evenly_what_a_limit_leaves(store):
 @pytest.mark.parametrize("end", ["give back", "lapse", "tick"])
 def test_a_limit_is_free_again_whatever_ends_a_claim(store, end):
     limit(store, "db", concurrency=3, reserved=0)
-    add_lane(store, "a", needs="0 o t 1 0 db")
+    add_lane(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 5))
     first = claim(store, 5, life="life")
     assert len(first.claims) == 3
@@ -258,8 +258,8 @@ def test_a_limit_is_free_again_whatever_ends_a_claim(store, end):
 
 def test_what_a_limit_holds_up_does_not_hold_up_others(store):
     limit(store, "db", concurrency=1, reserved=0)
-    add_lane(store, "limited", needs="9 o t 1 0 db")
-    add_lane(store, "free", needs="0 o t 1 0 ")
+    add_lane(store, "limited", needs="9 o t 1 0 60000 f db")
+    add_lane(store, "free", needs="0 o t 1 0 60000 f ")
     make_ready(store, targets("limited", 5))
     make_ready(store, targets("free", 5))
     assert shares(claim(store, 3)) == {"limited": 1, "free": 2}
@@ -267,8 +267,8 @@ def test_what_a_limit_holds_up_does_not_hold_up_others(store):
 
 def test_a_reserve_is_for_critical_tasks_only(store):
     limit(store, "db", concurrency=4, reserved=0.5)
-    add_lane(store, "ordinary", needs="9 o t 1 0 db")
-    add_lane(store, "critical", needs="0 c t 1 0 db")
+    add_lane(store, "ordinary", needs="9 o t 1 0 60000 f db")
+    add_lane(store, "critical", needs="0 c t 1 0 60000 f db")
     make_ready(store, targets("ordinary", 9))
     assert shares(claim(store, 9)) == {"ordinary": 2}
     make_ready(store, targets("critical", 9))
@@ -277,7 +277,7 @@ def test_a_reserve_is_for_critical_tasks_only(store):
 
 def test_what_is_asked_for_keeps_to_limits_too(store):
     limit(store, "db", concurrency=2, reserved=0)
-    add_lane(store, "a", needs="0 o t 1 0 db")
+    add_lane(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 4))
     store.request(targets("a", 2), force=True)
     assert len(claim(store, 9).claims) == 2
@@ -285,7 +285,7 @@ def test_what_is_asked_for_keeps_to_limits_too(store):
 
 def test_a_batch_takes_one_slot_of_a_limit(store):
     limit(store, "db", concurrency=2, reserved=0)
-    add_lane(store, "a", needs="0 o t 10 0 db")
+    add_lane(store, "a", needs="0 o t 10 0 60000 f db")
     make_ready(store, targets("a", 50))
     first = claim(store, 9)
     assert len(first.claims) == 20
@@ -295,7 +295,7 @@ def test_a_batch_takes_one_slot_of_a_limit(store):
 
 def test_a_batch_keeps_its_slot_until_its_last_target_has_ended(store):
     limit(store, "db", concurrency=1, reserved=0)
-    add_lane(store, "a", needs="0 o t 10 0 db")
+    add_lane(store, "a", needs="0 o t 10 0 60000 f db")
     make_ready(store, targets("a", 50))
     first = claim(store, 9)
     assert len(first.claims) == 10
@@ -311,7 +311,7 @@ def test_what_is_renewed_keeps_its_slot(make_warmer):
     warmer.start()
     store = warmer.store
     limit(store, "db", concurrency=1, reserved=0)
-    add_lane(store, "a", needs="0 o t 1 0 db")
+    add_lane(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 2))
     held = claim(store, 1)
     name = store.keys.holders + "db"
@@ -322,7 +322,7 @@ def test_what_is_renewed_keeps_its_slot(make_warmer):
 
 @pytest.mark.parametrize("count", [1, 8])
 def test_a_limit_that_nobody_declared_lets_one_through(store, count):
-    add_lane(store, "a", needs="0 o t 1 0 nobody-knows")
+    add_lane(store, "a", needs="0 o t 1 0 60000 f nobody-knows")
     make_ready(store, targets("a", 9))
     assert len(claim(store, count).claims) == 1
     assert refs(claim(store, count)) == []
@@ -386,7 +386,7 @@ def test_a_task_that_is_registered_again_finds_what_was_ready_once(warmer, store
 
 def test_a_new_priority_holds_for_all_that_is_ready_at_once(warmer, store):
     warmer.register(profile(priority=1))
-    add_lane(store, "middle", needs="5 o t 1 0 ")
+    add_lane(store, "middle", needs="5 o t 1 0 60000 f ")
     make_ready(store, targets("profile", 1000))
     store.request(targets("profile", 10), force=False)
     make_ready(store, targets("middle", 30))
@@ -403,7 +403,7 @@ def test_a_new_priority_holds_for_all_that_is_ready_at_once(warmer, store):
 @pytest.mark.parametrize("end", ["unregister", "disable"])
 def test_a_task_that_comes_back_with_another_priority_has_it(warmer, store, end):
     warmer.register(profile(priority=1))
-    add_lane(store, "middle", needs="5 o t 1 0 ")
+    add_lane(store, "middle", needs="5 o t 1 0 60000 f ")
     make_ready(store, targets("profile", 20))
     make_ready(store, targets("middle", 20))
     if end == "unregister":
@@ -438,7 +438,7 @@ def test_a_new_limit_holds_for_all_that_is_ready_at_once(warmer, store):
 def test_a_slot_is_given_back_when_the_limit_changed_in_the_middle(warmer, store):
     limit(store, "db", concurrency=1, reserved=0)
     warmer.register(profile(uses="db"))
-    add_lane(store, "other", needs="0 o t 1 0 db")
+    add_lane(store, "other", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("profile", 1))
     batch = claim(store, 1)
     warmer.register(profile(uses=None))
@@ -533,7 +533,7 @@ def test_nobody_takes_back_what_others_asked_for(store):
 def test_what_is_due_by_its_reads_is_still_due_after_it_was_taken_back(warmer, store):
     warmer.register(profile())
     ref = targets("profile", 1)[0]
-    store.flush("reader", 1, [(ref, "", 500, 0, [], 0)])
+    store.flush("reader", 1, [(ref, "", 500, 0, [], 0, 0, 0)])
     store.reschedule(ref, server_ms(store) + 60_000)
     store.request([ref], force=True, watcher="me")
     store.withdraw([ref], "me")
@@ -571,11 +571,11 @@ def cost_of_a_claim(store, **options) -> int:
 
 def test_a_claim_costs_no_more_for_what_a_full_limit_blocks(store):
     limit(store, "db", concurrency=1, reserved=0)
-    add_lane(store, "first", needs="9 o t 1 0 db")
+    add_lane(store, "first", needs="9 o t 1 0 60000 f db")
     make_ready(store, ["first"])
     assert refs(claim(store, 1)) == ["first"]
     blocked = [f"blocked-{number}" for number in range(5000)]
-    add_lane(store, *blocked, needs="9 o t 1 0 db")
+    add_lane(store, *blocked, needs="9 o t 1 0 60000 f db")
     add_lane(store, "free")
     make_ready(store, blocked)
     make_ready(store, targets("free", 100))
@@ -585,7 +585,7 @@ def test_a_claim_costs_no_more_for_what_a_full_limit_blocks(store):
 
 def test_a_claim_costs_no_more_for_batches_that_wait_to_be_fuller(store):
     waiting = [f"waiting-{number}" for number in range(2000)]
-    add_lane(store, *waiting, needs="9 o t 10 60000 ")
+    add_lane(store, *waiting, needs="9 o t 10 60000 60000 f ")
     add_lane(store, "free")
     make_ready(store, waiting)
     make_ready(store, targets("free", 100))

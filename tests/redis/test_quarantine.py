@@ -200,7 +200,7 @@ def test_what_is_quarantined_is_left_alone_by_everybody(warmer, store):
     assert store.reconcile() == 0
     assert store.reschedule("t", 1) is False
     warmer.register(plain())  # the same again
-    store.flush("reader", 1, [("t", "", 500, 0, [], 0)])
+    store.flush("reader", 1, [("t", "", 500, 0, [], 0, 0, 0)])
     warmer.optimize()
     complete(store, outcome("t", "", ("in", 0), origin="miss"))
     store.tick()

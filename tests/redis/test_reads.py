@@ -158,7 +158,7 @@ def test_hits_are_counted_in_a_process_that_never_registered_the_task(warmer, ma
 
 
 def test_a_flush_that_is_sent_twice_counts_once(warmer):
-    reads = [("", "k", 2, 1, [], 0)]
+    reads = [("", "k", 2, 1, [], 0, 0, 0)]
     assert warmer.store.flush("reader", 1, reads) is True
     assert warmer.store.flush("reader", 1, reads) is False
     assert warmer.store.flush("reader", 2, reads) is True
@@ -188,7 +188,7 @@ def test_reads_of_an_outage_arrive_once_it_is_over(warmer, monkeypatch):
 def test_heat_halves_in_a_half_life(make_warmer):
     warmer = make_warmer(heat_half_life_s=100.0)
     register(warmer)
-    warmer.store.flush("reader", 1, [("t", "t:key", 1000, 0, [], 0)])
+    warmer.store.flush("reader", 1, [("t", "t:key", 1000, 0, [], 0, 0, 0)])
     _, [hot] = warmer.store.hottest(1)
     assert hot.reads_per_s == pytest.approx(1000 * math.log(2) / 100, rel=0.01)
     now_ms = warmer.store.hottest(0)[0]
@@ -201,10 +201,10 @@ def test_heat_survives_a_move_of_its_landmark(make_warmer):
     warmer = make_warmer(heat_half_life_s=1.0)
     register(warmer, "old")
     register(warmer, "new")
-    warmer.store.flush("reader", 1, [("old", "", 8, 0, [], 0)])
+    warmer.store.flush("reader", 1, [("old", "", 8, 0, [], 0, 0, 0)])
     now_ms = warmer.store.hottest(0)[0]
     warmer.store.control.set(warmer.store.keys.landmark, now_ms - 600_000)  # 600 half-lives
-    warmer.store.flush("reader", 2, [("new", "", 3, 0, [], 0)])
+    warmer.store.flush("reader", 2, [("new", "", 3, 0, [], 0, 0, 0)])
     moved_to_ms = int(warmer.store.control.get(warmer.store.keys.landmark))
     assert moved_to_ms >= now_ms
     _, hottest = warmer.store.hottest(2)
@@ -215,7 +215,7 @@ def test_heat_survives_a_move_of_its_landmark(make_warmer):
 def test_heat_keeps_the_hottest_in_bounded_memory(make_warmer):
     warmer = make_warmer(heat_capacity=10)
     register(warmer, "t", cache_key="{user_id}", compute_fn=lambda user_id: user_id)
-    reads = [(f't{{"user_id":{n}}}', "", n, 0, [], 0) for n in range(1, 31)]
+    reads = [(f't{{"user_id":{n}}}', "", n, 0, [], 0, 0, 0) for n in range(1, 31)]
     warmer.store.flush("reader", 1, reads)
     assert warmer.store.control.zcard(warmer.store.keys.heat) == 10
     assert [hot.ref for hot in warmer.store.hottest(3)[1]] == [f't{{"user_id":{n}}}' for n in (30, 29, 28)]

@@ -161,7 +161,7 @@ def test_two_schedulers_move_nothing_twice(warmer, make_warmer):
     warmer.store.set_switch(Switch(on=True))
     for number in range(50):
         warmer.store.control.zadd(warmer.store.keys.due, {f"t{number}": number})
-        warmer.store.control.hset(warmer.store.keys.lanes, f"t{number}", "0 o t 1 0 ")
+        warmer.store.control.hset(warmer.store.keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
     other = make_warmer()
     loops = [Loop(w.store, w.queue, w.settings, Clock()) for w in (warmer, other)]
     assert [loop.one_pass() for loop in loops] == [True, False]

@@ -34,7 +34,7 @@ def picture() -> Picture:
         users["without"].add(Read("without", 1.0, False))
     users["with"].add(Read("with", 1.0, False))
     users["without"].add(Read("without", 400.0, True))
-    return Picture(12.3, Snapshot(stats, [OVERVIEW, OFTEN, LAPSED]), users, threshold=0.5)
+    return Picture(12.3, Snapshot(stats, [OVERVIEW, OFTEN, LAPSED], 0.5), users, threshold=0.5)
 
 
 def drawn(renderable: RenderableType, width: int = 80) -> list[str]:

@@ -1,6 +1,5 @@
 """When a target is due, and whether it is wanted: closed forms and properties."""
 
-import math
 from datetime import UTC, datetime
 from itertools import pairwise
 
@@ -10,10 +9,9 @@ from hypothesis import strategies as st
 
 from warmer import WarmingTask
 from warmer.policy import (
-    Prospect,
-    chance_of_read,
     heat_reads_per_s,
-    is_wanted,
+    is_kept_warm,
+    is_reviewed,
     jittered_ttl_s,
     lead_s,
     next_cron_s,
@@ -23,7 +21,7 @@ from warmer.policy import (
 from warmer.switch import Switch
 
 ON = Switch(on=True)
-UNREAD = Prospect(reads_per_s=0.0, lead_s=2.0, threshold=0.5)
+LEAD_S = 2.0
 
 
 def task(**values: object) -> WarmingTask:
@@ -31,34 +29,32 @@ def task(**values: object) -> WarmingTask:
 
 
 def test_critical_is_due_a_lead_before_it_expires():
-    assert next_due_s(task(critical=True), ON, UNREAD, computed_at_s=1000, fresh_until_s=1100) == 1098
+    assert next_due_s(task(critical=True), ON, LEAD_S, computed_at_s=1000, fresh_until_s=1100) == 1098
 
 
 def test_an_interval_brings_critical_forward_but_never_back():
     every_30_s = Switch(on=True, interval_s=30)
-    assert next_due_s(task(critical=True), every_30_s, UNREAD, 1000, 1100) == 1030
+    assert next_due_s(task(critical=True), every_30_s, LEAD_S, 1000, 1100) == 1030
     every_hour = Switch(on=True, interval_s=3600)
-    assert next_due_s(task(critical=True), every_hour, UNREAD, 1000, 1100) == 1098
+    assert next_due_s(task(critical=True), every_hour, LEAD_S, 1000, 1100) == 1098
 
 
 def test_a_cron_line_brings_forward_but_never_back():
     at_noon = datetime(2026, 1, 1, 12, 0, tzinfo=UTC).timestamp()
     long_lived = task(critical=True, ttl=86_400, schedule="0 12 * * *")
     patient = Switch(on=True, interval_s=1e6)
-    assert next_due_s(long_lived, patient, UNREAD, at_noon - 60, at_noon + 80_000) == at_noon
+    assert next_due_s(long_lived, patient, LEAD_S, at_noon - 60, at_noon + 80_000) == at_noon
     short_lived = task(critical=True, schedule="0 12 * * *")
-    assert next_due_s(short_lived, patient, UNREAD, at_noon - 600, at_noon - 500) == at_noon - 502
+    assert next_due_s(short_lived, patient, LEAD_S, at_noon - 600, at_noon - 500) == at_noon - 502
 
 
-def test_others_are_refreshed_as_their_reads_merit():
-    hot = Prospect(reads_per_s=0.1, lead_s=2.0, threshold=0.5)  # 10 reads in a ttl
-    cold = Prospect(reads_per_s=0.001, lead_s=2.0, threshold=0.5)  # 0.1 reads in a ttl
-    assert next_due_s(task(), ON, hot, 1000, 1100) == 1098
-    assert next_due_s(task(), ON, cold, 1000, 1100) is None
+def test_others_are_reviewed_a_lead_before_they_expire():
+    assert is_reviewed(task(), ON)
+    assert next_due_s(task(), ON, LEAD_S, 1000, 1100) == 1098
 
 
 @pytest.mark.parametrize(
-    ("values", "switch", "wanted"),
+    ("values", "switch", "is_kept"),
     [
         ({"critical": True}, ON, True),
         ({"priority": 50}, ON, True),
@@ -68,30 +64,20 @@ def test_others_are_refreshed_as_their_reads_merit():
         ({"critical": True, "cache_key": "user:{user_id}"}, ON, False),
     ],
 )
-def test_what_is_critical_needs_no_reads(values, switch, wanted):
-    assert is_wanted(task(**values), switch, UNREAD) is wanted
+def test_what_is_critical_needs_no_reads(values, switch, is_kept):
+    assert is_kept_warm(task(**values), switch) is is_kept
 
 
 def test_pattern_warming_can_be_switched_off():
-    hot = Prospect(reads_per_s=1.0, lead_s=2.0, threshold=0.5)
-    assert is_wanted(task(), ON, hot)
-    assert not is_wanted(task(), Switch(on=True, pattern=False), hot)
+    critical_only = Switch(on=True, pattern=False)
+    assert not is_reviewed(task(), critical_only)
+    assert next_due_s(task(), critical_only, LEAD_S, 1000, 1100) is None
+    assert next_due_s(task(critical=True), critical_only, LEAD_S, 1000, 1100) == 1098
 
 
-def test_a_target_without_reads_is_let_go_even_at_threshold_zero():
-    assert not is_wanted(task(), ON, Prospect(reads_per_s=0.0, lead_s=0.0, threshold=0.0))
-
-
-@given(st.floats(0, 100), st.floats(0, 1e5), st.floats(0, 1e5))
-def test_the_chance_of_a_read_is_a_probability_that_grows(rate, horizon, more):
-    chance = chance_of_read(rate, horizon)
-    assert 0 <= chance <= 1
-    assert chance_of_read(rate, horizon + more) >= chance
-
-
-def test_the_chance_of_a_read_in_closed_form():
-    assert chance_of_read(math.log(2), 1) == pytest.approx(0.5)
-    assert chance_of_read(0, 1000) == 0
+def test_a_disabled_task_is_neither_kept_nor_reviewed():
+    assert not is_kept_warm(task(critical=True, enabled=False), ON)
+    assert not is_reviewed(task(critical=True, enabled=False), ON)
 
 
 @given(st.floats(0, 1e4), st.floats(0, 1e4), st.floats(0.01, 60), st.floats(0.1, 1e6))

@@ -49,13 +49,13 @@ def test_quoted_keys_may_contain_commas(tmp_path):
 
 def test_compression_is_told_by_content_and_not_by_name(tmp_path):
     (tmp_path / "plain.gz").write_text("0,a\n")
-    (tmp_path / "packed.csv").write_bytes(gzip.compress(b"0,a\n"))
+    (tmp_path / "packed.csv").write_bytes(gzip.compress(b"0,a\n", mtime=0))
     read = [read_trace(str(tmp_path / name))[0] for name in ("plain.gz", "packed.csv")]
     assert [(trace.name, trace.times_s) for trace in read] == [("plain", [0.0]), ("packed", [0.0])]
 
 
 def test_standard_input_may_be_compressed_too(monkeypatch):
-    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(b"0,a\n9,a\n"))))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(gzip.compress(b"0,a\n9,a\n", mtime=0))))
     trace, _ = read_trace("-")
     assert (trace.name, trace.times_s) == ("stdin", [0.0, 9.0])
 
@@ -103,7 +103,7 @@ def test_a_trace_without_reads_is_refused_and_told_what_was_expected(tmp_path, t
     assert said in str(raised.value)
 
 
-@pytest.mark.parametrize("damaged", [b"\x1f\x8bnonsense", gzip.compress(b"0,a\n" * 999)[:-12]])
+@pytest.mark.parametrize("damaged", [b"\x1f\x8bnonsense", gzip.compress(b"0,a\n" * 999, mtime=0)[:-12]])
 def test_a_damaged_archive_is_refused(tmp_path, damaged):
     (tmp_path / "reads.gz").write_bytes(damaged)
     with pytest.raises(TraceError, match="cannot be read"):

@@ -1,5 +1,7 @@
 """Servers in the memory of this process, for tests that shall need none."""
 
+from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from warmer.address import Address
@@ -41,9 +43,20 @@ def client_in_memory(address: Address) -> Any:
         raise SettingsError(
             f"memory:// is for tests and needs more packages ({error}): pip install 'warmer[testing]'"
         ) from error
+
+    class Client(FakeStrictRedis):  # what servers offer to scripts, and fakeredis does not, goes before each
+        def register_script(self, script: Any) -> Any:
+            return super().register_script(_missing() + script)
+
     if address.service not in _servers:
         _servers.setdefault(address.service, FakeServer(version=(7, 0)))
-    client = FakeStrictRedis(server=_servers[address.service], db=address.db, protocol=2)
+    client = Client(server=_servers[address.service], db=address.db, protocol=2)
     # RQ asks INFO for the version; as this server does not answer that, it would take jobs in a way that loses them.
     setattr(client, "__rq_redis_server_version", (7, 0, 0))
     return client
+
+
+@cache
+def _missing() -> str:
+    """Return what goes before each script: functions that servers offer to scripts, and fakeredis does not."""
+    return (files("warmer.connect") / "memory.lua").read_text(encoding="utf-8")

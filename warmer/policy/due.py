@@ -1,4 +1,4 @@
-"""When a target is refreshed next, and whether that is worth it: pure functions of what is known now.
+"""When a target is due next, and for how long it is fresh: pure functions of what is known now.
 
 All times are seconds since the epoch, all durations seconds, all rates reads per second.
 """
@@ -6,7 +6,6 @@ All times are seconds since the epoch, all durations seconds, all rates reads pe
 import math
 import zlib
 from datetime import UTC, datetime
-from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
@@ -18,20 +17,6 @@ FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 300.0
 LONGEST_LEAD = 0.5
 """A lead never takes more than this part of the ttl, so that slow tasks do not refresh without end."""
-
-
-class Prospect(NamedTuple):
-    """What decides whether and when a target is refreshed next.
-
-    Args:
-        reads_per_s: Its decayed read rate.
-        lead_s: How long before the end of freshness a refresh has to begin.
-        threshold: The chance of a read within one ttl that makes a refresh worth it, from 0 to 1.
-    """
-
-    reads_per_s: float
-    lead_s: float
-    threshold: float
 
 
 def lead_s(compute_p95_s: float, queue_wait_s: float, tick_s: float, ttl_s: float) -> float:
@@ -50,56 +35,38 @@ def lead_s(compute_p95_s: float, queue_wait_s: float, tick_s: float, ttl_s: floa
     return min(compute_p95_s + queue_wait_s + tick_s, LONGEST_LEAD * ttl_s)
 
 
-def chance_of_read(reads_per_s: float, horizon_s: float) -> float:
-    """Return the chance of at least one read within the horizon, for reads that come at random (Poisson).
-
-    Example:
-        >>> round(chance_of_read(reads_per_s=1 / 60, horizon_s=60), 3)
-        0.632
-    """
-    return -math.expm1(-reads_per_s * horizon_s)
+def is_kept_warm(task: WarmingTask, switch: Switch) -> bool:
+    """Say whether a task's target is refreshed whatever its reads: it is critical, and that is switched on."""
+    return task.enabled and task.is_always_warm and switch.critical
 
 
-def is_wanted(task: WarmingTask, switch: Switch, prospect: Prospect) -> bool:
-    """Say whether a target is to be refreshed when its time comes, rather than left to lapse.
-
-    Args:
-        task: The target's task.
-        switch: What warming covers.
-        prospect: What is known of the target's reads.
-
-    Returns:
-        True for critical tasks, and for others whose chance of a read within one ttl reaches the threshold.
-    """
-    if not task.enabled:
-        return False
-    if task.is_always_warm and switch.critical:
-        return True
-    likely = chance_of_read(prospect.reads_per_s, task.ttl) >= prospect.threshold
-    return switch.pattern and prospect.reads_per_s > 0 and likely
+def is_reviewed(task: WarmingTask, switch: Switch) -> bool:
+    """Say whether a task's targets are refreshed as their reads merit: each is reviewed when its time comes."""
+    return task.enabled and switch.pattern and not is_kept_warm(task, switch)
 
 
 def next_due_s(
-    task: WarmingTask, switch: Switch, prospect: Prospect, computed_at_s: float, fresh_until_s: float
+    task: WarmingTask, switch: Switch, lead_s: float, computed_at_s: float, fresh_until_s: float
 ) -> float | None:
-    """Return when a target that has just been refreshed is due again.
+    """Return when a target that has just been refreshed is due again, or is to be reviewed.
 
-    Due is `fresh_until - lead`; an interval (for critical tasks) or a cron line can only bring it forward.
+    That is `fresh_until - lead`; an interval (for critical tasks) or a cron line can only bring it forward.
 
     Args:
         task: The target's task.
         switch: What warming covers, and the interval.
-        prospect: What is known of the target's reads, and the lead.
+        lead_s: How long before the end of freshness a refresh has to begin.
         computed_at_s: When the present value's computation began.
         fresh_until_s: Until when the present value is fresh.
 
     Returns:
-        Seconds since the epoch; None to let the target lapse.
+        Seconds since the epoch; None to let the target lapse, as warming does not cover it.
     """
-    if not is_wanted(task, switch, prospect):
+    is_kept = is_kept_warm(task, switch)
+    if not (is_kept or is_reviewed(task, switch)):
         return None
-    moments = [fresh_until_s - prospect.lead_s]
-    if task.is_always_warm and switch.critical:
+    moments = [fresh_until_s - lead_s]
+    if is_kept:
         moments.append(computed_at_s + switch.interval_s)
     if task.schedule is not None:
         moments.append(next_cron_s(task.schedule, task.timezone, computed_at_s))

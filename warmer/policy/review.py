@@ -73,15 +73,14 @@ class Reviewer:
             ttl_s: Its ttl.
             price: What a refresh has to be worth.
         """
-        model, season = self.model, self.season
         self._learn(history, now_s, ttl_s)
         idle_s = now_s - history.last_s
         if idle_s > LONGEST_IDLE_TTLS * ttl_s:
             history.flags = 0
             return Verdict(False, None, 0.0)
-        bins, poisson = bins_of(history, now_s, ttl_s, season.multiplier(now_s, ttl_s))
+        bins, poisson = bins_of(history, now_s, ttl_s, self.season.multiplier(now_s, ttl_s))
         has_lapsed = now_s >= history.fresh_until_s + LAPSED_AFTER_TTLS * ttl_s
-        log_odds = model.log_odds(sight(bins, has_lapsed, poisson))
+        log_odds = self.model.log_odds(sight(bins, has_lapsed, poisson))
         chance = chance_of(log_odds)
         refresh = log_odds >= price.log_odds and not price.is_blown
         wait_s = ttl_s if refresh else max(ttl_s, min(PATIENCE * idle_s, LONGEST_PATIENCE_S))
@@ -90,6 +89,18 @@ class Reviewer:
         history.decision = packed_decision(bins, poisson, log_odds)
         history.flags = OPEN | (TO_REFRESH if refresh else 0) | (LAPSED if has_lapsed else 0)
         return Verdict(refresh, now_s + wait_s, chance)
+
+    def foresee(self, history: History, now_s: float, ttl_s: float) -> float:
+        """Return the log-odds of a read within the next ttl; nothing is decided or learnt.
+
+        Args:
+            history: What is remembered of the target.
+            now_s: The moment that is asked about, not before its latest read.
+            ttl_s: Its ttl.
+        """
+        bins, poisson = bins_of(history, now_s, ttl_s, self.season.multiplier(now_s, ttl_s))
+        has_lapsed = now_s >= history.fresh_until_s + LAPSED_AFTER_TTLS * ttl_s
+        return self.model.log_odds(sight(bins, has_lapsed, poisson))
 
     def _learn(self, history: History, now_s: float, ttl_s: float) -> None:
         flags = history.flags

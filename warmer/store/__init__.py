@@ -1,8 +1,9 @@
 """The protocol in Redis, in prose; each operation is one Lua script, whose header is its contract.
 
-A target is always in at most one of three places::
+A target is always in at most one of four places::
 
     due     sorted by time       waits for its moment
+    reviews sorted by time       waits for a decision whether it is worth a refresh
     lanes   one for each task    is ready, and waits for a worker
     claims  sorted by deadline   a worker is on it
 
@@ -13,6 +14,8 @@ and moves between them only inside a script, so a crash between two commands can
     tick, claim     due         -> ready     its moment has come
     claim           ready       -> claims    with an owner token
     complete        claims      -> due       at the time that the policy gives; or nowhere: it lapses
+    complete        claims      -> reviews   what is refreshed only as its reads merit
+    reviewed        reviews     -> ready     a refresh is worth it; or it is reviewed again, or let go
     give_back       claims      -> ready     the worker does not know the task, or stops
     lapse           claims      -> ready     its process died
     tick            claims      -> ready     the deadline passed: its worker died
@@ -35,33 +38,47 @@ leadership), by number (flush), or by nature (register, request, tick).
 from warmer.store.entries import Entries
 from warmer.store.keys import Keys
 from warmer.store.records import (
+    Agenda,
     Batch,
     Claim,
     Completed,
-    Demand,
+    Decided,
+    DueKind,
     Hot,
+    KeyReads,
     Lease,
+    Look,
     Outcome,
     Places,
     Quarantined,
     Result,
+    Reviewed,
+    Standing,
     TickReport,
+    Timing,
 )
 from warmer.store.store import Store
 
 __all__ = [
+    "Agenda",
     "Batch",
     "Claim",
     "Completed",
-    "Demand",
+    "Decided",
+    "DueKind",
     "Entries",
     "Hot",
+    "KeyReads",
     "Keys",
     "Lease",
+    "Look",
     "Outcome",
     "Places",
     "Quarantined",
     "Result",
+    "Reviewed",
+    "Standing",
     "Store",
     "TickReport",
+    "Timing",
 ]

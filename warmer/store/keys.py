@@ -64,6 +64,11 @@ class Keys:
         return f"{self.namespace}:due"
 
     @property
+    def reviews(self) -> str:
+        """ZSET: ref -> when it is to be decided whether it is refreshed, in ms; bounded by history_capacity."""
+        return f"{self.namespace}:reviews"
+
+    @property
     def ready(self) -> str:
         """Prefix of ZSETs, task id -> refs that are due by schedule -> since when, in ms."""
         return f"{self.namespace}:ready:"
@@ -75,7 +80,7 @@ class Keys:
 
     @property
     def lanes(self) -> str:
-        """HASH: id of an enabled task -> what its targets need; `lane_text` says how."""
+        """HASH: id of an enabled task -> what its targets need and who pays for them; `lane_text` says how."""
         return f"{self.namespace}:lanes"
 
     @property
@@ -183,6 +188,26 @@ class Keys:
     def landmark(self) -> str:
         """STRING: the moment, in ms, to which heat is relative."""
         return f"{self.namespace}:heat:landmark"
+
+    @property
+    def histories(self) -> str:
+        """Prefix of STRINGs, number of a bucket -> records of a digest of a ref and what is remembered of its reads."""
+        return f"{self.namespace}:history:"
+
+    @property
+    def shelf(self) -> str:
+        """HASH: how many histories there are, in how many buckets."""
+        return f"{self.namespace}:history"
+
+    @property
+    def accounts(self) -> str:
+        """HASH: "task id|what" -> what reads and refreshes of a task have cost; "|what" for the fleet's account."""
+        return f"{self.namespace}:accounts"
+
+    @property
+    def brain(self) -> str:
+        """HASH: what the leader has learnt: the model's weights, the season, the prices."""
+        return f"{self.namespace}:brain"
 
     @property
     def flushes(self) -> str:

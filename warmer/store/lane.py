@@ -1,4 +1,4 @@
-"""What a task's targets need in order to be computed: decides which of them take turns."""
+"""What the scripts have to know of a task: what its targets need, for how long they are fresh, who pays for them."""
 
 from warmer.compute import is_async
 from warmer.errors import NotImportableError
@@ -7,23 +7,32 @@ from warmer.task import WarmingTask
 
 
 def lane_text(task: WarmingTask) -> str:
-    """Return what a task's targets need, as the scripts read it.
+    """Return what the scripts have to know of a task, as they read it.
 
     Args:
         task: The task; a function given by its path is imported, if it can be.
 
     Returns:
-        "priority c|o t|l|p batch_size batch_wait_ms limit": critical or ordinary; a thread, the event loop or a
-        process.
+        "priority c|o t|l|p batch_size batch_wait_ms ttl_ms f|t|n limit": critical or ordinary; a thread, the event
+        loop or a process; whether refreshes are paid for by the fleet's account, the task's own, or none, as they are
+        made whatever they cost.
 
     Example:
         >>> lane_text(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd", priority=7, uses="pg"))
-        '7 o t 1 0 pg'
+        '7 o t 1 0 3600000 f pg'
     """
     batch_size = task.batch_size if task.compute_many_fn is not None else 1
     batch_wait_ms = round(1000 * task.batch_wait_s) if batch_size > 1 else 0
     importance = "c" if task.is_critical else "o"
-    return f"{task.priority} {importance} {_kind(task)} {batch_size} {batch_wait_ms} {task.uses or ''}"
+    ttl_ms = max(1, round(1000 * task.ttl))
+    needs = f"{importance} {_kind(task)} {batch_size} {batch_wait_ms}"
+    return f"{task.priority} {needs} {ttl_ms} {_account(task)} {task.uses or ''}"
+
+
+def _account(task: WarmingTask) -> str:
+    if task.is_always_warm:
+        return "n"
+    return "t" if task.has_its_own_price else "f"
 
 
 def _kind(task: WarmingTask) -> str:

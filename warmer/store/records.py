@@ -1,10 +1,15 @@
 """What the store takes and gives: plain records."""
 
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 
 from warmer.entry import Header
 from warmer.switch import Switch
+
+KeyReads: TypeAlias = tuple[str, str, int, int, list[int], int, int, int]
+"""Reads of one key since the last flush; `Store.flush` says what is what."""
+
+DueKind: TypeAlias = Literal["at", "in", "never", "review", "review_in"]
 
 
 class Result(StrEnum):
@@ -42,9 +47,9 @@ class Claim(NamedTuple):
         due_ms: Since when it is due.
         ensure: Whether a fresh value will do, whoever computed it.
         failures: Failures in a row before this.
-        reads_per_s: Its decayed read rate.
         deaths: Processes that have died with it.
         compute_p95_s: What 95 of 100 computations of the task stayed under; 0 when unknown.
+        queue_wait_s: How long its task's targets are to be expected to wait between due and claimed.
         definition: The task's definition, as JSON.
     """
 
@@ -52,9 +57,9 @@ class Claim(NamedTuple):
     due_ms: int
     ensure: bool
     failures: int
-    reads_per_s: float
     deaths: int
     compute_p95_s: float
+    queue_wait_s: float
     definition: str
 
 
@@ -79,7 +84,6 @@ class Batch(NamedTuple):
         token: Owner token of all its claims and leases.
         now_ms: The server's time.
         switch: The fleet's switch.
-        queue_wait_s: How long targets are to be expected to wait between due and claimed.
         held: How many tasks have something ready that has to wait, for a limit or for a fuller batch.
         claims: The targets, best first; those of one batch stand together.
     """
@@ -87,7 +91,6 @@ class Batch(NamedTuple):
     token: str
     now_ms: int
     switch: Switch
-    queue_wait_s: float
     held: int
     claims: tuple[Claim, ...]
 
@@ -100,26 +103,29 @@ class Outcome(NamedTuple):
         token: The claim's token; "" for a reader that computed a miss without a claim.
         result: How it ended.
         origin: "warm" for warming, "miss" for a reader that had missed.
-        due_kind: When the target is due next: "at" ms since the epoch, "in" ms from now, or "never".
+        due_kind: When the target is due next: "at" ms since the epoch, "in" ms from now, or "never"; "review" and
+            "review_in": when it is to be decided whether it is refreshed.
         due_ms: That number of ms.
         duration_ms: How long the computation took.
         computed_at_ms: When the value that is now cached was computed; 0 when unknown.
         error: What went wrong, if it failed.
         verdict_ms: When the value was computed, if its use is to be judged; else None.
         wasted_at_ms: From when on it counts as wasted.
+        fresh_until_ms: Until when the value that is now cached is fresh; 0 when unknown.
     """
 
     ref: str
     token: str
     result: Result
     origin: Literal["warm", "miss"]
-    due_kind: Literal["at", "in", "never"]
+    due_kind: DueKind
     due_ms: int
     duration_ms: float
     computed_at_ms: int = 0
     error: str = ""
     verdict_ms: int | None = None
     wasted_at_ms: int = 0
+    fresh_until_ms: int = 0
 
 
 class Completed(NamedTuple):
@@ -134,20 +140,78 @@ class Completed(NamedTuple):
     quarantined: tuple[str, ...]
 
 
-class Demand(NamedTuple):
-    """What the policy needs to know of a target.
+class Timing(NamedTuple):
+    """What is known of how long a target takes.
 
     Args:
-        reads_per_s: Its decayed read rate.
         compute_p95_s: What 95 of 100 computations of its task stay under; 0 when unknown.
-        queue_wait_s: How long targets wait between due and claimed.
+        queue_wait_s: How long its task's targets wait between due and claimed.
         switch: The fleet's switch.
     """
 
-    reads_per_s: float
     compute_p95_s: float
     queue_wait_s: float
     switch: Switch
+
+
+class Reviewed(NamedTuple):
+    """One target that is to be reviewed.
+
+    Args:
+        ref: Canonical text of the target.
+        planned_ms: When it was to be reviewed.
+        ttl_s: For how long its values are fresh; 0 if its task is gone.
+        account: Whose account pays for it: a task's id, "" for the fleet's, None for nobody's.
+        history: What is remembered of it, packed; empty if nothing is.
+    """
+
+    ref: str
+    planned_ms: int
+    ttl_s: float
+    account: str | None
+    history: bytes
+
+
+class Agenda(NamedTuple):
+    """What is to be reviewed by now, and what the decisions depend on.
+
+    Args:
+        now_ms: The server's time.
+        switch: The fleet's switch.
+        leads: Whether the one who asks leads.
+        targets: The targets, the longest due first.
+        memory: What the brain remembers, by field.
+        accounts: What reads and refreshes have cost, by account and by what.
+        reads: All reads of the fleet so far.
+    """
+
+    now_ms: int
+    switch: Switch
+    leads: bool
+    targets: tuple[Reviewed, ...]
+    memory: dict[str, bytes]
+    accounts: dict[str, dict[str, float]]
+    reads: int
+
+
+class Decided(NamedTuple):
+    """What was decided on a target.
+
+    Args:
+        ref: Canonical text of the target.
+        planned_ms: When it was to be reviewed.
+        review_ms: When it is to be reviewed again; 0 to refresh it now, -1 to let it go.
+        decided_ms: When it was decided, in ms since 2020.
+        flags: Flags of the decision; -1 if none is to be remembered.
+        decision: What it was based on, packed.
+    """
+
+    ref: str
+    planned_ms: int
+    review_ms: int
+    decided_ms: int = 0
+    flags: int = -1
+    decision: bytes = b""
 
 
 class Quarantined(NamedTuple):
@@ -172,12 +236,50 @@ class Hot(NamedTuple):
     Args:
         ref: Canonical text of the target.
         reads_per_s: Its decayed read rate.
-        standing: When it is due, in ms; "busy" if ready or claimed; None if it lapsed.
     """
 
     ref: str
     reads_per_s: float
-    standing: int | Literal["busy"] | None
+
+
+class Standing(NamedTuple):
+    """Where a target stands, and what is remembered of it.
+
+    Args:
+        ref: Canonical text of the target.
+        place: "due", "review", "busy" if it is ready or claimed, or "" if it stands nowhere.
+        at_ms: When it is due, or reviewed, or since when it has been ready.
+        ttl_s: For how long its values are fresh; 0 if its task is gone.
+        account: Whose account pays for it: a task's id, "" for the fleet's, None for nobody's.
+        compute_p95_s: What 95 of 100 computations of its task stay under; 0 when unknown.
+        queue_wait_s: How long its task's targets wait between due and claimed.
+        history: What is remembered of its reads, packed; empty if nothing is.
+    """
+
+    ref: str
+    place: Literal["due", "review", "busy", ""]
+    at_ms: int
+    ttl_s: float
+    account: str | None
+    compute_p95_s: float
+    queue_wait_s: float
+    history: bytes
+
+
+class Look(NamedTuple):
+    """What one look at targets has seen.
+
+    Args:
+        now_ms: The server's time.
+        switch: The fleet's switch.
+        memory: What the brain remembers, by field.
+        targets: The targets, in the order in which they were asked for.
+    """
+
+    now_ms: int
+    switch: Switch
+    memory: dict[str, bytes]
+    targets: tuple[Standing, ...]
 
 
 class TickReport(NamedTuple):

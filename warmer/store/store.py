@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from secrets import token_hex
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import orjson
 
@@ -16,15 +16,21 @@ from warmer.store.entries import Entries
 from warmer.store.keys import Keys
 from warmer.store.lane import lane_text
 from warmer.store.records import (
+    Agenda,
     Batch,
     Claim,
     Completed,
-    Demand,
+    Decided,
     Hot,
+    KeyReads,
+    Look,
     Outcome,
     Places,
     Quarantined,
+    Reviewed,
+    Standing,
     TickReport,
+    Timing,
 )
 from warmer.store.scripts import Scripts
 from warmer.switch import Switch
@@ -35,6 +41,9 @@ Thing = TypeVar("Thing")
 
 AT_ONCE = 500
 """Targets in one script: more would keep Redis from answering others."""
+
+TTL_BYTES = 1
+"""Beside each history stands its target's ttl, so that scripts can tell how much it has cooled down."""
 
 ENOUGH_READY = 1000
 """Up to how many ready targets a tick counts: it wants to know how many workers could be busy."""
@@ -159,7 +168,9 @@ class Store:
     # --- the flow of a refresh -------------------------------------------------------------------------------
     def tick(self, limit: int = 1000) -> TickReport:
         """Move what is due to ready, and lapsed claims too; judge refreshes that nobody used."""
-        moved, lapsed, wasted, ready, more = self._on_control.run("tick", limit, ENOUGH_READY)
+        moved, lapsed, wasted, ready, more = self._on_control.run(
+            "tick", self.settings.history_capacity, limit, ENOUGH_READY
+        )
         return TickReport(moved, lapsed, wasted, ready, bool(more))
 
     def reconcile(self) -> int:
@@ -197,32 +208,22 @@ class Store:
                 *places,
                 _ms(self.settings.claim_timeout_s),
                 token,
-                _ms(self.settings.heat_half_life_s),
                 _ms(self.settings.starvation_s),
                 int(waits),
                 "" if only is None else orjson.dumps(only),
                 *unknown_ids,
             )
         )
-        half_life_s = self.settings.heat_half_life_s
         known = {
-            task_id: (float(p95_ms or 0) / 1000, definition)
-            for task_id, (definition, p95_ms) in dict(answer["tasks"] or {}).items()
+            task_id: (float(p95_ms or 0) / 1000, wait_ms / 1000, definition)
+            for task_id, (definition, p95_ms, wait_ms) in dict(answer["tasks"] or {}).items()
         }
         claims = tuple(
-            Claim(
-                ref,
-                int(due_ms),
-                ensure == 1,
-                int(failures),
-                heat_reads_per_s(heat, half_life_s) if heat else 0.0,
-                int(deaths),
-                *known[ref.partition("{")[0]],
-            )
-            for ref, due_ms, ensure, failures, heat, deaths in answer["claims"] or ()
+            Claim(ref, int(due_ms), ensure == 1, int(failures), int(deaths), *known[ref.partition("{")[0]])
+            for ref, due_ms, ensure, failures, deaths in answer["claims"] or ()
         )
         switch = Switch.from_json(answer["switch"].encode())
-        return Batch(token, int(answer["now"]), switch, answer["wait_ms"] / 1000, int(answer["held"]), claims)
+        return Batch(token, int(answer["now"]), switch, int(answer["held"]), claims)
 
     def renew_claims(self, token: str, refs: Sequence[str]) -> list[str]:
         """Extend claims held with this token; returns the refs of those that are lost."""
@@ -272,10 +273,11 @@ class Store:
                 outcome.error,
                 "" if outcome.verdict_ms is None else f"{outcome.verdict_ms}:{outcome.ref}",
                 outcome.wasted_at_ms,
+                outcome.fresh_until_ms,
             )
             for outcome in outcomes
         ]
-        lost, quarantined = self._on_control.run("complete", orjson.dumps(done))
+        lost, quarantined = self._on_control.run("complete", self.settings.history_capacity, orjson.dumps(done))
         return Completed(tuple(ref.decode() for ref in lost), tuple(name.decode() for name in quarantined))
 
     def request(self, refs: Sequence[str], *, force: bool, watcher: str = "", watch_s: float = 1.0) -> list[str]:
@@ -333,26 +335,35 @@ class Store:
             outcome = found[1] if found else None
         return orjson.loads(outcome) if outcome else None
 
-    def reschedule(self, ref: str, due_ms: int | None, *, forward_only: bool = False) -> bool:
-        """Move an idle target's due time, or let it lapse; False when that changed nothing."""
-        return bool(
-            self._on_control.run(
-                "reschedule",
-                ref,
-                "" if due_ms is None else due_ms,
-                int(forward_only),
-            )
-        )
+    def reschedule(
+        self,
+        ref: str,
+        at_ms: int | None,
+        *,
+        forward_only: bool = False,
+        where: Literal["due", "reviews"] = "due",
+    ) -> bool:
+        """Move the moment at which an idle target is due, or is reviewed; False when that changed nothing.
+
+        Args:
+            ref: Canonical text of the target.
+            at_ms: That moment; None to let it lapse.
+            forward_only: Whether to leave it at an earlier one.
+            where: Whether it is refreshed then, or reviewed.
+        """
+        moment = "" if at_ms is None else at_ms
+        return bool(self._on_control.run("reschedule", ref, moment, int(forward_only), where))
 
     # --- reads -----------------------------------------------------------------------------------------------
-    def flush(self, reader: str, number: int, reads: Sequence[tuple[str, str, int, int, list[int], int]]) -> bool:
+    def flush(self, reader: str, number: int, reads: Sequence[KeyReads]) -> bool:
         """Take in a batch of counted reads; one that is sent twice counts once.
 
         Args:
             reader: Id of the sending process.
             number: Number of this batch, counting up.
             reads: For each target its ref ("" where only the key is known), cache key, hits, misses, the
-                `computed_at` of warm values whose read was useful, and how many of the hits were stale.
+                `computed_at` of warm values whose read was useful, how many of the hits were stale, and when the first
+                and the last read were, in ms; 0 for now.
         """
         return bool(
             self._on_control.run(
@@ -360,6 +371,7 @@ class Store:
                 number,
                 _ms(self.settings.heat_half_life_s),
                 self.settings.heat_capacity,
+                self.settings.history_capacity,
                 orjson.dumps(reads),
                 last_flush=self.keys.flushes + reader,
             )
@@ -372,25 +384,69 @@ class Store:
             count,
             _ms(self.settings.heat_half_life_s),
         )
-        return now_ms, [self._hot_of(*target) for target in found]
+        half_life_s = self.settings.heat_half_life_s
+        return now_ms, [Hot(ref.decode(), heat_reads_per_s(float(heat), half_life_s)) for ref, heat in found]
 
-    def _hot_of(self, ref: bytes, heat: bytes, standing: bytes) -> Hot:
-        reads_per_s = heat_reads_per_s(float(heat), self.settings.heat_half_life_s)
-        if standing == b"busy":
-            return Hot(ref.decode(), reads_per_s, "busy")
-        return Hot(ref.decode(), reads_per_s, int(float(standing)) if standing else None)
-
-    def demands(self, refs: Sequence[str]) -> list[Demand]:
-        """Return what the policy needs to know of targets."""
+    def timings(self, refs: Sequence[str]) -> list[Timing]:
+        """Return what is known of how long targets take."""
         if not refs:
             return []
-        half_life_s = self.settings.heat_half_life_s
-        wait_ms, switch_json, found = self._on_control.run("demands", _ms(half_life_s), *refs)
-        wait_s, switch = float(wait_ms) / 1000, Switch.from_json(switch_json)
+        switch_json, found = self._on_control.run("timings", *refs)
+        switch = Switch.from_json(switch_json)
         return [
-            Demand(heat_reads_per_s(float(heat), half_life_s), float(p95_ms or 0) / 1000, wait_s, switch)
-            for heat, p95_ms in zip(found[::2], found[1::2], strict=True)
+            Timing(float(p95_ms or 0) / 1000, float(wait_ms) / 1000, switch)
+            for p95_ms, wait_ms in zip(found[::2], found[1::2], strict=True)
         ]
+
+    # --- reviews ---------------------------------------------------------------------------------------------
+    def agenda(self, token: str, limit: int) -> Agenda:
+        """Return what is to be reviewed by now, and what the decisions depend on.
+
+        Args:
+            token: Of the scheduler that asks.
+            limit: Most targets at once.
+        """
+        answer = self._on_control.run("review", token, limit, self.settings.history_capacity)
+        now_ms, switch_json, leads, targets, memory, accounts, totals = answer
+        return Agenda(
+            now_ms,
+            Switch.from_json(switch_json),
+            leads == 1,
+            tuple(_reviewed_of(*target) for target in targets),
+            _fields(memory),
+            _by_account(accounts),
+            sum(int(float(total or 0)) for total in totals),
+        )
+
+    def look(self, refs: Sequence[str]) -> Look:
+        """Return where targets stand, and what is remembered of them."""
+        targets: list[Standing] = []
+        for part in _parts(refs) if refs else [()]:
+            answer = self._on_control.run("look", self.settings.history_capacity, *part)
+            now_ms, switch_json, memory, found = answer
+            targets += [_standing_of(ref, *target) for ref, target in zip(part, found, strict=True)]
+        return Look(now_ms, Switch.from_json(switch_json), _fields(memory), tuple(targets))
+
+    def decide(self, token: str, decided: Sequence[Decided], memory: Mapping[str, bytes]) -> int:
+        """Carry decisions out, and keep what was learnt.
+
+        Args:
+            token: Of the scheduler that leads.
+            decided: What was decided.
+            memory: What the brain remembers from now on, by field; other fields stay.
+
+        Returns:
+            How many targets are ready now; -1 if another leads, and nothing was done.
+        """
+        return int(
+            self._on_control.run(
+                "reviewed",
+                token,
+                self.settings.history_capacity,
+                orjson.dumps([[*one[:-1], one.decision.hex()] for one in decided]),
+                *(part for field in memory.items() for part in field),
+            )
+        )
 
     # --- quarantine ------------------------------------------------------------------------------------------
     def quarantined(self) -> list[Quarantined]:
@@ -416,24 +472,12 @@ class Store:
         """Return the latest compute times of warming, newest first."""
         return [float(value) for value in self.control.lrange(self.keys.durations, 0, -1)]
 
-    def task_stats(self, task_ids: Sequence[str]) -> list[tuple[dict[str, str], int | None]]:
-        """Return each task's counters, and when its plain target is due in ms (now, if it is ready or claimed)."""
+    def task_stats(self, task_ids: Sequence[str]) -> list[dict[str, str]]:
+        """Return each task's counters."""
         pipeline = self.control.pipeline(transaction=False)
         for task_id in task_ids:
             pipeline.hgetall(self.keys.stats + task_id)
-            pipeline.zscore(self.keys.due, task_id)
-            pipeline.zscore(self.keys.ready + task_id, task_id)
-            pipeline.zscore(self.keys.asked + task_id, task_id)
-            pipeline.zscore(self.keys.claims, task_id)
-        answers = pipeline.execute()
-        now_ms = self.clock.now_ms()
-        return [
-            (
-                {name.decode(): value.decode() for name, value in counters.items()},
-                now_ms if any(at is not None for at in at_work) else int(due) if due is not None else None,
-            )
-            for counters, due, *at_work in zip(*(answers[n::5] for n in range(5)), strict=True)
-        ]
+        return [{name.decode(): value.decode() for name, value in counters.items()} for counters in pipeline.execute()]
 
     def backlog(self) -> int:
         """Return how many targets wait for a worker."""
@@ -474,6 +518,42 @@ class Store:
     def has_leader(self) -> bool:
         """Say whether a scheduler is alive."""
         return bool(self.control.exists(self.keys.leader))
+
+
+def _reviewed_of(ref: bytes, planned_ms: bytes, ttl_ms: int, account: bytes, history: bytes) -> Reviewed:
+    text = ref.decode()
+    return Reviewed(text, int(float(planned_ms)), ttl_ms / 1000, _payer(text, account), history[:-TTL_BYTES])
+
+
+def _standing_of(
+    ref: str, place: bytes, at_ms: bytes, ttl_ms: int, account: bytes, p95_ms: bytes, wait_ms: bytes, history: bytes
+) -> Standing:
+    return Standing(
+        ref,
+        place.decode(),  # type: ignore[arg-type]  # the script says nothing else
+        int(float(at_ms)),
+        ttl_ms / 1000,
+        _payer(ref, account),
+        float(p95_ms or 0) / 1000,
+        float(wait_ms or 0) / 1000,
+        history[:-TTL_BYTES],
+    )
+
+
+def _payer(ref: str, account: bytes) -> str | None:
+    return {b"t": ref.partition("{")[0], b"f": ""}.get(account)
+
+
+def _fields(flat: Sequence[bytes]) -> dict[str, bytes]:
+    return {name.decode(): value for name, value in zip(flat[::2], flat[1::2], strict=True)}
+
+
+def _by_account(fields: Sequence[bytes]) -> dict[str, dict[str, float]]:
+    accounts: dict[str, dict[str, float]] = {}
+    for name, value in zip(fields[::2], fields[1::2], strict=True):
+        account, _, what = name.decode().rpartition("|")
+        accounts.setdefault(account, {})[what] = float(value)
+    return accounts
 
 
 def _parts(things: Sequence[Thing]) -> Iterator[Sequence[Thing]]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 
+from warmer.brain import Brain
 from warmer.claims import computed_here
 from warmer.client import Warmer
 from warmer.default import standing_in
@@ -32,6 +33,10 @@ EVERYTHING = Places(threads=100, loop=100, processes=100)
 
 NEVER_LAPSES_S = 10 * 365.25 * 86_400
 """However far a test moves the clock during a computation: its worker is alive, and would have renewed its lease."""
+
+
+SCHEDULER = "the test"
+"""Who leads: there is no scheduler besides the tests of this process."""
 
 
 class MemoryWarmer(Warmer):
@@ -118,6 +123,11 @@ class MemoryWarmer(Warmer):
         return StillBulkRuns(self.store, self.registry, self.settings, self._hint)
 
     @part
+    def brain(self) -> Brain:
+        """What decides which of the targets that are due are worth a refresh."""
+        return Brain(self.store, self.settings, SCHEDULER)
+
+    @part
     def guests(self) -> Guests:
         """What readers compute under limits: not told, as nobody else computes here."""
         return without_reports(super().guests)
@@ -192,6 +202,8 @@ class MemoryWarmer(Warmer):
 
     def _refresh_others(self, refreshed: dict[str, WarmOutcome | None], unknown: set[str]) -> bool:
         """Refresh what is ready, but for what was refreshed already; says whether there was any."""
+        self.store.lead(SCHEDULER, NEVER_LAPSES_S)
+        self.brain.think()
         while self.store.tick().more:
             pass
         taken = self.claims.take(EVERYTHING, unknown, waits=False, is_wanted=lambda ref: ref not in refreshed)

@@ -1,10 +1,10 @@
 -- Claims the best ready targets, what is due by now among them: highest priority first, then the tasks in turn, then
 -- those ready longest. While warming is off, only what was asked for by hand. Targets of tasks that are gone are dropped.
 --
--- @keys due lanes rotas flow quarantine claims tokens ensure forced again failures suspects heat landmark switch totals
+-- @keys due reviews lanes rotas flow quarantine claims tokens ensure forced again failures suspects switch
 -- @keys definitions limits buckets slots
 -- @prefixes ready asked rota ages stats watchers outcomes holders guests
--- @args threads:number loop:number processes:number timeout_ms:number token half_life_ms:number starving_ms:number waits:number only
+-- @args threads:number loop:number processes:number timeout_ms:number token starving_ms:number waits:number only
 -- @rest unknown_ids
 -- threads, loop, processes: how many calls of each kind may begin: one for a target, or for those of a batch
 -- token: owner token of the claims
@@ -12,16 +12,16 @@
 -- waits: 1 if a batch that is not full may wait for more, 0 if it is claimed at once
 -- only: JSON list of the refs that may be claimed, best first, or "" for all
 -- unknown_ids: tasks that the caller does not know, left to others
--- Returns  JSON {now: ms, switch: JSON or "", wait_ms: queue wait to expect, held: how many tasks have something ready
---          that has to wait: for a limit, a fuller batch, a next claim, tasks: {task id: {definition, p95 of compute ms or ""}},
---          claims: [[ref, ready since ms, 1 if a fresh value will do, failures in a row, heat, deaths], ...]}; the
---          claims of one batch stand together
+-- Returns  JSON {now: ms, switch: JSON or "", held: how many tasks have something ready that has to wait: for a limit, a
+--          fuller batch, a next claim, tasks: {task id: {definition, p95 of compute ms or "", queue wait to expect in ms}},
+--          claims: [[ref, ready since ms, 1 if a fresh value will do, failures in a row, deaths], ...]}; the claims of
+--          one batch stand together
 -- @include time
 -- @include tasks
--- @include heat
 -- @include flags
 -- @include limits
 -- @include parts
+-- @include lane
 -- @include lanes
 -- @include claims
 local PAGE, MOST_TARGETS, MOST_LOOKS, LONGEST_WAIT_MS, STARVING_SHARE = 64, 1000, 100, 30000, 8
@@ -32,7 +32,7 @@ local now = now_ms()
 local switch_json = redis.call('GET', switch) or ''
 local on = switch_json ~= '' and cjson.decode(switch_json).on
 local places = {t = threads, l = loop, p = processes}
-local claimed, met, longest_ms, held, more_is_due = {}, {}, 0, 0, false
+local claimed, met, held, more_is_due = {}, {}, 0, false
 local blocked, closed, looks, first_score = {}, {}, {}, {}
 
 -- claiming ---------------------------------------------------------------------------------------------------
@@ -46,6 +46,18 @@ local function fields_in(hash, refs)
   return redis.call('HMGET', hash, unpack(refs))
 end
 
+-- The queue wait of a task to expect: it follows a longer one at once, and a shorter one slowly, so that refreshes
+-- begin early enough.
+local function meet(task_id, waited_ms)
+  local known = met[task_id]
+  if not known then
+    local measured = redis.call('HMGET', stats .. task_id, 'p95_ms', 'wait_ms')
+    known = {redis.call('HGET', definitions, task_id), measured[1] or '', math.floor(0.9 * tonumber(measured[2] or 0))}
+    met[task_id] = known
+  end
+  if waited_ms > known[3] then known[3] = waited_ms end
+end
+
 -- Claims targets that have left their lane: the first so many of `taken`, which begin `calls`.
 local function claim(taken, calls, lane, is_asked)
   local refs, deadline = taken.refs, now + timeout_ms
@@ -53,21 +65,19 @@ local function claim(taken, calls, lane, is_asked)
   for _, call in ipairs(calls) do
     for _, ref in ipairs(call) do slot_of[ref] = call[1] end
   end
-  local deadlines, owners = {}, {}
+  local deadlines, owners, waited_ms = {}, {}, 0
   for i, ref in ipairs(refs) do
     local since = taken.since[i]
     deadlines[2 * i - 1], deadlines[2 * i] = deadline, ref
     owners[2 * i - 1] = ref
     owners[2 * i] = claim_text(token, since, is_asked, limit, limit == '' and '' or slot_of[ref])
-    if not is_asked then longest_ms = math.max(longest_ms, math.min(now - since, LONGEST_WAIT_MS)) end
+    if not is_asked then waited_ms = math.max(waited_ms, math.min(now - since, LONGEST_WAIT_MS)) end
   end
   redis.call('ZADD', claims, unpack(deadlines))
   redis.call('HSET', tokens, unpack(owners))
   if limit ~= '' then begin_calls(limit, calls, deadline, now) end
 
   local asked_again, said = members_in(again, refs), members_in(is_asked and forced or ensure, refs)
-  local reads = redis.call('ZMSCORE', heat, unpack(refs))
-  local landmark_ms = tonumber(redis.call('GET', landmark) or now)
   for i, ref in ipairs(refs) do
     local fresh_will_do = (said[i] or 0) == (is_asked and 0 or 1)
     if asked_again[i] == 1 then  -- asked for while a claim ran that never ended: this one is it
@@ -76,15 +86,9 @@ local function claim(taken, calls, lane, is_asked)
       redis.call('SADD', forced, ref)
       fresh_will_do = false
     end
-    claimed[#claimed + 1] = {
-      ref, taken.since[i], fresh_will_do and 1 or 0, taken.failed[i],
-      reads[i] and decayed(reads[i], landmark_ms, now, half_life_ms) or 0, taken.deaths[i],
-    }
+    claimed[#claimed + 1] = {ref, taken.since[i], fresh_will_do and 1 or 0, taken.failed[i], taken.deaths[i]}
   end
-  local task_id = task_of(refs[1])
-  if not met[task_id] then
-    met[task_id] = {redis.call('HGET', definitions, task_id), redis.call('HGET', stats .. task_id, 'p95_ms') or ''}
-  end
+  meet(task_of(refs[1]), waited_ms)
 end
 
 -- lanes and their turns --------------------------------------------------------------------------------------
@@ -338,12 +342,7 @@ else
   serve_in_turn()
 end
 
--- The wait to expect: it follows a longer one at once, and a shorter one slowly, so that refreshes begin early enough.
-local wait_ms = tonumber(redis.call('HGET', totals, 'wait_ms') or 0)
-if #claimed > 0 then
-  wait_ms = math.floor(math.max(longest_ms, 0.9 * wait_ms))
-  redis.call('HSET', totals, 'wait_ms', wait_ms)
-end
+for task_id, known in pairs(met) do redis.call('HSET', stats .. task_id, 'wait_ms', known[3]) end
 return cjson.encode({
-  now = now, switch = switch_json, wait_ms = wait_ms, held = held, tasks = met, claims = claimed,
+  now = now, switch = switch_json, held = held, tasks = met, claims = claimed,
 })

@@ -1,28 +1,35 @@
--- Ends refreshes: drops their claims, writes their statistics, plans the next ones, tells those who wait.
+-- Ends refreshes: drops their claims, remembers what was published, writes the statistics, plans the next ones, tells
+-- those who wait.
 --
 -- A worker names its claim's token; if another holds the claim by now, nothing is changed. A reader that computed a
 -- miss has no claim (token ""): it is counted, and the target keeps its place wherever it stands, unless it stands
 -- ready and the reader's value is all that was asked for. No target stands twice among the outcomes.
 --
 -- @keys claims tokens due lanes rotas flow quarantine ensure forced again failures suspects totals durations verdicts
--- @keys limits buckets slots
--- @prefixes ready asked rota ages stats task_durations watchers outcomes holders guests
--- @args done
+-- @keys limits buckets slots accounts shelf reviews
+-- @prefixes ready asked rota ages stats task_durations watchers outcomes holders guests histories
+-- @args history_capacity:number done
+-- history_capacity: most targets of which anything is remembered
 -- done: JSON list of [ref, token, result, origin, computed_at, due_kind, due_at, duration_ms, error, verdict,
---       wasted_at_ms]
+--       wasted_at_ms, fresh_until]
 --   token: of the claim, or ""
 --   result: "published", "fresh", "failed", "crashed" (it killed its process), "busy" or "lost"
 --   origin: "warm" or "miss"
 --   computed_at: of the value that is cached now, in ms; 0 if unknown
---   due_kind, due_at: "at" ms since the epoch, "in" ms from now, or "never"
+--   due_kind, due_at: "at" ms since the epoch, "in" ms from now, or "never"; "review" ms since the epoch or
+--     "review_in" ms from now, when it is to be decided whether it is refreshed
 --   verdict: "computed_at:ref", wasted from wasted_at_ms on unless a useful read comes before; or ""
+--   fresh_until: of the value that is cached now, in ms; 0 if unknown
 -- Returns  {refs whose claim was no longer held with this token, refs and tasks that are quarantined from now on}
 -- @include time
 -- @include tasks
 -- @include flags
 -- @include limits
 -- @include parts
+-- @include lane
 -- @include lanes
+-- @include sums
+-- @include history
 -- @include claims
 -- @include quarantine
 local FLEET_WINDOW, TASK_WINDOW = 1000, 32
@@ -30,33 +37,34 @@ local now, lost, dead = now_ms(), {}, {}
 local outcomes_done = cjson.decode(done)
 
 -- statistics -------------------------------------------------------------------------------------------------
-local fleet, by_task, fleet_durations = {counts = {}}, {}, {}
+local fleet, by_task, fleet_durations = {}, {}, {}
 
 local function of_task(task_id)
-  by_task[task_id] = by_task[task_id] or {counts = {}, durations = {}}
+  by_task[task_id] = by_task[task_id] or {durations = {}}
   return by_task[task_id]
 end
 
-local function count(task_id, field)
-  fleet.counts[field] = (fleet.counts[field] or 0) + 1
-  if lane_of(task_id) then
-    local task = of_task(task_id)
-    task.counts[field] = (task.counts[field] or 0) + 1
-  end
+local function measure(extremes, duration_ms)
+  extremes.fastest_ms = math.min(extremes.fastest_ms or duration_ms, duration_ms)
+  extremes.slowest_ms = math.max(extremes.slowest_ms or duration_ms, duration_ms)
 end
 
-local function measure(sums, duration_ms)
-  sums.total_ms = (sums.total_ms or 0) + duration_ms
-  sums.fastest_ms = math.min(sums.fastest_ms or duration_ms, duration_ms)
-  sums.slowest_ms = math.max(sums.slowest_ms or duration_ms, duration_ms)
+-- What a computation has taken was spent, whatever came of it.
+local function count_costs(task_id, origin, duration_ms)
+  local field = origin == 'warm' and 'warm_ms' or 'miss_ms'
+  add(task_id, field, duration_ms)
+  charge(task_id, field, duration_ms)
+  if origin == 'warm' and duration_ms > 0 then charge(task_id, 'refreshes', 1) end
 end
 
 local function take_note(task_id, result, origin, duration_ms, why)
+  count_costs(task_id, origin, duration_ms)
   if result == 'published' then
     local registered = lane_of(task_id)
     if registered then table.insert(of_task(task_id).durations, duration_ms) end
     if origin == 'warm' then
-      count(task_id, 'warmings')
+      add(task_id, 'warmings', 1)
+      add(task_id, 'total_ms', duration_ms)
       measure(fleet, duration_ms)
       fleet_durations[#fleet_durations + 1] = duration_ms
       if registered then
@@ -64,15 +72,25 @@ local function take_note(task_id, result, origin, duration_ms, why)
         of_task(task_id).last_error = false
       end
     else
-      count(task_id, 'computed_misses')
+      add(task_id, 'computed_misses', 1)
     end
   elseif result == 'failed' or result == 'crashed' then
-    count(task_id, 'failed')
-    if result == 'crashed' then count(task_id, 'crashes') end
+    add(task_id, 'failed', 1)
+    if result == 'crashed' then add(task_id, 'crashes', 1) end
     if lane_of(task_id) then of_task(task_id).last_error = why end
   elseif result == 'lost' then
-    count(task_id, 'lost_leases')
+    add(task_id, 'lost_leases', 1)
   end
+end
+
+-- A refresh that was due while the value before was fresh, and was published when that had expired, came too late.
+local function remember_publication(ref, origin, since, is_asked, duration_ms, fresh_until)
+  local h, place = history_of(ref)
+  if not h then return end
+  local expired = h.fresh_until + EPOCH_MS
+  if origin == 'warm' and since and not is_asked and since < expired and expired < now then add(task_of(ref), 'late', 1) end
+  take_publication(h, math.max(0, fresh_until - EPOCH_MS), duration_ms / 1000)
+  keep_history(h, place, now - EPOCH_MS)
 end
 
 local function push(list, values, most)
@@ -81,13 +99,11 @@ local function push(list, values, most)
   redis.call('LTRIM', list, 0, most - 1)
 end
 
-local function write_sums(key, sums)
-  for field, by in pairs(sums.counts) do redis.call('HINCRBY', key, field, by) end
-  if not sums.total_ms then return end
-  redis.call('HINCRBYFLOAT', key, 'total_ms', sums.total_ms)
+local function write_extremes(key, extremes)
+  if not extremes.fastest_ms then return end
   local known = redis.call('HMGET', key, 'fastest_ms', 'slowest_ms')
-  redis.call('HSET', key, 'fastest_ms', math.min(tonumber(known[1] or sums.fastest_ms), sums.fastest_ms),
-    'slowest_ms', math.max(tonumber(known[2] or sums.slowest_ms), sums.slowest_ms))
+  redis.call('HSET', key, 'fastest_ms', math.min(tonumber(known[1] or extremes.fastest_ms), extremes.fastest_ms),
+    'slowest_ms', math.max(tonumber(known[2] or extremes.slowest_ms), extremes.slowest_ms))
 end
 
 local function remember_durations(task_id, task)
@@ -101,11 +117,12 @@ local function remember_durations(task_id, task)
 end
 
 local function write_statistics()
-  write_sums(totals, fleet)
+  write_all_sums()
+  write_extremes(totals, fleet)
   push(durations, fleet_durations, FLEET_WINDOW)
   for task_id, task in pairs(by_task) do
     local key = stats .. task_id
-    write_sums(key, task)
+    write_extremes(key, task)
     remember_durations(task_id, task)
     if task.last_error ~= nil then
       redis.call('HSET', key, 'last_run_ms', now)
@@ -140,22 +157,37 @@ local function ensure_later(ref)
 end
 
 -- the next one -----------------------------------------------------------------------------------------------
-local due_next, judged = {}, {}
+local due_next, review_next, judged = {}, {}, {}
+local some_reviewed = redis.call('ZCARD', reviews) > 0
 
 local function plan(ref, due_kind, due_at)
   if due_kind == 'never' then
     if some_failed then redis.call('HDEL', failures, ref) end
     redis.call('ZREM', due, ref)
-  else
-    table.insert(due_next, due_kind == 'in' and now + due_at or due_at)
-    table.insert(due_next, ref)
+    redis.call('ZREM', reviews, ref)
+    return
   end
+  local is_reviewed = due_kind == 'review' or due_kind == 'review_in'
+  local next_ones = is_reviewed and review_next or due_next
+  table.insert(next_ones, (due_kind == 'in' or due_kind == 'review_in') and now + due_at or due_at)
+  table.insert(next_ones, ref)
+  if is_reviewed then redis.call('ZREM', due, ref) elseif some_reviewed then redis.call('ZREM', reviews, ref) end
+end
+
+-- Reviews stay within what can be remembered: those of targets that were forgotten go first, then the farthest.
+local function bound_reviews()
+  if redis.call('ZCARD', reviews) <= history_capacity then return end
+  for _, ref in ipairs(redis.call('ZRANDMEMBER', reviews, math.min(200, #review_next))) do
+    if not history_of(ref) then redis.call('ZREM', reviews, ref) end
+  end
+  redis.call('ZREMRANGEBYRANK', reviews, math.floor(1.25 * history_capacity), -1)
 end
 
 local function end_without_task(ref, result, duration_ms, why)
   tell_those_who_wait(ref, report_of(ref, result, duration_ms, why))
   forget(ref)
   redis.call('ZREM', due, ref)
+  redis.call('ZREM', reviews, ref)
   leave_lane(ref)
 end
 
@@ -168,7 +200,7 @@ local function reader_serves(ref, has_value, computed_at)
     return has_value and (computed_at > since or fresh_will_do), is_asked
   end
   if is_forced(ref) then return false end
-  return has_value or not redis.call('ZSCORE', due, ref), false
+  return has_value or not (redis.call('ZSCORE', due, ref) or redis.call('ZSCORE', reviews, ref)), false
 end
 
 local function count_failures(ref, result, token)
@@ -220,14 +252,14 @@ end
 local refs, held = {}, {}
 for i, outcome in ipairs(outcomes_done) do refs[i] = outcome[1] end
 local claimed_by = answers_for('HMGET', tokens, refs)
-local is_asked_by, text_of = {}, {}
+local is_asked_by, since_by, text_of = {}, {}, {}
 for i, outcome in ipairs(outcomes_done) do
   if outcome[2] ~= '' then
-    local owner, _, is_asked = claim_of(claimed_by[i])
+    local owner, since, is_asked = claim_of(claimed_by[i])
     if owner == outcome[2] then
       held[#held + 1] = outcome[1]
       text_of[outcome[1]] = claimed_by[i]
-      is_asked_by[i] = is_asked
+      is_asked_by[i], since_by[i] = is_asked, since
     else
       outcome.is_lost = true
       lost[#lost + 1] = outcome[1]
@@ -238,16 +270,22 @@ drop_claims(held, text_of)
 
 for i, outcome in ipairs(outcomes_done) do
   if not outcome.is_lost then
-    local ref, _, result, origin, _, _, _, duration_ms, why, verdict, wasted_at_ms = unpack(outcome)
+    local ref, _, result, origin, _, _, _, duration_ms, why, verdict, wasted_at_ms, fresh_until = unpack(outcome)
     take_note(task_of(ref), result, origin, duration_ms, why)
     if result == 'published' and verdict ~= '' then
       table.insert(judged, wasted_at_ms)
       table.insert(judged, verdict)
     end
+    if result == 'published' and ref ~= '' then
+      remember_publication(ref, origin, since_by[i], is_asked_by[i], duration_ms, fresh_until)
+    end
     finish(outcome, is_asked_by[i])
   end
 end
 call_with('ZADD', due, due_next)
+call_with('ZADD', reviews, review_next)
 call_with('ZADD', verdicts, judged)
+bound_reviews()
+keep_shelf()
 write_statistics()
 return {lost, dead}

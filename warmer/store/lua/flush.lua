@@ -1,21 +1,30 @@
--- Takes in a batch of counted reads. A batch that is sent twice counts once.
+-- Takes in a batch of counted reads: into the histories of targets, their heat, and the statistics. A batch that is
+-- sent twice counts once.
 --
--- @keys totals owners tasks heat landmark verdicts last_flush
--- @prefixes stats
--- @args number:number half_life_ms:number capacity:number reads
+-- @keys totals accounts owners heat landmark verdicts last_flush lanes shelf switch failures due reviews claims
+-- @prefixes stats histories ready asked
+-- @args number:number half_life_ms:number capacity:number history_capacity:number reads
 -- number: of this flush, counting up
 -- capacity: most refs in heat
--- reads: as JSON, [[ref, cache key, hits, misses, [computed_at of warm values whose read was useful], stale hits], ...]
---        with an empty ref where only the key is known
+-- history_capacity: most targets of which anything is remembered
+-- reads: as JSON, [[ref, cache key, hits, misses, [computed_at of warm values whose read was useful], stale hits,
+--        first read in ms, last read in ms], ...] with an empty ref where only the key is known, and 0 for now
 -- Returns  1, or 0 if this flush was taken in before.
 -- @include time
 -- @include tasks
 -- @include heat
+-- @include lane
+-- @include sums
+-- @include history
+-- @include costs
 local now, LARGEST_EXPONENT = now_ms(), 500
+local NOTICE_MS = 5000     -- a reader that computes a miss says so within this time, and then plans the next refresh
+local LONG_BATCH = 1 / 16  -- part of a ttl from which on a batch counts as two, its first read and the others
 
 if tonumber(redis.call('GET', last_flush) or 0) >= number then return 0 end
 redis.call('SET', last_flush, number, 'EX', 3600)
 
+-- heat -------------------------------------------------------------------------------------------------------
 local landmark_ms = tonumber(redis.call('GET', landmark))
 if not landmark_ms then
   landmark_ms = now
@@ -27,28 +36,87 @@ elseif (now - landmark_ms) / half_life_ms > LARGEST_EXPONENT then
 end
 local weight = 2 ^ ((now - landmark_ms) / half_life_ms)
 
-local hits, misses, useful, stale = 0, 0, 0, 0
-for _, read in ipairs(cjson.decode(reads)) do
-  local ref = read[1] ~= '' and read[1] or redis.call('HGET', owners, read[2])
-  hits, misses, stale = hits + read[3], misses + read[4], stale + read[6]
-  if ref and redis.call('ZSCORE', tasks, task_of(ref)) then
-    local stats = stats .. task_of(ref)
-    redis.call('ZINCRBY', heat, (read[3] + read[4]) * weight, ref)
-    redis.call('HINCRBY', stats, 'hits', read[3])
-    redis.call('HINCRBY', stats, 'misses', read[4])
-    for _, computed_at in ipairs(read[5]) do
-      if redis.call('ZREM', verdicts, computed_at .. ':' .. ref) == 1 then
-        redis.call('HINCRBY', stats, 'useful', 1)
-        useful = useful + 1
-      end
+-- misses by cause --------------------------------------------------------------------------------------------
+local switch_json = redis.call('GET', switch)
+local on = switch_json and cjson.decode(switch_json).on
+local some_failed = redis.call('HLEN', failures) > 0
+
+-- Why a read missed: `first` (nothing had been cached), `off` (warming was), `failing` (computing it did), `lost` (its
+-- value should be there: it was invalidated or evicted), `late` (its refresh was decided, and not done in time) or
+-- `lapsed` (a refresh was not worth it).
+local function cause_of_miss(ref, h, lane, at)
+  if not h or h.fresh_until == 0 then return 'first' end
+  if not on then return 'off' end
+  if some_failed and redis.call('HEXISTS', failures, ref) == 1 then return 'failing' end
+  if at < h.fresh_until and h.life > 0 then return 'lost' end
+  if lane.account == 'n' or has_flag(h, TO_REFRESH) then return 'late' end
+  return 'lapsed'
+end
+
+-- A target that is missed, and stands nowhere, is to be looked at; whoever computes the miss plans that himself.
+local function have_it_reviewed(ref, lane)
+  if not on or lane.account == 'n' then return end
+  local task_id = task_of(ref)
+  if redis.call('ZSCORE', due, ref) or redis.call('ZSCORE', claims, ref) or redis.call('ZSCORE', ready .. task_id, ref)
+    or redis.call('ZSCORE', asked .. task_id, ref) then return end
+  redis.call('ZADD', reviews, 'LT', now + NOTICE_MS, ref)
+end
+
+-- reads ------------------------------------------------------------------------------------------------------
+local function remember(ref, lane, read)
+  local _, _, hits, misses, _, _, first_ms, last_ms = unpack(read)
+  first_ms = first_ms and first_ms > 0 and math.min(first_ms, now) or now
+  last_ms = last_ms and last_ms > 0 and math.min(last_ms, now) or now
+  local task_id, first, last = task_of(ref), first_ms - EPOCH_MS, last_ms - EPOCH_MS
+  local h, place = history_of(ref)
+  if misses > 0 then
+    add(task_id, 'misses_' .. cause_of_miss(ref, h, lane, first), misses)
+    have_it_reviewed(ref, lane)
+  end
+  h = h or no_history()
+  local shadow_misses, count = 0, hits + misses
+  if count > 1 and last - first > LONG_BATCH * lane.ttl_ms then
+    if take_reads(h, first, 1, lane.ttl_ms) then shadow_misses = 1 end
+    count = count - 1
+  end
+  if take_reads(h, last, count, lane.ttl_ms) then shadow_misses = shadow_misses + 1 end
+  keep_history(h, place, now - EPOCH_MS)
+  charge(task_id, 'reads', hits + misses)
+  charge(task_id, 'misses', misses)
+  if shadow_misses > 0 then
+    local cost_ms = shadow_misses * cost_ms_of(h, ref)
+    add(task_id, 'shadow_misses', shadow_misses)
+    add(task_id, 'shadow_ms', cost_ms)
+    charge(task_id, 'shadow_misses', shadow_misses)
+    charge(task_id, 'shadow_ms', cost_ms)
+  end
+  return h
+end
+
+local function credit(ref, h, useful)
+  for _, computed_at in ipairs(useful) do
+    if redis.call('ZREM', verdicts, computed_at .. ':' .. ref) == 1 then
+      add(task_of(ref), 'useful', 1)
+      add(task_of(ref), 'saved_ms', cost_ms_of(h, ref))
     end
   end
 end
-redis.call('HINCRBY', totals, 'hits', hits)
-redis.call('HINCRBY', totals, 'misses', misses)
-if stale > 0 then redis.call('HINCRBY', totals, 'stale_hits', stale) end
-if useful > 0 then redis.call('HINCRBY', totals, 'useful', useful) end
+
+for _, read in ipairs(cjson.decode(reads)) do
+  local ref = read[1] ~= '' and read[1] or redis.call('HGET', owners, read[2]) or ''
+  local task_id = task_of(ref)
+  local lane = lane_of(task_id)
+  add(task_id, 'hits', read[3])
+  add(task_id, 'misses', read[4])
+  add(task_id, 'stale_hits', read[6])
+  if lane then
+    redis.call('ZINCRBY', heat, (read[3] + read[4]) * weight, ref)
+    credit(ref, remember(ref, lane, read), read[5])
+  end
+end
 
 local overflow = redis.call('ZCARD', heat) - capacity
 if overflow > 0 then redis.call('ZREMRANGEBYRANK', heat, 0, overflow - 1) end
+keep_shelf()
+write_all_sums()
 return 1

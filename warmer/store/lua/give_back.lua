@@ -1,6 +1,6 @@
 -- Puts claimed targets back into their lanes, in their old place, for others to claim.
 --
--- @keys claims tokens due lanes rotas flow quarantine ensure forced again failures limits buckets slots suspects
+-- @keys claims tokens due reviews lanes rotas flow quarantine ensure forced again failures limits buckets slots suspects
 -- @prefixes ready asked rota ages watchers outcomes holders guests
 -- @args token
 -- @rest refs
@@ -10,6 +10,7 @@
 -- @include flags
 -- @include limits
 -- @include parts
+-- @include lane
 -- @include lanes
 -- @include claims
 local now, held, text_of = now_ms(), {}, {}

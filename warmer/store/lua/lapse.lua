@@ -1,7 +1,7 @@
 -- Ends the claims of a process that died: their targets are ready again, and are suspects, one of which may have
 -- killed it.
 --
--- @keys claims tokens due lanes rotas flow quarantine suspects ensure forced again failures totals limits buckets slots
+-- @keys claims tokens due reviews lanes rotas flow quarantine suspects ensure forced again failures totals limits buckets slots
 -- @prefixes ready asked rota ages watchers outcomes holders guests
 -- @args life
 -- life: what all tokens of the process begin with; not ""
@@ -11,6 +11,7 @@
 -- @include flags
 -- @include limits
 -- @include parts
+-- @include lane
 -- @include lanes
 -- @include claims
 -- @include quarantine

@@ -1,7 +1,7 @@
 -- Level-triggered repair: every enabled critical target is due, ready or claimed; one that is nowhere becomes due now.
 -- Looks at a part of them in each call, so that Redis is never held up.
 --
--- @keys critical due claims ensure lanes rotas flow quarantine forced again failures suspects
+-- @keys critical due reviews claims ensure lanes rotas flow quarantine forced again failures suspects
 -- @prefixes ready asked rota ages watchers outcomes
 -- @args cursor count:number
 -- cursor: "0" to begin, then what the last call returned
@@ -9,6 +9,7 @@
 -- @include time
 -- @include tasks
 -- @include flags
+-- @include lane
 -- @include lanes
 local repaired = 0
 local found = redis.call('SSCAN', critical, cursor, 'COUNT', count)

@@ -1,12 +1,11 @@
 -- Registers a task, or takes over its changed definition; registering the same again changes nothing.
 --
--- @keys tasks definitions owners critical due claims lanes rotas flow quarantine suspects ensure forced again failures
+-- @keys tasks definitions owners critical due reviews claims lanes rotas flow quarantine suspects ensure forced again failures
 -- @keys epoch switch
 -- @prefixes scoped stats task_durations ready asked rota ages watchers outcomes
 -- @args task_id definition lane replace random_epoch
 -- definition: JSON with key_shape, fields, enabled, critical, priority
--- lane: what its targets need, as "priority c|o t|l|p batch_size batch_wait_ms limit": whether it is critical or
---       ordinary; a thread, the event loop or a process
+-- lane: what its targets need, for how long they are fresh and who pays for them; see `lane_text`
 -- replace: "1" to unregister another enabled task that owns the cache key, else "0"
 -- random_epoch: used if there is none
 -- Returns  {status, other, epoch}: "registered" or "changed" and the id that was replaced or "", "unchanged" and "", or
@@ -14,6 +13,7 @@
 -- @include time
 -- @include tasks
 -- @include flags
+-- @include lane
 -- @include lanes
 -- @include quarantine
 local new = cjson.decode(definition)
@@ -26,6 +26,7 @@ end
 
 local function unschedule(id)
   redis.call('ZREM', due, id)
+  redis.call('ZREM', reviews, id)
   leave_lane(id)
   forget(id)
 end

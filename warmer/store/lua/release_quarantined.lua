@@ -1,6 +1,6 @@
 -- Lets a quarantined task, with all its targets, or one target go; each is due at once.
 --
--- @keys definitions due lanes rotas flow quarantine suspects failures ensure forced again
+-- @keys definitions due reviews lanes rotas flow quarantine suspects failures ensure forced again
 -- @prefixes ready asked rota ages watchers outcomes
 -- @args name
 -- name: a task's id, or a target's ref
@@ -8,6 +8,7 @@
 -- @include time
 -- @include tasks
 -- @include flags
+-- @include lane
 -- @include lanes
 -- @include quarantine
 local released = release_quarantined(name)

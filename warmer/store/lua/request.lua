@@ -1,7 +1,7 @@
 -- Asks for targets to be warmed now, whether warming is on or off. One that is claimed already is not computed twice
 -- at once: its outcome will do, unless a new computation is forced; then it is refreshed once more afterwards.
 --
--- @keys due claims tokens lanes rotas flow quarantine ensure forced again failures definitions suspects
+-- @keys due reviews claims tokens lanes rotas flow quarantine ensure forced again failures definitions suspects
 -- @prefixes ready asked rota ages watchers outcomes
 -- @args mode watcher watch_s capacity:number
 -- @rest refs
@@ -12,17 +12,20 @@
 -- @include time
 -- @include tasks
 -- @include flags
+-- @include lane
 -- @include lanes
 local force, now, answers = mode == 'force', now_ms(), {}
 local room = capacity - tonumber(redis.call('HGET', flow, 'asked') or 0)
 
 -- Whoever takes a request back later must see whether others want the target, too.
-local function watch(ref, is_asked, is_ready, is_due)
+local function watch(ref, is_asked, is_ready, is_due, is_reviewed)
   local is_watched = redis.call('EXISTS', watchers .. ref) == 1
   if is_ready or is_due then
     local needs_new = redis.call('SISMEMBER', forced, ref) == 1
       or (is_ready and redis.call('SISMEMBER', ensure, ref) == 0)
     redis.call('SADD', watchers .. ref, needs_new and ITS_RENEWAL or ITS_SCHEDULE)
+  elseif is_reviewed then
+    redis.call('SADD', watchers .. ref, ITS_REVIEW)
   end
   if (watcher == '' and is_watched) or (watcher ~= '' and is_asked and not is_watched) then
     redis.call('SADD', watchers .. ref, SOMEBODY)
@@ -71,13 +74,15 @@ local function answer(ref)
   end
   if is_quarantined(ref) then return 'quarantined' end
   if redis.call('ZSCORE', claims, ref) then
-    watch(ref, false, false, false)
+    watch(ref, false, false, false, false)
     ask_claimed(ref)
     return 'asked'
   end
   local since, is_asked = standing_of(ref)
   if room <= 0 and not is_asked then return 'full' end
-  if watcher ~= '' or is_asked then watch(ref, is_asked, since and not is_asked, redis.call('ZSCORE', due, ref)) end
+  if watcher ~= '' or is_asked then
+    watch(ref, is_asked, since and not is_asked, redis.call('ZSCORE', due, ref), redis.call('ZSCORE', reviews, ref))
+  end
   ask(ref, since, is_asked)
   return 'asked'
 end

@@ -1,10 +1,11 @@
 -- One tick: due -> ready, lapsed claims -> ready, refreshes that nobody used -> wasted.
 -- Runs any number of times, from any process, with the same result. While warming is off, nothing new becomes ready.
 --
--- @keys due lanes rotas flow quarantine claims tokens switch verdicts totals ensure forced again failures suspects
--- @keys limits buckets slots
--- @prefixes ready asked rota ages stats watchers outcomes holders guests
--- @args limit:number enough:number
+-- @keys due reviews lanes rotas flow quarantine claims tokens switch verdicts totals ensure forced again failures suspects
+-- @keys limits buckets slots accounts shelf
+-- @prefixes ready asked rota ages stats watchers outcomes holders guests histories
+-- @args history_capacity:number limit:number enough:number
+-- history_capacity: most targets of which anything is remembered
 -- limit: most targets to move at once
 -- enough: up to how many ready targets are counted
 -- Returns  {moved, lapsed, wasted, ready and to be claimed now, due already but left for the next tick: 1 or 0}
@@ -13,7 +14,11 @@
 -- @include flags
 -- @include limits
 -- @include parts
+-- @include lane
 -- @include lanes
+-- @include sums
+-- @include history
+-- @include costs
 -- @include claims
 -- @include quarantine
 -- @include lapses
@@ -32,10 +37,11 @@ end
 local wasted = redis.call('ZRANGE', verdicts, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit)
 for _, verdict in ipairs(wasted) do
   redis.call('ZREM', verdicts, verdict)
-  local task_id = task_of(string.match(verdict, ':(.*)$'))
-  if lane_of(task_id) then redis.call('HINCRBY', stats .. task_id, 'wasted', 1) end
+  local ref = string.match(verdict, ':(.*)$')
+  add(task_of(ref), 'wasted', 1)
+  add(task_of(ref), 'wasted_ms', cost_ms_of(history_of(ref), ref))
 end
-if #wasted > 0 then redis.call('HINCRBY', totals, 'wasted', #wasted) end
+write_all_sums()
 
 local function ready_now()
   local found = 0

@@ -1,13 +1,14 @@
 -- Forgets a task: nothing of it is scheduled any more. Cached values stay until they expire.
 -- A claim that runs is ended by its worker; targets with arguments in due or ready are dropped when their turn comes.
 --
--- @keys tasks definitions owners critical due lanes rotas flow quarantine suspects ensure forced again failures heat
+-- @keys tasks definitions owners critical due reviews lanes rotas flow quarantine suspects ensure forced again failures heat
 -- @prefixes scoped stats task_durations ready asked rota ages watchers outcomes
 -- @args task_id
 -- Returns  1 if the task was registered, else 0.
 -- @include time
 -- @include tasks
 -- @include flags
+-- @include lane
 -- @include lanes
 -- @include quarantine
 local stored = redis.call('HGET', definitions, task_id)
@@ -21,7 +22,7 @@ redis.call('ZREM', tasks, task_id)
 redis.call('HDEL', definitions, task_id)
 redis.call('HDEL', lanes, task_id)
 release_quarantined(task_id)
-for _, sorted_set in ipairs({due, heat}) do redis.call('ZREM', sorted_set, task_id) end
+for _, sorted_set in ipairs({due, reviews, heat}) do redis.call('ZREM', sorted_set, task_id) end
 leave_lane(task_id)
 redis.call('SREM', critical, task_id)
 forget(task_id)

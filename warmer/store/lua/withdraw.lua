@@ -1,6 +1,6 @@
 -- Takes back what somebody has asked for, and nobody has begun; what others wait for, too, stays.
 --
--- @keys due claims lanes rotas flow quarantine ensure forced again failures suspects
+-- @keys due reviews claims lanes rotas flow quarantine ensure forced again failures suspects
 -- @prefixes ready asked rota ages watchers outcomes
 -- @args watcher
 -- @rest refs
@@ -8,6 +8,7 @@
 -- @include time
 -- @include tasks
 -- @include flags
+-- @include lane
 -- @include lanes
 local begun = {}
 
@@ -16,7 +17,8 @@ local function take_back(ref)
   local has_asked = redis.call('SREM', watchers .. ref, watcher) == 1
   local needs_new = redis.call('SISMEMBER', watchers .. ref, ITS_RENEWAL) == 1
   local is_scheduled = needs_new or redis.call('SISMEMBER', watchers .. ref, ITS_SCHEDULE) == 1
-  local others = redis.call('SCARD', watchers .. ref) - (is_scheduled and 1 or 0)
+  local is_reviewed = redis.call('SISMEMBER', watchers .. ref, ITS_REVIEW) == 1
+  local others = redis.call('SCARD', watchers .. ref) - (is_scheduled and 1 or 0) - (is_reviewed and 1 or 0)
   if not (is_asked and has_asked) or others > 0 then return end
   leave_lane(ref)
   redis.call('DEL', watchers .. ref)
@@ -24,6 +26,8 @@ local function take_back(ref)
   if is_scheduled then
     if not needs_new then redis.call('SADD', ensure, ref) end
     redis.call('ZADD', due, now_ms(), ref)
+  elseif is_reviewed then
+    redis.call('ZADD', reviews, now_ms(), ref)
   end
 end
 

@@ -4,9 +4,9 @@ local OUTCOME_S = 300
 local IN_QUARANTINE = 'it is in quarantine: it has killed the processes that computed it'
 
 -- Besides those who wait, the set of watchers tells who else wants a target: somebody who does not wait, its schedule,
--- for which a fresh value would do, or its schedule, which needs a new one.
-local SOMEBODY, ITS_SCHEDULE, ITS_RENEWAL = '!', '~', '^'
-local NO_WATCHER = {[SOMEBODY] = true, [ITS_SCHEDULE] = true, [ITS_RENEWAL] = true}
+-- for which a fresh value would do, its schedule, which needs a new one, or its next review.
+local SOMEBODY, ITS_SCHEDULE, ITS_RENEWAL, ITS_REVIEW = '!', '~', '^', '?'
+local NO_WATCHER = {[SOMEBODY] = true, [ITS_SCHEDULE] = true, [ITS_RENEWAL] = true, [ITS_REVIEW] = true}
 
 local function report_of(ref, result, duration_ms, why)
   return {ref = ref, result = result, duration_ms = duration_ms, error = why}

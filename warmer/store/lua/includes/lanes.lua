@@ -2,24 +2,9 @@
 -- need the same (a thread, an event loop or a process; a limit; its reserve) take turns in one rota: strictly by
 -- priority, and one after the other within a priority.
 --
--- Needs the keys due, lanes, rotas, flow and quarantine, and the prefixes ready, asked, rota and ages; see tasks.lua.
+-- Needs the keys due, reviews, rotas, flow and quarantine, and the prefixes ready, asked, rota and ages; see tasks.lua and
+-- lane.lua.
 local TURNS = 2 ^ 40  -- |priority| <= 2^12 and a turn fit into the 53 exact bits of a score
-
--- What is known of a task's lanes; false once it is gone or disabled.
-local lanes_known = {}
-local function lane_of(task_id)
-  local lane = lanes_known[task_id]
-  if lane == nil then
-    local priority, critical, kind, batch_size, batch_wait_ms, limit =
-      string.match(redis.call('HGET', lanes, task_id) or '', '^(%-?%d+) (%a) (%a) (%d+) (%d+) (.*)$')
-    lane = priority and {
-      priority = tonumber(priority), is_critical = critical == 'c', kind = kind, batch_size = tonumber(batch_size),
-      batch_wait_ms = tonumber(batch_wait_ms), limit = limit, needs = critical .. kind .. ':' .. limit,
-    } or false
-    lanes_known[task_id] = lane
-  end
-  return lane
-end
 
 local function rota_of(lane, is_asked)
   return (is_asked and 'a' or 's') .. lane.needs
@@ -88,6 +73,7 @@ end
 -- Moves a target into its lane; false when its task is gone, or it is quarantined.
 local function make_ready(ref, since, is_asked)
   redis.call('ZREM', due, ref)
+  redis.call('ZREM', reviews, ref)
   local task_id = task_of(ref)
   local lane = lane_of(task_id)
   if not lane or is_quarantined(ref) then return false end

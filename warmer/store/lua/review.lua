@@ -1,0 +1,26 @@
+-- What is to be reviewed by now, and all that the decisions depend on. Changes nothing.
+--
+-- @keys reviews lanes switch leader brain accounts totals shelf
+-- @prefixes histories
+-- @args token limit:number history_capacity:number
+-- token: of the scheduler that leads
+-- limit: most targets at once
+-- Returns  {now in ms, switch or "", whether this token leads: 1 or 0, targets, brain, accounts, totals}, the last
+--          three as flat lists of fields; each target {ref, when it was to be reviewed in ms, ttl in ms, account:
+--          "f" the fleet's, "t" its task's own, "n" none, history or ""}; ttl 0 if its task is gone
+-- @include time
+-- @include tasks
+-- @include lane
+-- @include history
+local now, targets = now_ms(), {}
+local found = redis.call('ZRANGE', reviews, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
+for i = 1, #found, 2 do
+  local lane = lane_of(task_of(found[i]))
+  targets[#targets + 1] = {
+    found[i], found[i + 1], lane and lane.ttl_ms or 0, lane and lane.account or 'n',
+    packed_history_of(found[i]),
+  }
+end
+local leads = redis.call('GET', leader) == token and 1 or 0
+return {now, redis.call('GET', switch) or '', leads, targets, redis.call('HGETALL', brain), redis.call('HGETALL', accounts),
+  redis.call('HMGET', totals, 'hits', 'misses')}

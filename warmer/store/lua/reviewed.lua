@@ -1,0 +1,49 @@
+-- Carries decisions out: a target becomes ready, is reviewed again later, or is let go. One that was planned anew since
+-- it was looked at keeps its place.
+--
+-- @keys due reviews lanes rotas flow quarantine ensure forced again failures suspects leader brain claims shelf
+-- @prefixes ready asked rota ages watchers outcomes histories
+-- @args token history_capacity:number decisions
+-- @rest memory
+-- token: of the scheduler that leads; of another nothing is done
+-- history_capacity: most targets of which anything is remembered
+-- decisions: JSON list of [ref, when it was to be reviewed, when it is to be reviewed again in ms, 0 to refresh it, or
+--            -1 to let it go, when it was decided in ms since 2020, flags, decision as hex]; flags -1 for no decision
+-- memory: field and value, again and again, of what the brain remembers from now on
+-- Returns  how many were refreshed, or -1 if another leads.
+-- @include time
+-- @include tasks
+-- @include flags
+-- @include lane
+-- @include lanes
+-- @include history
+if redis.call('GET', leader) ~= token then return -1 end
+local now, refreshed = now_ms(), 0
+
+local function bytes_in(hex)
+  return (string.gsub(hex, '..', function(pair) return string.char(tonumber(pair, 16)) end))
+end
+
+local function remember(ref, decided, flags, decision)
+  local h, place = history_of(ref)
+  if not h then return end
+  h.decided, h.flags, h.decision = decided, flags, bytes_in(decision)
+  keep_history(h, place, now - EPOCH_MS)
+end
+
+for _, one in ipairs(cjson.decode(decisions)) do
+  local ref, planned_at, review_at, decided, flags, decision = unpack(one)
+  if tonumber(redis.call('ZSCORE', reviews, ref) or -1) == planned_at then
+    if flags >= 0 then remember(ref, decided, flags, decision) end
+    redis.call('ZREM', reviews, ref)
+    if review_at > 0 then
+      redis.call('ZADD', reviews, review_at, ref)
+    elseif review_at == 0 and not (redis.call('ZSCORE', claims, ref) or standing_of(ref)) then
+      if flags % (2 * LAPSED) >= LAPSED then redis.call('SADD', ensure, ref) end  -- a reader may have computed it since
+      if make_ready(ref, planned_at, false) then refreshed = refreshed + 1 end
+    end
+  end
+end
+if #memory > 0 then redis.call('HSET', brain, unpack(memory)) end
+keep_shelf()
+return refreshed
