@@ -54,7 +54,7 @@ class Price:
         """Begin at a typical price."""
         self.knob = knob
         self.what_if = WhatIf()
-        self.log_odds = typical_log_odds(knob)
+        self.log_odds = _bounded(typical_log_odds(knob))
         self.is_blown = False
         self._at_s = 0.0
         self._has_decided = False
@@ -96,7 +96,7 @@ class Price:
         self._today.add(spent)
         over = spent_over_allowed(self.knob, self._today)
         self.is_blown = over > FUSE and not isinstance(self.knob, TargetHitRatio)
-        self.log_odds = min(max(self._aimed_at() + _correction(over), LOWEST_PRICE), HIGHEST_PRICE)
+        self.log_odds = _bounded(self._aimed_at() + _correction(over))
 
     def curve(self) -> list[Point]:
         """Return what each price would have done within the last hours, from the highest to the lowest."""
@@ -147,3 +147,7 @@ class Price:
 
 def _correction(over: float) -> float:
     return CORRECTION * math.log(min(max(over, 1.0 / WIDEST_ERROR), WIDEST_ERROR))
+
+
+def _bounded(log_odds: float) -> float:
+    return min(max(log_odds, LOWEST_PRICE), HIGHEST_PRICE)

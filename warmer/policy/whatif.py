@@ -115,13 +115,15 @@ class WhatIf:
             amount: How much of it.
 
         Returns:
-            The lowest log-odds there are, if all of it is less.
+            The highest log-odds there are for nothing, the lowest if all of it is less.
         """
+        if amount <= 0.0:
+            return HIGHEST_LOG_ODDS
         total = 0.0
         for step in range(STEPS - 1, -1, -1):
             part = column[step]
             if total + part > amount:
-                within = max(0.0, (amount - total) / part)
+                within = (amount - total) / part
                 return LOWEST_LOG_ODDS + (step + 1 - within) / STEPS_PER_UNIT
             total += part
         return LOWEST_LOG_ODDS
