@@ -51,7 +51,7 @@ def told(price, spent, minutes):
     ],
 )
 def test_a_knob_out_of_its_range_is_refused(knob, value):
-    with pytest.raises(SettingsError, match="expected .* got "):
+    with pytest.raises(SettingsError, match=r"expected .* got "):
         knob(value)
 
 
@@ -169,5 +169,5 @@ def test_a_price_comes_back_from_its_bytes():
 
 @pytest.mark.parametrize("packed", [b"", b"abc", Price(ExtraCompute(0.1)).to_bytes()[:-1]])
 def test_other_bytes_are_refused(packed):
-    with pytest.raises(PolicyStateError, match="expected .* bytes of a"):
+    with pytest.raises(PolicyStateError, match=r"expected .* bytes of a"):
         Price.from_bytes(ExtraCompute(0.1), packed)

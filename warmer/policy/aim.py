@@ -10,12 +10,6 @@ from warmer.policy.whatif import WhatIf
 STEADY_MISSES, STEADY_S = 20.0, 600.0
 """Sums over fewer computations, or seconds, say little yet, and are mixed with what is typical."""
 
-STEADY_REFRESHES = 50.0
-"""The same for how earlier promises of the curve turned out."""
-
-FURTHEST_OFF = math.exp(1.5)
-"""The curve's promises are not taken to be wrong by more than this factor."""
-
 
 class Aim(NamedTuple):
     """A point of the what-if curve.
@@ -52,13 +46,11 @@ def aim(knob: Knob, what_if: WhatIf, lately: Spending, today: Spending) -> Aim:
     """
     match knob:
         case ExtraCompute(share):
-            kept = _kept(today.extra_s, today.foreseen_extra_s, STEADY_REFRESHES * share * today.mean_cost_s)
-            log_odds = what_if.log_odds_at(what_if.extra_s, share * lately.spent.plain_s / kept)
+            log_odds = what_if.log_odds_at(what_if.extra_s, share * lately.spent.plain_s / today.kept.extra_s)
             return Aim(log_odds, _confidence(lately.spent.plain_misses, STEADY_MISSES))
         case TargetHitRatio(ratio):
-            kept = _kept(today.spent.plain_misses - today.spent.misses, today.foreseen_avoided, STEADY_REFRESHES)
             too_many = lately.spent.plain_misses - (1.0 - ratio) * lately.spent.reads
-            log_odds = what_if.log_odds_at(what_if.avoided, too_many / kept)
+            log_odds = what_if.log_odds_at(what_if.avoided, too_many / today.kept.avoided)
             return Aim(log_odds, _confidence(lately.spent.plain_misses, STEADY_MISSES))
         case ComputeBudget(seconds_per_minute):
             log_odds = what_if.log_odds_at(what_if.refresh_s, seconds_per_minute / 60.0 * lately.seconds)
@@ -83,12 +75,6 @@ def spent_over_allowed(knob: Knob, today: Spending) -> float:
         case ComputeBudget(seconds_per_minute):
             per_second = seconds_per_minute / 60.0
             return _ratio(today.spent.refresh_s + per_second * STEADY_S, per_second * (today.seconds + STEADY_S))
-
-
-def _kept(came: float, promised: float, before: float) -> float:
-    """Return what came of what was promised, as a factor; promises made before count as kept."""
-    kept = _ratio(came + before, promised + before)
-    return min(max(kept, 1.0 / FURTHEST_OFF), FURTHEST_OFF)
 
 
 def _confidence(amount: float, steady: float) -> float:

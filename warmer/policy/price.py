@@ -100,10 +100,9 @@ class Price:
 
     def curve(self) -> list[Point]:
         """Return what each price would have done within the last hours, from the highest to the lowest."""
-        lately = self._lately
-        return self.what_if.curve(
-            Totals(lately.seconds, lately.spent.reads, lately.spent.plain_misses, lately.spent.plain_s)
-        )
+        seconds, spent, kept = self._lately.seconds, self._lately.spent, self._today.kept
+        totals = Totals(seconds, spent.reads, spent.plain_misses, spent.plain_s)
+        return self.what_if.curve(totals, kept.extra_s, kept.avoided)
 
     def to_bytes(self) -> bytes:
         """Return the price as Redis holds it; the knob is not part of it."""

@@ -4,6 +4,12 @@ import math
 import struct
 from typing import NamedTuple
 
+STEADY_REFRESHES = 10.0
+"""What is foreseen of fewer refreshes than this says little yet of how well it is foreseen."""
+
+FURTHEST_OFF = math.exp(1.5)
+"""What is foreseen is not taken to be wrong by more than this factor."""
+
 _BYTES = struct.Struct("<10d")
 
 
@@ -27,6 +33,18 @@ class Spent(NamedTuple):
     refresh_s: float = 0.0
     plain_misses: float = 0.0
     plain_s: float = 0.0
+
+
+class Kept(NamedTuple):
+    """What came of what was foreseen, as factors.
+
+    Args:
+        extra_s: Of compute seconds spent more than a plain cache would have.
+        avoided: Of misses avoided.
+    """
+
+    extra_s: float = 1.0
+    avoided: float = 1.0
 
 
 class Spending:
@@ -92,6 +110,16 @@ class Spending:
         return self.spent.miss_s + self.spent.refresh_s - self.spent.plain_s
 
     @property
+    def kept(self) -> Kept:
+        """What came of what was foreseen; some is taken to have come as foreseen before."""
+        avoided = self.spent.plain_misses - self.spent.misses
+        before = STEADY_REFRESHES * self.mean_cost_s
+        return Kept(
+            _factor(self.extra_s + before, self.foreseen_extra_s + before),
+            _factor(avoided + STEADY_REFRESHES, self.foreseen_avoided + STEADY_REFRESHES),
+        )
+
+    @property
     def mean_cost_s(self) -> float:
         """Compute seconds of one computation."""
         return self.spent.plain_s / self.spent.plain_misses if self.spent.plain_misses else 0.0
@@ -116,6 +144,12 @@ class Spending:
         spending.seconds, spending.foreseen_extra_s, spending.foreseen_avoided, *spent = _BYTES.unpack(packed)
         spending.spent = Spent(*spent)
         return spending
+
+
+def _factor(came: float, foreseen: float) -> float:
+    if foreseen <= 0.0:
+        return 1.0
+    return min(max(came / foreseen, 1.0 / FURTHEST_OFF), FURTHEST_OFF)
 
 
 SPENDING_BYTES = _BYTES.size

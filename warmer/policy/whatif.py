@@ -128,18 +128,20 @@ class WhatIf:
             total += part
         return LOWEST_LOG_ODDS
 
-    def curve(self, totals: Totals) -> list[Point]:
+    def curve(self, totals: Totals, extra_kept: float = 1.0, avoided_kept: float = 1.0) -> list[Point]:
         """Return what each price would do, from the highest to the lowest.
 
         Args:
             totals: What a plain cache did meanwhile.
+            extra_kept: What came of the extra compute that was foreseen, as a factor.
+            avoided_kept: What came of the avoided misses that were foreseen.
         """
         sums = zip(*(accumulate(reversed(one)) for one in (self.refresh_s, self.saved_s, self.avoided)), strict=True)
         return [
             Point(
                 HIGHEST_LOG_ODDS - number / STEPS_PER_UNIT,
-                _part(refresh_s - saved_s, totals.plain_s),
-                _part(max(totals.plain_misses - avoided, 0.0), totals.reads),
+                _part(extra_kept * (refresh_s - saved_s), totals.plain_s),
+                _part(max(totals.plain_misses - avoided_kept * avoided, 0.0), totals.reads),
                 _part(60.0 * refresh_s, totals.seconds),
             )
             for number, (refresh_s, saved_s, avoided) in enumerate(sums, 1)
