@@ -26,6 +26,9 @@ FUSE = 1.5
 CORRECTION = 1.5
 """How far the price moves, in log-odds, for each unit of ln(spent / allowed) over a day."""
 
+TOLERANCE, STEEP_CORRECTION = 1.1, 4.0
+"""Beyond this over-spending the price rises so much more: long before the fuse blows."""
+
 WIDEST_ERROR = 5.0
 """An over- or underspending beyond this factor counts as this factor."""
 
@@ -145,7 +148,8 @@ class Price:
 
 
 def _correction(over: float) -> float:
-    return CORRECTION * math.log(min(max(over, 1.0 / WIDEST_ERROR), WIDEST_ERROR))
+    error = math.log(min(max(over, 1.0 / WIDEST_ERROR), WIDEST_ERROR))
+    return CORRECTION * error + STEEP_CORRECTION * max(error - math.log(TOLERANCE), 0.0)
 
 
 def _bounded(log_odds: float) -> float:
