@@ -10,6 +10,9 @@ STEADY_REFRESHES = 10.0
 FURTHEST_OFF = math.exp(1.5)
 """What is foreseen is not taken to be wrong by more than this factor."""
 
+FADED = 1e-9
+"""A sum below this has faded to nothing."""
+
 _BYTES = struct.Struct("<10d")
 
 
@@ -121,8 +124,9 @@ class Spending:
 
     @property
     def mean_cost_s(self) -> float:
-        """Compute seconds of one computation."""
-        return self.spent.plain_s / self.spent.plain_misses if self.spent.plain_misses else 0.0
+        """Compute seconds of one computation; 0 once all have faded."""
+        misses = self.spent.plain_misses
+        return self.spent.plain_s / misses if misses > FADED else 0.0
 
     def to_bytes(self) -> bytes:
         """Return the sums as Redis holds them."""
