@@ -8,9 +8,12 @@ from functools import lru_cache
 from multiprocessing import get_context
 from typing import NamedTuple
 
+from warmer.policy.knob import ExtraCompute
+from warmer.policy.price import Price
 from warmer.simulation.contenders import FIXED, PRICED, SWEPT
 from warmer.simulation.course import Course, course_of
 from warmer.simulation.findings import Finding
+from warmer.simulation.priced import replay_priced
 from warmer.simulation.replayed import Replayed
 from warmer.simulation.trace import Trace
 from warmer.simulation.unconditional import replay_plain
@@ -99,11 +102,16 @@ class Player:
     def play(self, part: Part) -> list[Finding]:
         """Return what one part brings: a finding for each amount of extra compute, or one in all."""
         name = self._traces[part.trace].name
+        if part.policy == PRICED:
+            return [Finding(name, part.ttl_s, PRICED, extra, self._priced(part, extra)) for extra in part.extras]
         course, plain = self._ground(part.trace, part.ttl_s)
         if part.policy in FIXED:
             return [Finding(name, part.ttl_s, part.policy, None, FIXED[part.policy](course, plain))]
         frontier = SWEPT[part.policy].frontier(course, plain, part.extras)
         return [Finding(name, part.ttl_s, part.policy, extra, frontier.at(extra)) for extra in part.extras]
+
+    def _priced(self, part: Part, extra_compute: float) -> Replayed:
+        return replay_priced(self._traces[part.trace], part.ttl_s, Price(ExtraCompute(extra_compute)), self._warmup)
 
     def _new_ground(self, trace: int, ttl_s: float) -> tuple[Course, Replayed]:
         course = course_of(self._traces[trace], ttl_s, self._warmup)

@@ -53,5 +53,5 @@ SWEPT: dict[str, Sweep] = {
 }  # fmt: skip
 """Policies that spend what they are set to."""
 
-POLICIES = (*FIXED, *SWEPT)
+POLICIES = (PRICED, *FIXED, *SWEPT)
 """All of them, ours first."""
