@@ -31,7 +31,8 @@ SHORTEST_TTL_S, LONGEST_TTL_S = 1.0, 366 * 86_400.0
 @click.option("--policy", "policies", callback=names(POLICIES), default=",".join(POLICIES), show_default=True,
               metavar="NAME,...", help="What is compared.")  # fmt: skip
 @click.option("--extra-compute", "extras", callback=numbers(LEAST_EXTRA, MOST_EXTRA), default="0.1,0.25,0.5",
-              show_default=True, metavar="PART,...", help="How much more than a plain cache to compute: 0.25 is 25 % more.")  # fmt: skip
+              show_default=True, metavar="PART,...",
+              help="How much more than a plain cache to compute: 0.25 is 25 % more.")  # fmt: skip
 @click.option("--warmup", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True, metavar="PART",
               help="The first part of each trace's time is learnt from and not counted.")  # fmt: skip
 @click.option("--ignore-query", is_flag=True, help="Of access logs: the key is the path alone, without its query "

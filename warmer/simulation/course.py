@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from functools import cached_property
+from itertools import accumulate, repeat
 
 from warmer.simulation.trace import Trace
 
 
-@dataclass(slots=True)
+@dataclass
 class KeyReads:
     """The reads of one key, row by row.
 
@@ -20,6 +21,11 @@ class KeyReads:
     times_s: list[float]
     reads: list[int]
     costs_s: list[float]
+
+    @cached_property
+    def reads_before(self) -> list[int]:
+        """How many reads came before each row, and in all."""
+        return [0, *accumulate(self.reads)]
 
 
 @dataclass(frozen=True, slots=True)

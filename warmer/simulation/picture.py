@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLUMNS = 3
+COLUMNS = 4
 INK, QUIET_INK, OURS = "#0f172a", "#64748b", "#0f766e"
 COLOURS = {
     PRICED: OURS,
@@ -63,7 +63,7 @@ def draw(findings: Sequence[Finding], file: Path, footnote: str = "") -> None:
     ]
     columns = min(COLUMNS, len(groups))
     rows = ceil(len(groups) / columns)
-    figure = Figure(figsize=(4.6 * columns + 0.8, 3.6 * rows + 1.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(max(3.4 * columns, 6.8), 2.8 * rows + 0.8), dpi=110, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes, ((trace, ttl_s), group) in zip(grid.flat, groups, strict=False):
         _draw_chart(axes, f"{trace}, ttl {ttl_s:g} s", group)

@@ -1,5 +1,6 @@
 """Replays policies that decide when a value's freshness ends: renew it, or let it go."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Protocol
 
@@ -12,7 +13,7 @@ class Renewal(Protocol):
     """What decides of one key's renewals."""
 
     def read(self, reads: int) -> None:
-        """Take note of reads that came at one moment."""
+        """Take note of the reads that came since the last time."""
 
     def renew(self, fresh_until_s: float, row: int, needed: int) -> int:
         """Return how often in a row to renew, from 0 to what is needed.
@@ -46,21 +47,27 @@ def replay_renewals(
 
 
 def _replay_key(key: KeyReads, course: Course, renewal: Renewal, tally: Tally) -> None:
-    ttl_s, costs_s, reads, read = course.ttl_s, key.costs_s, key.reads, renewal.read
-    fresh_until_s = key.times_s[0]
-    for row, at_s in enumerate(key.times_s):
-        if at_s >= fresh_until_s:
-            needed = int((at_s - fresh_until_s) // ttl_s) + 1
-            renewed = renewal.renew(fresh_until_s, row, needed) if row else 0
-            is_hit = renewed == needed
-            if renewed:
-                tally.chain(fresh_until_s, renewed, costs_s[row - 1], is_hit)
-                fresh_until_s += renewed * ttl_s
-            if not is_hit:
-                tally.miss(at_s, costs_s[row], is_first=row == 0)
-                fresh_until_s = at_s + ttl_s
-        read(reads[row])
+    """Go from one end of freshness to the next: the reads between them are hits."""
+    times_s, costs_s, ttl_s = key.times_s, key.costs_s, course.ttl_s
+    fresh_until_s, row = times_s[0], 0
+    while row < len(times_s):
+        needed = _renewals_up_to(times_s[row], fresh_until_s, ttl_s)
+        renewed = renewal.renew(fresh_until_s, row, needed) if row else 0
+        is_hit = renewed == needed
+        if renewed:
+            tally.chain(fresh_until_s, renewed, costs_s[row - 1], is_hit)
+        if is_hit:
+            fresh_until_s += renewed * ttl_s
+        else:
+            tally.miss(times_s[row], costs_s[row], is_first=row == 0)
+            fresh_until_s = times_s[row] + ttl_s
+        next_row = bisect_left(times_s, fresh_until_s, row + 1)
+        renewal.read(key.reads_before[next_row] - key.reads_before[row])
+        row = next_row
     if course.end_s >= fresh_until_s:
-        needed = int((course.end_s - fresh_until_s) // ttl_s) + 1
-        renewed = renewal.renew(fresh_until_s, len(key.times_s), needed)
+        renewed = renewal.renew(fresh_until_s, row, _renewals_up_to(course.end_s, fresh_until_s, ttl_s))
         tally.chain(fresh_until_s, renewed, costs_s[-1], is_useful=False)
+
+
+def _renewals_up_to(at_s: float, fresh_until_s: float, ttl_s: float) -> int:
+    return int((at_s - fresh_until_s) // ttl_s) + 1

@@ -1,5 +1,6 @@
 """Counts what a replay computes, from the end of the warm-up on."""
 
+from bisect import bisect_left
 from math import ceil
 
 from warmer.simulation.concurrency import UNKNOWN_COST_S, Concurrency
@@ -87,8 +88,5 @@ class Tally:
 
 def _counted_reads(course: Course) -> int:
     return sum(
-        reads
-        for key in course.keys
-        for at_s, reads in zip(key.times_s, key.reads, strict=True)
-        if at_s >= course.counted_from_s
+        key.reads_before[-1] - key.reads_before[bisect_left(key.times_s, course.counted_from_s)] for key in course.keys
     )

@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import accumulate, pairwise
+from itertools import pairwise
 from math import inf
 
 from warmer.simulation.course import Course, KeyReads
@@ -53,10 +53,9 @@ def _replay_key(key: KeyReads, course: Course, tally: Tally) -> None:
 
 def _refreshes_s(key: KeyReads, end_s: float) -> Iterator[float]:
     """Yield when the key is refreshed."""
-    before = [0, *accumulate(key.reads)]
 
     def reads_until(at_s: float) -> int:
-        return before[bisect_left(key.times_s, at_s)]
+        return key.reads_before[bisect_left(key.times_s, at_s)]
 
     at_s = key.times_s[0]
     while True:
