@@ -9,17 +9,22 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import policy
 import scale
 import warm_throughput
 from contenders.contender import Contender, gather
 from measuring import warming_tasks
 from measuring.cases import value_of
 from measuring.figures import figures_of
+from measuring.frontiers import Case, Held, Removed, held_by, mean_removed, removed_by
 from measuring.pace import Look, p99, pace_per_s
 from measuring.promises import Promise, exit_code
+from measuring.recorded import ALL, QUICK
 from measuring.round_trips import CountingProxy
 from measuring.rounds import crowded_hits
 from measuring.store_calls import chunks
+from warmer.simulation.findings import Finding
+from warmer.simulation.replayed import Replayed
 
 
 @given(st.integers(24, 3000))
@@ -195,3 +200,86 @@ def test_what_is_stored_is_the_same_whoever_warms_it():
     numbers = [1, 2, 3]
     assert warming_tasks.compute_many(numbers) == {number: warming_tasks.compute(number) for number in numbers}
     assert warming_tasks.wait(7) == asyncio.run(warming_tasks.async_wait(7)) == warming_tasks.value_of(7)
+
+
+NASA = Case("nasa", 900.0)
+
+
+def replayed(compute, misses, seconds=None):
+    """A replay beside a plain cache of 100 misses, 20 of them first reads, that took 100 seconds."""
+    return Replayed(
+        reads=1000,
+        misses=misses,
+        compulsory=20,
+        refreshes=compute - misses,
+        wasted=0,
+        compute_s=seconds,
+        plain_misses=100,
+        plain_compute_s=None if seconds is None else 100,
+        peak_concurrency=1,
+    )
+
+
+def finding(policy, extra_compute, found, ttl_s=900.0):
+    return Finding("nasa", ttl_s, policy, extra_compute, found)
+
+
+def test_what_policies_remove_is_compared_at_exactly_the_same_compute():
+    findings = [
+        finding("priced", 0.2, replayed(120, 60)),
+        finding("priced", 0.1, replayed(110, 80)),
+        finding("plain", None, replayed(100, 100)),
+        finding("rlfu", 0.2, replayed(110, 92)),
+    ]
+    ours, rival = removed_by(findings, [0.05, 0.15, 0.5])
+    assert (ours.case, ours.policy, rival.policy) == (NASA, "priced", "rlfu")
+    assert list(ours.parts.values()) == pytest.approx([0.125, 0.375, 0.5])
+    assert list(rival.parts.values()) == pytest.approx([0.05, 0.1, 0.1])
+
+
+def test_what_is_spent_is_told_in_seconds_where_computations_have_costs():
+    findings = [
+        finding("priced", 0.25, replayed(130, 60, seconds=124.0)),
+        finding("priced", 0.3, replayed(130, 60)),
+        finding("priced", 0.25, replayed(127, 60), ttl_s=60.0),
+        finding("rlfu", 0.25, replayed(125, 60)),
+    ]
+    held = held_by(findings, [0.25])
+    assert [each.case.ttl_s for each in held] == [900.0, 60.0]
+    assert [each.spent for each in held] == pytest.approx([0.24, 0.27])
+
+
+def removed(policy_name, *parts, case=NASA):
+    return Removed(case, policy_name, dict(zip(policy.BUDGETS, parts, strict=True)))
+
+
+def test_a_mean_is_over_all_cases():
+    found = [removed("rlfu", 0.1, 0.2, 0.3, 0.4), removed("rlfu", 0.3, 0.4, 0.5, 0.6, case=Case("nasa", 60.0))]
+    assert mean_removed(found, "rlfu", 0.05) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize(
+    ("ours", "spent", "held"),
+    [
+        ((0.22, 0.39, 0.51, 0.66), 0.25, [True] * 5 + [True, True]),
+        ((0.211, 0.39, 0.51, 0.66), 0.28, [True] * 5 + [True, True]),
+        ((0.209, 0.39, 0.51, 0.66), 0.281, [False, True, True, True, True] + [False, True]),
+        ((0.22, 0.39, 0.51, 0.55), 0.351, [False, True, True, True, False] + [False, False]),
+    ],
+)
+def test_policies_are_judged_by_the_study_by_rivals_and_by_what_they_were_told(ours, spent, held):
+    rivals = [removed(rival, 0.2, 0.3, 0.4, 0.6) for rival in policy.RIVALS]
+    of_knob = [Held(NASA, told, replayed(100 + 100 * told, 60)) for told in policy.TOLD if told != 0.25]
+    of_knob.append(Held(NASA, 0.25, replayed(100 + 100 * spent, 60)))
+    promises = list(policy.judged(policy.Outcome([], [removed("priced", *ours), *rivals], of_knob)))
+    at_a_quarter = [promise for promise in promises if promise.text.startswith("told 25 %")]
+    assert [promise.is_held for promise in [*promises[:5], *at_a_quarter]] == held
+
+
+def test_every_trace_that_is_replayed_is_there_with_its_source():
+    readme = (ALL[0].file.parent / "README.md").read_text()
+    for recorded in (*ALL, *QUICK):
+        assert recorded.file.exists()
+        assert f"| {recorded.name} |" in readme
+    cases = {Case(recorded.name, ttl_s) for recorded in ALL for ttl_s in recorded.ttls_s}
+    assert set(policy.LEAST_REMOVED) <= cases
