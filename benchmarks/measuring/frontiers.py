@@ -66,7 +66,7 @@ def removed_by(findings: Iterable[Finding], budgets: Sequence[float]) -> list[Re
     for (trace, ttl_s, policy), group in groupby(findings, key=attrgetter("trace", "ttl_s", "policy")):
         points = [finding.replayed for finding in group if finding.extra_compute is not None]
         if points:
-            frontier = Frontier(sorted([_plain_beside(points[0]), *points], key=attrgetter("compute_ratio")))
+            frontier = Frontier.through([_plain_beside(points[0]), *points])
             parts = {budget: frontier.at(budget).removed for budget in budgets}
             found.append(Removed(Case(trace, ttl_s), policy, parts))
     return found
@@ -87,5 +87,5 @@ def mean_removed(found: Iterable[Removed], policy: str, budget: float) -> float:
 
 
 def _plain_beside(point: Replayed) -> Replayed:
-    """Return the plain cache that a replay was compared with: every frontier begins there."""
+    """Return the plain cache that a replay was compared with: every policy may do the same."""
     return replace(point, misses=point.plain_misses, refreshes=0, wasted=0, compute_s=point.plain_compute_s)

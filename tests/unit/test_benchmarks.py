@@ -261,10 +261,10 @@ def test_a_mean_is_over_all_cases():
 @pytest.mark.parametrize(
     ("ours", "spent", "held"),
     [
-        ((0.22, 0.39, 0.51, 0.66), 0.25, [True] * 5 + [True, True]),
-        ((0.211, 0.39, 0.51, 0.66), 0.28, [True] * 5 + [True, True]),
-        ((0.209, 0.39, 0.51, 0.66), 0.281, [False, True, True, True, True] + [False, True]),
-        ((0.22, 0.39, 0.51, 0.55), 0.351, [False, True, True, True, False] + [False, False]),
+        ((0.22, 0.39, 0.51, 0.66), 0.25, [True] * 7),
+        ((0.211, 0.39, 0.51, 0.66), 0.279, [True] * 7),
+        ((0.209, 0.39, 0.51, 0.66), 0.281, [False, True, True, True, True, False, True]),
+        ((0.22, 0.39, 0.51, 0.55), 0.351, [False, True, True, True, False, False, False]),
     ],
 )
 def test_policies_are_judged_by_the_study_by_rivals_and_by_what_they_were_told(ours, spent, held):

@@ -143,6 +143,11 @@ def test_a_policy_that_cannot_spend_as_much_stands_at_its_dearest_setting():
     assert not frontier.reaches(0.5)
 
 
+def test_a_setting_that_computes_more_and_misses_no_less_is_no_point_of_a_frontier():
+    free, dear, useless = point(100, 70), point(120, 60), point(130, 60)
+    assert Frontier.through([point(100, 100), useless, dear, free]).points == [free, dear]
+
+
 def test_only_the_settings_next_to_what_is_asked_about_are_points_of_a_frontier():
     tried = []
 

@@ -10,19 +10,28 @@ from warmer.simulation.replayed import Replayed
 
 @dataclass(frozen=True, slots=True)
 class Frontier:
-    """Replays of one policy in several settings, from the cheapest, a plain cache, to the dearest.
+    """Replays of one policy in several settings, from the cheapest to the dearest.
 
     Args:
-        points: The replays, each dearer than the one before.
+        points: The replays: each computes more than the one before, and misses less.
     """
 
     points: list[Replayed]
+
+    @classmethod
+    def through(cls, replays: Iterable[Replayed]) -> "Frontier":
+        """Return the frontier through replays, in any order; one that computes more and misses no less is left out."""
+        points: list[Replayed] = []
+        for replayed in sorted(replays, key=lambda replayed: (replayed.compute_ratio, replayed.misses)):
+            if not points or replayed.misses < points[-1].misses:
+                points.append(replayed)
+        return cls(points)
 
     def at(self, extra_compute: float) -> Replayed:
         """Return what the policy achieves if it spends exactly this much more than a plain cache.
 
         Between two settings, as many keys as make the sum come out are treated as in the dearer one, chosen by lot. A
-        policy that cannot spend as much stands at its dearest setting.
+        policy that cannot spend as much, or gains nothing by it, stands at its dearest point.
 
         Args:
             extra_compute: Such as 0.25 for 25 % more computations.
@@ -50,18 +59,13 @@ def frontier_of(
     Args:
         replay: Replays the policy in a setting.
         settings: From cheap to dear.
-        plain: What a plain cache did: every frontier begins there.
+        plain: What a plain cache did, which every policy may do.
         extras: The amounts of extra compute that are asked about, such as 0.1 and 0.25.
     """
     replay_once = cache(replay)
     tried = {_first_above(replay_once, settings, extra) for extra in extras}
     neighbours = {index for above in tried for index in (above - 1, above) if 0 <= index < len(settings)}
-    points = [plain]
-    for index in sorted(neighbours):
-        point = replay_once(settings[index])
-        if point.compute_ratio > points[-1].compute_ratio:  # a dearer setting may turn out to be none
-            points.append(point)
-    return Frontier(points)
+    return Frontier.through([plain, *(replay_once(settings[index]) for index in neighbours)])
 
 
 def _first_above(replay: Callable[[float], Replayed], settings: Sequence[float], extra_compute: float) -> int:
