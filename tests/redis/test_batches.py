@@ -182,8 +182,8 @@ def test_what_was_computed_is_recorded_as_after_single_misses(warmer, squares):
     assert len(warmer.pulse._unsettled) == 5
     warmer.pulse.beat()
     assert not warmer.pulse._unsettled
-    due = warmer.store.control.zrange(warmer.store.keys.due, 0, -1)
-    assert sorted(due) == [f'square{{"n":{n}}}'.encode() for n in range(5)], "read just now, so they are kept warm"
+    reviewed = warmer.store.control.zrange(warmer.store.keys.reviews, 0, -1)
+    assert sorted(reviewed) == [f'square{{"n":{n}}}'.encode() for n in range(5)], "to be decided when they expire"
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def test_starvation_of_0_leaves_priorities_strict(make_warmer):
 
 @pytest.mark.parametrize("size", [7, 8, 10, 16, 100])
 def test_what_starves_behind_batches_gets_one_of_eight_computations(make_warmer, size):
-    store = starving(make_warmer, 60.0, high=f"9 o t {size} 0 ")
+    store = starving(make_warmer, 60.0, high=f"9 o t {size} 0 60000 f ")
     make_ready(store, targets("low", 50), LONG_AGO_MS)
     make_ready(store, targets("high", 80 * size))
     claimed = [refs(claim(store, 1))[0].partition("{")[0] for _ in range(32)]

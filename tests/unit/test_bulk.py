@@ -21,6 +21,7 @@ from warmer.bulk.lines import LinesFile, items_at, items_of, lines_of
 from warmer.bulk.progress import GRAIN_S, WINDOW_S, Pace, Progress
 from warmer.bulk.requests import CHUNK
 from warmer.bulk.show import first_errors, standing, watch
+from warmer.exits import EXIT_REFUSED
 from warmer.part import part
 from warmer.refusal import refusal
 from warmer.testing import ManualClock, MemoryWarmer
@@ -608,7 +609,7 @@ def test_only_the_first_failures_are_listed():
 )
 def test_options_that_do_not_go_together_are_refused(arguments, words):
     refused = CliRunner().invoke(cli.main, ["warm", "square", *arguments])
-    assert (refused.exit_code, refused.stdout) == (cli.EXIT_REFUSED, "")
+    assert (refused.exit_code, refused.stdout) == (EXIT_REFUSED, "")
     assert words in refused.stderr
 
 

@@ -84,12 +84,21 @@ local function take_note(task_id, result, origin, duration_ms, why)
 end
 
 -- A refresh that was due while the value before was fresh, and was published when that had expired, came too late.
-local function remember_publication(ref, origin, since, is_asked, duration_ms, fresh_until)
+local function remember_publication(ref, origin, since, is_asked, is_reviewed, duration_ms, fresh_until)
   local h, place = history_of(ref)
-  if not h then return end
+  if not h and not is_reviewed then return end  -- nobody reads it, and nobody will ask
+  h = h or no_history()
   local expired = h.fresh_until + EPOCH_MS
   if origin == 'warm' and since and not is_asked and since < expired and expired < now then add(task_of(ref), 'late', 1) end
   take_publication(h, math.max(0, fresh_until - EPOCH_MS), duration_ms / 1000)
+  keep_history(h, place, now - EPOCH_MS)
+end
+
+-- A fresh value was there already, perhaps one that nobody told of.
+local function remember_freshness(ref, fresh_until)
+  local h, place = history_of(ref)
+  if not h or fresh_until - EPOCH_MS <= h.fresh_until then return end
+  h.fresh_until = fresh_until - EPOCH_MS
   keep_history(h, place, now - EPOCH_MS)
 end
 
@@ -270,14 +279,16 @@ drop_claims(held, text_of)
 
 for i, outcome in ipairs(outcomes_done) do
   if not outcome.is_lost then
-    local ref, _, result, origin, _, _, _, duration_ms, why, verdict, wasted_at_ms, fresh_until = unpack(outcome)
+    local ref, _, result, origin, _, due_kind, _, duration_ms, why, verdict, wasted_at_ms, fresh_until = unpack(outcome)
     take_note(task_of(ref), result, origin, duration_ms, why)
     if result == 'published' and verdict ~= '' then
       table.insert(judged, wasted_at_ms)
       table.insert(judged, verdict)
     end
     if result == 'published' and ref ~= '' then
-      remember_publication(ref, origin, since_by[i], is_asked_by[i], duration_ms, fresh_until)
+      remember_publication(ref, origin, since_by[i], is_asked_by[i], due_kind == 'review', duration_ms, fresh_until)
+    elseif result == 'fresh' and ref ~= '' then
+      remember_freshness(ref, fresh_until)
     end
     finish(outcome, is_asked_by[i])
   end
