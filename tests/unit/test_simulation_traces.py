@@ -93,7 +93,7 @@ def test_bad_lines_are_counted_and_the_first_is_told(tmp_path):
     ("text", "said"),
     [
         ("", "0 lines"),
-        ("hello\nworld\n", "expected a key after the time"),
+        ("hello\nworld\n", "expected a time and a key"),
         (LOG.splitlines(keepends=True)[3], "1 lines, 0 of them unreadable"),
     ],
 )

@@ -1,7 +1,8 @@
 """How many computations are under way at once."""
 
-from collections import defaultdict
+from collections import Counter
 from itertools import accumulate
+from math import ceil
 
 UNKNOWN_COST_S = 1.0
 """Where a trace has no costs, a computation is taken to last this long."""
@@ -19,7 +20,8 @@ class Concurrency:
     """
 
     def __init__(self) -> None:
-        self._changes: defaultdict[int, int] = defaultdict(int)
+        self._begins: list[int] = []
+        self._ends: list[int] = []
 
     def add(self, begin_s: float, cost_s: float = UNKNOWN_COST_S) -> None:
         """Count one computation.
@@ -29,10 +31,12 @@ class Concurrency:
             cost_s: How long it takes, in seconds.
         """
         first = int(begin_s)
-        self._changes[first] += 1
-        self._changes[max(first + 1, int(-((-begin_s - cost_s) // 1)))] -= 1
+        self._begins.append(first)
+        self._ends.append(max(first + 1, ceil(begin_s + cost_s)))
 
     @property
     def peak(self) -> int:
         """The most computations in any one second."""
-        return max(accumulate(self._changes[second] for second in sorted(self._changes)), default=0)
+        changes = Counter(self._begins)
+        changes.subtract(Counter(self._ends))
+        return max(accumulate(changes[second] for second in sorted(changes)), default=0)

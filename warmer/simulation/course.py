@@ -27,6 +27,11 @@ class KeyReads:
         """How many reads came before each row, and in all."""
         return [0, *accumulate(self.reads)]
 
+    @cached_property
+    def highest_cost_s(self) -> float:
+        """The most that one computation took."""
+        return max(self.costs_s)
+
 
 @dataclass(frozen=True, slots=True)
 class Course:

@@ -43,11 +43,15 @@ def row_of(fields: Sequence[str], places: Sequence[int] = range(4)) -> Row:
         >>> row_of(["7", "/index.html", "2"])
         Row(time_s=7.0, key='/index.html', reads=2, cost_s=None)
     """
-    time_s, key, reads, cost_s = (fields[place].strip() if place < len(fields) else "" for place in places)
-    if not key:
-        raise ValueError("expected a key after the time")
+    time_at, key_at, reads_at, cost_at = places
+    count = len(fields)
+    key = fields[key_at].strip() if key_at < count else ""
+    if not key or time_at >= count:
+        raise ValueError("expected a time and a key")
+    reads = fields[reads_at].strip() if reads_at < count else ""
+    cost_s = fields[cost_at].strip() if cost_at < count else ""
     return Row(
-        _number("time_s", time_s, -inf),
+        _number("time_s", fields[time_at], -inf),
         key,
         _whole(reads) if reads else 1,
         _number("cost_s", cost_s, 0.0) if cost_s else None,

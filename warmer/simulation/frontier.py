@@ -63,14 +63,11 @@ def frontier_of(
         extras: The amounts of extra compute that are asked about, such as 0.1 and 0.25.
     """
     replay_once = cache(replay)
-    tried = {_first_above(replay_once, settings, extra) for extra in extras}
-    neighbours = {index for above in tried for index in (above - 1, above) if 0 <= index < len(settings)}
-    return Frontier.through([plain, *(replay_once(settings[index]) for index in neighbours)])
-
-
-def _first_above(replay: Callable[[float], Replayed], settings: Sequence[float], extra_compute: float) -> int:
-    """Return which setting is the first to spend as much; the number of settings if none does."""
-    return bisect_left(settings, 1.0 + extra_compute, key=lambda setting: replay(setting).compute_ratio)
+    used, above = {plain}, 0
+    for extra in sorted(extras):
+        above = bisect_left(settings, 1.0 + extra, above, key=lambda setting: replay_once(setting).compute_ratio)
+        used |= {replay_once(setting) for setting in settings[max(above - 1, 0) : above + 1]}
+    return Frontier.through(used)
 
 
 def _compute_ratio(point: Replayed) -> float:

@@ -49,5 +49,5 @@ def replay_all(course: Course, plain: Replayed) -> Replayed:
     def always(key: KeyReads) -> Always:
         return Always()
 
-    longest_s = max(max(key.costs_s) for key in course.keys)
+    longest_s = max(key.highest_cost_s for key in course.keys)
     return replay_renewals(course, always, plain, course.end_s - course.ttl_s - longest_s)

@@ -4,13 +4,17 @@ Source: Vattani, Chierichetti and Lowenstein, "Optimal probabilistic cache stamp
 runs in the background here: the read that begins it is served the value that is still fresh.
 """
 
-from math import exp
+from bisect import bisect_left
+from math import exp, inf
 from random import Random
 
 from warmer.simulation.concurrency import UNKNOWN_COST_S
 from warmer.simulation.course import Course, KeyReads
 from warmer.simulation.replayed import Replayed
 from warmer.simulation.tally import Tally
+
+NO_CHANCE = 38.0
+"""So many scales before the end of freshness, the chance of a refresh is 0 in the numbers of a computer."""
 
 
 def replay_xfetch(course: Course, beta: float, plain: Replayed) -> Replayed:
@@ -28,27 +32,39 @@ def replay_xfetch(course: Course, beta: float, plain: Replayed) -> Replayed:
 
 
 def _replay_key(key: KeyReads, course: Course, beta: float, tally: Tally, random: Random) -> None:
-    ttl_s, draw = course.ttl_s, random.random
-    begun_s = useful_from_s = None
-    fresh_until_s = key.times_s[0]
-    for row, (at_s, reads, cost_s) in enumerate(zip(key.times_s, key.reads, key.costs_s, strict=True)):
-        if at_s >= fresh_until_s:
-            if begun_s is not None:
-                tally.waste(begun_s)
-            begun_s = useful_from_s = None
-            tally.miss(at_s, cost_s, is_first=row == 0)
-            fresh_until_s = at_s + ttl_s
-            continue
-        if useful_from_s is not None and at_s >= useful_from_s:
-            begun_s = useful_from_s = None
-        if draw() < chance_of_refresh(fresh_until_s - at_s, beta * (cost_s or UNKNOWN_COST_S), reads):
-            if begun_s is not None:
-                tally.waste(begun_s)
-            begun_s, useful_from_s = at_s, fresh_until_s
-            tally.refresh(at_s, cost_s)
-            fresh_until_s = at_s + ttl_s
-    if begun_s is not None:
-        tally.waste(begun_s)
+    """Go from one computation to the next; a refresh is judged when the next one comes, or the end."""
+    times_s, costs_s, row = key.times_s, key.costs_s, 0
+    tally.miss(times_s[0], costs_s[0], is_first=True)
+    fresh_until_s = times_s[0] + course.ttl_s
+    refreshed_s, useful_from_s = 0.0, -inf
+    while True:
+        row = _next_computation(key, row, fresh_until_s, beta, random)
+        is_miss = row == len(times_s) or times_s[row] >= fresh_until_s
+        if times_s[row - is_miss] < useful_from_s:
+            tally.waste(refreshed_s)
+        if row == len(times_s):
+            return
+        if is_miss:
+            tally.miss(times_s[row], costs_s[row], is_first=False)
+            useful_from_s = -inf
+        else:
+            tally.refresh(times_s[row], costs_s[row])
+            refreshed_s, useful_from_s = times_s[row], fresh_until_s
+        fresh_until_s = times_s[row] + course.ttl_s
+
+
+def _next_computation(key: KeyReads, row: int, fresh_until_s: float, beta: float, random: Random) -> int:
+    """Return the row of the reads that begin the next computation; the number of rows if none do."""
+    times_s, reads, costs_s = key.times_s, key.reads, key.costs_s
+    earliest_s = fresh_until_s - NO_CHANCE * beta * (key.highest_cost_s or UNKNOWN_COST_S)
+    for candidate in range(bisect_left(times_s, earliest_s, row + 1), len(times_s)):
+        left_s = fresh_until_s - times_s[candidate]
+        if left_s <= 0.0:
+            return candidate
+        scale_s = beta * (costs_s[candidate] or UNKNOWN_COST_S)
+        if random.random() < chance_of_refresh(left_s, scale_s, reads[candidate]):
+            return candidate
+    return len(times_s)
 
 
 def chance_of_refresh(left_s: float, scale_s: float, reads: int) -> float:
