@@ -6,9 +6,11 @@ cache computes at each miss and never before: its computations are 1.0, and of i
 key can be removed.
 
 - The frontier: the part of removable misses that each policy removes at 1.05, 1.25, 1.5 and 2.0 times the compute of
-  the plain cache. A policy that spends a little less or more is taken between its nearest settings; one that cannot
-  spend as much, at its dearest. Priced renewal runs as in production: online, told nothing but `extra_compute`.
-- The knob: what priced renewal spends when it is told 10, 25 and 50 % extra.
+  the plain cache. Each computation counts one there, also where the trace says what they cost. A policy that spends a
+  little less or more is taken between its nearest settings; one that cannot spend as much, at its dearest. Priced
+  renewal runs as in production: online, told nothing but `extra_compute`.
+- The knob: what priced renewal spends when it is told 10, 25 and 50 % extra: in compute seconds, where the trace has
+  them.
 - Policies that take no orders: refreshing every key for ever, and the quick start's fixed tiers.
 
 At the end stands what is promised, and whether this run found it held. The exit code is 0 if all of it was, 1 if not.
@@ -22,6 +24,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from statistics import fmean
@@ -65,9 +68,10 @@ MOST_OF_SET = 1.4
 
 
 class Outcome(NamedTuple):
-    """All that a run brought."""
+    """All that a run brought; `findings` count computations, `in_seconds` what they cost."""
 
     findings: list[Finding]
+    in_seconds: list[Finding]
     removed: list[Removed]
     held: list[Held]
 
@@ -98,24 +102,33 @@ def parsed_options() -> argparse.Namespace:
 
 # --- what is measured ------------------------------------------------------------------------------------------
 def measured(recorded: Sequence[Recorded]) -> Outcome:
-    comparisons = [comparison for trace in recorded for comparison in comparisons_of(trace)]
-    findings: list[Finding] = []
-    with steps("replaying", sum(len(parts_of(comparison)) for comparison in comparisons)) as advance:
-        for comparison in comparisons:
-            for found in compare(comparison):
-                findings += found
+    by_count = [comparison for trace in recorded for comparison in counted(trace)]
+    by_cost = [costed(trace) for trace in recorded]
+    found: dict[bool, list[Finding]] = {False: [], True: []}
+    with steps("replaying", sum(len(parts_of(comparison)) for comparison in (*by_count, *by_cost))) as advance:
+        for is_costed, comparison in [*((False, one) for one in by_count), *((True, one) for one in by_cost)]:
+            for findings in compare(comparison):
+                found[is_costed] += findings
                 advance()
-    findings.sort(key=place_in_report(recorded))
-    return Outcome(findings, removed_by(findings, BUDGETS), held_by(findings, TOLD))
+    for findings in found.values():
+        findings.sort(key=place_in_report(recorded))
+    return Outcome(found[False], found[True], removed_by(found[False], BUDGETS), held_by(found[True], TOLD))
 
 
-def comparisons_of(recorded: Recorded) -> list[Comparison]:
-    """Return what is compared on one trace: ours in all settings, the others at the budgets."""
+def counted(recorded: Recorded) -> list[Comparison]:
+    """Return what is compared on one trace, each computation alike: ours in all settings, others at the budgets."""
     trace, _ = read_trace(str(recorded.file))
+    alike = replace(trace, costs_s=None)
     return [
-        Comparison([trace], recorded.ttls_s, [PRICED], SETTINGS, WARMUP),
-        Comparison([trace], recorded.ttls_s, [*FIXED, *SWEPT], BUDGETS, WARMUP),
+        Comparison([alike], recorded.ttls_s, [PRICED], SETTINGS, WARMUP),
+        Comparison([alike], recorded.ttls_s, [*FIXED, *SWEPT], BUDGETS, WARMUP),
     ]
+
+
+def costed(recorded: Recorded) -> Comparison:
+    """Return how ours is told what to spend, on one trace with the costs that it has."""
+    trace, _ = read_trace(str(recorded.file))
+    return Comparison([trace], recorded.ttls_s, [PRICED], TOLD, WARMUP)
 
 
 def place_in_report(recorded: Sequence[Recorded]) -> Any:
@@ -168,6 +181,7 @@ def as_json(outcome: Outcome, promises: Sequence[Promise]) -> dict[str, Any]:
         "surroundings": {"python": platform.python_version(), "cores": str(os.cpu_count())},
         "findings": [finding.as_json() for finding in outcome.findings],
         "removed": [removed.as_json() for removed in outcome.removed],
+        "in_seconds": [finding.as_json() for finding in outcome.in_seconds],
         "held": [held.as_json() for held in outcome.held],
         "promises": [promise.as_json() for promise in promises],
     }

@@ -31,7 +31,7 @@ def test_the_culprit_is_found_quarantined_and_let_go(fleet, app, eventually) -> 
     (culprit,) = eventually(lambda: app.stats()["quarantined"], 60)
     assert (culprit["name"], culprit["deaths"]) == ("crash", 3)
     assert "SIGSEGV" in culprit["error"]
-    assert app.stats()["incidents"]["crashes"] == 2, "the first death was only a suspicion"
+    assert app.stats()["incidents"]["crashes"] in (1, 2), "a death of others, too, is only a suspicion"
     assert eventually(lambda: app.get("innocent:key"), 30) == "unharmed"
     assert app.get("crash:key") is None
 
