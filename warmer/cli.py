@@ -24,9 +24,10 @@ from warmer.bulk.lines import items_at
 from warmer.bulk.show import first_errors, summary, watch
 from warmer.children import Children
 from warmer.client import Warmer
-from warmer.default import default_warmer
+from warmer.default import fleet as _fleet
 from warmer.errors import SettingsError, WaitTimeoutError, described
 from warmer.exits import EXIT_INTERRUPTED, EXIT_NO, ends_well
+from warmer.planning.command import plan
 from warmer.results import BulkOutcome, LimitUse, QuarantinedTarget, WarmingStats
 from warmer.server import PrivateServer
 from warmer.simulation.command import simulate
@@ -38,13 +39,6 @@ MOST_BEGUN_S = 30.0
 DEV_GRACE_S = 5.0
 
 console = Console()
-
-
-def _fleet() -> Warmer:
-    """Return the `Warmer` of the configured fleet; a command that speaks of the fleet never guesses a server."""
-    warmer = default_warmer()
-    warmer.settings.required_redis_url()
-    return warmer
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -463,7 +457,8 @@ def demo(seconds: int, keep: bool, workers: int) -> None:
     run(seconds=seconds, keep=keep, workers=workers)
 
 
-main.add_command(simulate)
+for command in (simulate, plan):
+    main.add_command(command)
 
 
 def _log(verbose: bool) -> None:

@@ -11,6 +11,7 @@ from warmer.bulk import BulkWarming
 from warmer.critical import CriticalRun
 from warmer.errors import InvalidTaskError
 from warmer.handle import Handle
+from warmer.planning import Plan, make_plan
 from warmer.reading import Reading, unavailable
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
 from warmer.switch import Switch
@@ -351,3 +352,27 @@ class Warmer(Reading):
         """
         self.pulse.beat()
         return self._reach(lambda: optimize.optimize(self.store, self.settings))
+
+    def plan(
+        self,
+        minutes: float = 10,
+        *,
+        task_id: str | None = None,
+        progress: Callable[[int, int], object] = lambda done, total: None,
+    ) -> Plan:
+        """Return what would be refreshed within some time, why, and what it costs; nothing is run or changed.
+
+        It is what production would do if nobody read anything meanwhile, with the workers that are alive now. Reads of
+        this process that were not sent yet are not known to it.
+
+        Args:
+            minutes: How far to look ahead, up to a day.
+            task_id: Of the one task that is wanted; all when not given.
+            progress: Takes how many targets were looked at, and how many will be.
+
+        Raises:
+            InvalidTaskError: the minutes cannot be used.
+            UnknownTaskError: no such task is registered, or it is disabled.
+            StoreUnavailableError: Redis did not answer.
+        """
+        return self._reach(lambda: make_plan(self.store, self.settings, minutes, task_id, progress))

@@ -31,6 +31,17 @@ def default_warmer() -> Warmer:
         return _default
 
 
+def fleet() -> Warmer:
+    """Return the default `Warmer` of the configured fleet: what speaks of the fleet never guesses a server.
+
+    Raises:
+        SettingsError: a variable cannot be used, or no Redis is configured.
+    """
+    warmer = default_warmer()
+    warmer.settings.required_redis_url()
+    return warmer
+
+
 def declare(task: WarmingTask) -> None:
     """Have the default `Warmer` know a task, whichever that is or will be; nothing is sent by this call.
 

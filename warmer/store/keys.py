@@ -210,6 +210,21 @@ class Keys:
         return f"{self.namespace}:brain"
 
     @property
+    def recording(self) -> str:
+        """STRING: which reads are recorded, and for whom, as "id salt threshold capacity"; seconds, while renewed."""
+        return f"{self.namespace}:recording"
+
+    @property
+    def recorded(self) -> str:
+        """STREAM: reads that were recorded and not yet taken off, one line of a trace each; a minute after the last."""
+        return f"{self.namespace}:recorded"
+
+    @property
+    def unrecorded(self) -> str:
+        """STRING: how many reads did not fit into what is recorded; a minute after the last."""
+        return f"{self.namespace}:unrecorded"
+
+    @property
     def flushes(self) -> str:
         """Prefix of STRINGs, reader id -> number of its last flush; one hour."""
         return f"{self.namespace}:flushes:"
@@ -244,6 +259,11 @@ class Keys:
     def workers(self) -> str:
         """ZSET: worker name -> when it was last heard of, in ms."""
         return f"{self.namespace}:workers"
+
+    @property
+    def places(self) -> str:
+        """HASH: worker name -> how many computations of each kind it has room for; as long as it is among `workers`."""
+        return f"{self.namespace}:workers:places"
 
     @property
     def leader(self) -> str:

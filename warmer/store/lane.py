@@ -1,9 +1,43 @@
 """What the scripts have to know of a task: what its targets need, for how long they are fresh, who pays for them."""
 
+from typing import Literal, NamedTuple
+
 from warmer.compute import is_async
 from warmer.errors import NotImportableError
 from warmer.registry import batch_function_of, function_of
 from warmer.task import WarmingTask
+
+
+class Lane(NamedTuple):
+    """What the scripts know of a task.
+
+    Args:
+        priority: Higher first.
+        is_critical: Whether it may use what limits reserve.
+        kind: What a computation needs: "t" a thread, "l" the event loop, "p" a process.
+        batch_size: How many of its targets one call computes at most.
+        limit: The limit that its computations are under; "" for none.
+    """
+
+    priority: int
+    is_critical: bool
+    kind: Literal["t", "l", "p"]
+    batch_size: int
+    limit: str
+
+
+def lane_in(text: str) -> Lane:
+    """Return what `lane_text` says of a task.
+
+    Args:
+        text: As Redis keeps it.
+
+    Example:
+        >>> lane_in("7 o t 1 0 3600000 f pg")
+        Lane(priority=7, is_critical=False, kind='t', batch_size=1, limit='pg')
+    """
+    priority, importance, kind, batch_size, _, _, _, limit = text.split(" ", 7)
+    return Lane(int(priority), importance == "c", kind, int(batch_size), limit)  # type: ignore[arg-type]
 
 
 def lane_text(task: WarmingTask) -> str:

@@ -139,6 +139,10 @@ class Store:
         found = self.control.hmget(self.keys.definitions, list(task_ids))
         return [orjson.loads(text) if text else None for text in found]
 
+    def lanes(self) -> dict[str, str]:
+        """Return what the scripts know of each enabled task; `lane_in` reads it."""
+        return {task_id.decode(): text.decode() for task_id, text in self.control.hgetall(self.keys.lanes).items()}
+
     # --- switch and epoch ------------------------------------------------------------------------------------
     def switch(self) -> Switch:
         """Return the fleet's switch."""
@@ -485,20 +489,46 @@ class Store:
 
     # --- processes -------------------------------------------------------------------------------------------
     def worker_beat(self, name: str) -> None:
-        """Say that a worker lives."""
+        """Say that a worker lives, and how much it can do at once."""
         seconds, micros = self.control.time()
-        self.control.zadd(self.keys.workers, {name: seconds * 1000 + micros // 1000})
+        settings = self.settings
+        places = Places(settings.concurrency, settings.async_concurrency, settings.isolated)
+        pipeline = self.control.pipeline(transaction=False)
+        pipeline.zadd(self.keys.workers, {name: seconds * 1000 + micros // 1000})
+        pipeline.hset(self.keys.places, name, " ".join(map(str, places)))
+        pipeline.execute()
 
     def worker_gone(self, name: str) -> None:
         """Say that a worker has stopped."""
-        self.control.zrem(self.keys.workers, name)
+        self._forget_workers([name])
 
     def live_workers(self) -> list[str]:
         """Return the names of workers heard of lately; forgets those that were not."""
-        seconds, _ = self.control.time()
-        oldest_ms = int((seconds - max(10.0, 5 * self.settings.flush_s)) * 1000)
-        self.control.zremrangebyscore(self.keys.workers, "-inf", oldest_ms)
+        oldest_ms = self._oldest_beat_ms()
+        self._forget_workers(self.control.zrange(self.keys.workers, "-inf", oldest_ms, byscore=True))
         return [name.decode() for name in self.control.zrange(self.keys.workers, 0, -1)]
+
+    def places_of_workers(self) -> dict[str, Places]:
+        """Return how many computations each worker heard of lately has room for; changes nothing."""
+        alive = self.control.zrange(self.keys.workers, f"({self._oldest_beat_ms()}", "+inf", byscore=True)
+        found = self.control.hmget(self.keys.places, alive) if alive else []
+        return {
+            name.decode(): Places(*map(int, places.split())) if places else Places()
+            for name, places in zip(alive, found, strict=True)
+        }
+
+    def _oldest_beat_ms(self) -> int:
+        """Return since when a worker that was not heard of is taken for dead."""
+        seconds, _ = self.control.time()
+        return int((seconds - max(10.0, 5 * self.settings.flush_s)) * 1000)
+
+    def _forget_workers(self, names: Sequence[str | bytes]) -> None:
+        if not names:
+            return
+        pipeline = self.control.pipeline(transaction=False)
+        pipeline.zrem(self.keys.workers, *names)
+        pipeline.hdel(self.keys.places, *names)
+        pipeline.execute()
 
     def is_first_meeting(self, worker: str, task_id: str) -> bool:
         """Remember that this worker has met a task it does not know; True the first time."""

@@ -1,0 +1,62 @@
+"""Why a target is refreshed, or is not: one line for people."""
+
+from warmer.policy.model import chance_of
+from warmer.policy.price import Price
+from warmer.policy.review import Verdict
+
+ASKED = "asked for by hand"
+CLAIMED = "is being computed"
+READY = "waits for a worker"
+DUE = "due"
+FIRST = "has no value yet"
+CRITICAL = "critical"
+
+OFF = "warming is switched off"
+PATTERN_OFF = "refreshing by reads is switched off"
+UNKNOWN = "its task is disabled, or not registered any more"
+QUARANTINED = "in quarantine: it killed its processes"
+FORGOTTEN = "nothing is remembered of its reads"
+STILL_FRESH = "its value is fresh, which is all that was wanted"
+
+
+def critical(schedule: str | None) -> str:
+    """Return why a target is kept warm whatever its reads.
+
+    Args:
+        schedule: The cron line that has brought the refresh forward, if one has.
+
+    Example:
+        >>> critical("0 6 * * *")
+        'critical, by its schedule 0 6 * * *'
+    """
+    return CRITICAL if schedule is None else f"{CRITICAL}, by its schedule {schedule}"
+
+
+def retry(failures: int) -> str:
+    """Return why a target that failed is computed again.
+
+    Example:
+        >>> retry(1), retry(3)
+        ('tried again after a failure', 'tried again after 3 failures')
+    """
+    return "tried again after a failure" if failures == 1 else f"tried again after {failures} failures"
+
+
+def decided(verdict: Verdict, price: Price) -> str:
+    """Return what a decision was based on.
+
+    Args:
+        verdict: The decision.
+        price: What a refresh had to be worth.
+
+    Example:
+        >>> from warmer.policy.knob import ExtraCompute
+        >>> decided(Verdict(True, 60.0, 0.834), Price(ExtraCompute(0.25)))
+        'chance of a read 83 %, worth it from 43 %'
+        >>> decided(Verdict(False, None, 0.0), Price(ExtraCompute(0.25)))
+        'nobody has read it for long'
+    """
+    if verdict.again_s is None:
+        return "nobody has read it for long"
+    weighed = f"chance of a read {100 * verdict.chance:.0f} %, worth it from {100 * chance_of(price.log_odds):.0f} %"
+    return f"{weighed}, but more than allowed is spent" if price.is_blown and not verdict.refresh else weighed
