@@ -63,16 +63,16 @@ def busy(make_warmer):
 
 
 def test_a_plan_says_what_is_refreshed_when_how_often_and_why(busy):
-    plan = busy.plan(30)
+    plan = busy.plan(60)
     targets = by_ref(plan)
     assert [target.ref for target in plan.targets] == ["asked", 'page{"n":1}', "top", 'page{"n":2}']
     assert targets["asked"].why == "asked for by hand"
     assert targets["asked"].first == plan.now
     assert targets["top"].why == "critical"
-    assert 30 <= targets["top"].refreshes <= 31, "one each ttl less the lead"
+    assert 60 <= targets["top"].refreshes <= 62, "one each ttl less the lead"
     assert (targets['page{"n":1}'].first - plan.now).total_seconds() == pytest.approx(30, abs=0.5)
     assert targets['page{"n":1}'].why.startswith("chance of a read ")
-    assert 1 < targets['page{"n":1}'].refreshes < 20, "nobody is assumed to read it, and its chance falls"
+    assert 1 < targets['page{"n":1}'].refreshes < 40, "nobody is assumed to read it, and its chance falls"
     assert targets['page{"n":2}'].refreshes == 0
     assert targets['page{"n":2}'].why.startswith("chance of a read ")
     assert plan.not_kept_warm == []
