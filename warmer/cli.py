@@ -28,6 +28,7 @@ from warmer.default import fleet as _fleet
 from warmer.errors import SettingsError, WaitTimeoutError, described
 from warmer.exits import EXIT_INTERRUPTED, EXIT_NO, ends_well
 from warmer.planning.command import plan
+from warmer.recording.command import record
 from warmer.results import BulkOutcome, LimitUse, QuarantinedTarget, WarmingStats
 from warmer.server import PrivateServer
 from warmer.simulation.command import simulate
@@ -457,7 +458,7 @@ def demo(seconds: int, keep: bool, workers: int) -> None:
     run(seconds=seconds, keep=keep, workers=workers)
 
 
-for command in (simulate, plan):
+for command in (simulate, plan, record):
     main.add_command(command)
 
 

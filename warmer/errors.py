@@ -81,6 +81,10 @@ class TraceError(WarmerError):
     """Recorded reads that cannot be replayed."""
 
 
+class RecordingError(WarmerError):
+    """Reads that cannot be recorded."""
+
+
 def redacted(text: str) -> str:
     """Return text with the credentials of every URL in it masked.
 

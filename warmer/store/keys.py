@@ -211,18 +211,18 @@ class Keys:
 
     @property
     def recording(self) -> str:
-        """STRING: which reads are recorded, and for whom, as "id salt threshold capacity"; seconds, while renewed."""
+        """STRING: which reads are recorded, as "id salt threshold capacity"; expires unless renewed."""
         return f"{self.namespace}:recording"
 
     @property
     def recorded(self) -> str:
-        """STREAM: reads that were recorded and not yet taken off, one line of a trace each; a minute after the last."""
-        return f"{self.namespace}:recorded"
+        """Prefix of STREAMs, id of a recording -> rows of a trace not yet taken off; a minute after the last."""
+        return f"{self.namespace}:recorded:"
 
     @property
     def unrecorded(self) -> str:
-        """STRING: how many reads did not fit into what is recorded; a minute after the last."""
-        return f"{self.namespace}:unrecorded"
+        """Prefix of STRINGs, id of a recording -> how many reads found no room in it; a minute after the last."""
+        return f"{self.namespace}:unrecorded:"
 
     @property
     def flushes(self) -> str:

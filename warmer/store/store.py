@@ -15,6 +15,7 @@ from warmer.settings import Settings
 from warmer.store.entries import Entries
 from warmer.store.keys import Keys
 from warmer.store.lane import lane_text
+from warmer.store.recordings import Recordings
 from warmer.store.records import (
     Agenda,
     Batch,
@@ -69,6 +70,7 @@ class Store:
         cache_url = settings.cache_url or control_url
         self.control = connect(control_url, settings.redis_timeout_s)
         self._on_control = Scripts(self.control, self.keys)
+        self.recordings = Recordings(self.control, self._on_control, self.keys)
         self.entries = Entries(cache_url, self.keys, settings.redis_timeout_s, settings.lease_timeout_s)
         self.reads: Reads = open_reads(cache_url, settings.read_timeout_s)
         self.readers_entries = Entries(

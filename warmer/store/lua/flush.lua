@@ -2,7 +2,8 @@
 -- sent twice counts once.
 --
 -- @keys totals accounts owners heat landmark verdicts last_flush lanes shelf switch failures due reviews claims
--- @prefixes stats histories ready asked
+-- @keys recording
+-- @prefixes stats histories ready asked recorded unrecorded
 -- @args number:number half_life_ms:number capacity:number history_capacity:number reads
 -- number: of this flush, counting up
 -- capacity: most refs in heat
@@ -17,6 +18,7 @@
 -- @include sums
 -- @include history
 -- @include costs
+-- @include recording
 local now, LARGEST_EXPONENT = now_ms(), 500
 local NOTICE_MS = 5000     -- a reader that computes a miss says so within this time, and then plans the next refresh
 local LONG_BATCH = 1 / 16  -- part of a ttl from which on a batch counts as two, its first read and the others
@@ -63,10 +65,14 @@ local function have_it_reviewed(ref, lane)
 end
 
 -- reads ------------------------------------------------------------------------------------------------------
-local function remember(ref, lane, read)
-  local _, _, hits, misses, _, _, first_ms, last_ms = unpack(read)
+local function moments_of(read)
+  local first_ms, last_ms = read[7], read[8]
   first_ms = first_ms and first_ms > 0 and math.min(first_ms, now) or now
-  last_ms = last_ms and last_ms > 0 and math.min(last_ms, now) or now
+  return first_ms, last_ms and last_ms > 0 and math.min(last_ms, now) or now
+end
+
+local function remember(ref, lane, read)
+  local hits, misses, first_ms, last_ms = read[3], read[4], moments_of(read)
   local task_id, first, last = task_of(ref), first_ms - EPOCH_MS, last_ms - EPOCH_MS
   local h, place = history_of(ref)
   if misses > 0 then
@@ -111,7 +117,9 @@ for _, read in ipairs(cjson.decode(reads)) do
   add(task_id, 'stale_hits', read[6])
   if lane then
     redis.call('ZINCRBY', heat, (read[3] + read[4]) * weight, ref)
-    credit(ref, remember(ref, lane, read), read[5])
+    local h = remember(ref, lane, read)
+    credit(ref, h, read[5])
+    record_reads(ref, h, read[3] + read[4], moments_of(read))
   end
 end
 
