@@ -30,7 +30,7 @@ def show(plan: Plan, limit: int, console: Console) -> None:
         console.print(_task_table(plan.tasks))
         console.print(_backend_table(plan.backends))
     for places in plan.places:
-        if places.places or places.compute_s:
+        if places.compute_s:
             console.print(_use(places), highlight=False)
     if plan.not_kept_warm:
         console.print(_problem_table(plan.not_kept_warm[:limit]))
