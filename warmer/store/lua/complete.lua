@@ -49,16 +49,24 @@ local function measure(extremes, duration_ms)
   extremes.slowest_ms = math.max(extremes.slowest_ms or duration_ms, duration_ms)
 end
 
--- What a computation has taken was spent, whatever came of it.
-local function count_costs(task_id, origin, duration_ms)
-  local field = origin == 'warm' and 'warm_ms' or 'miss_ms'
-  add(task_id, field, duration_ms)
-  charge(task_id, field, duration_ms)
+local function add_and_charge(task_id, field, by)
+  add(task_id, field, by)
+  charge(task_id, field, by)
+end
+
+-- What a computation has taken was spent, whatever came of it; one that fails for a reader fails for a plain cache too.
+local function count_costs(task_id, result, origin, duration_ms)
+  add_and_charge(task_id, origin == 'warm' and 'warm_ms' or 'miss_ms', duration_ms)
   if origin == 'warm' and duration_ms > 0 then charge(task_id, 'refreshes', 1) end
+  if not lane_of(task_id) then
+    add(task_id, 'taskless_ms', duration_ms)
+  elseif origin == 'miss' and result ~= 'published' then
+    add_and_charge(task_id, 'shadow_ms', duration_ms)
+  end
 end
 
 local function take_note(task_id, result, origin, duration_ms, why)
-  count_costs(task_id, origin, duration_ms)
+  count_costs(task_id, result, origin, duration_ms)
   if result == 'published' then
     local registered = lane_of(task_id)
     if registered then table.insert(of_task(task_id).durations, duration_ms) end
@@ -72,7 +80,8 @@ local function take_note(task_id, result, origin, duration_ms, why)
         of_task(task_id).last_error = false
       end
     else
-      add(task_id, 'computed_misses', 1)
+      add_and_charge(task_id, 'computed_misses', 1)
+      if not registered then add(task_id, 'taskless_computed_misses', 1) end
     end
   elseif result == 'failed' or result == 'crashed' then
     add(task_id, 'failed', 1)
@@ -83,13 +92,25 @@ local function take_note(task_id, result, origin, duration_ms, why)
   end
 end
 
--- A refresh that was due while the value before was fresh, and was published when that had expired, came too late.
-local function remember_publication(ref, origin, since, is_asked, is_reviewed, duration_ms, fresh_until)
+-- Since when a target is ready or claimed by schedule; nil if it is not.
+local function refresh_due_since(ref)
+  local _, since, is_asked = claim_of(redis.call('HGET', tokens, ref) or '')
+  if not since then since, is_asked = standing_of(ref) end
+  return not is_asked and since or nil
+end
+
+-- A refresh that was due while the value before was fresh came too late if it is published when that has expired, or if
+-- a reader is there before it. Shadow misses that came before the first value are paid for now that its cost is known.
+local function remember_publication(ref, origin, since, is_reviewed, duration_ms, fresh_until)
   local h, place = history_of(ref)
   if not h and not is_reviewed then return end  -- nobody reads it, and nobody will ask
   h = h or no_history()
-  local expired = h.fresh_until + EPOCH_MS
-  if origin == 'warm' and since and not is_asked and since < expired and expired < now then add(task_of(ref), 'late', 1) end
+  local task_id, expired = task_of(ref), h.fresh_until + EPOCH_MS
+  if h.fresh_until > 0 and expired < now then
+    if origin == 'miss' then since = refresh_due_since(ref) end
+    if since and since < expired then add(task_id, 'late', 1) end
+  end
+  if h.cost == 0 and h.shadow_until > 0 and lane_of(task_id) then add_and_charge(task_id, 'shadow_ms', duration_ms) end
   take_publication(h, math.max(0, fresh_until - EPOCH_MS), duration_ms / 1000)
   keep_history(h, place, now - EPOCH_MS)
 end
@@ -192,6 +213,14 @@ local function bound_reviews()
   redis.call('ZREMRANGEBYRANK', reviews, math.floor(1.25 * history_capacity), -1)
 end
 
+-- So do verdicts: of refreshes that nobody has used for long, those that would be judged last are not judged at all.
+local function bound_verdicts()
+  local overflow = redis.call('ZCARD', verdicts) - history_capacity
+  if overflow > 0 then
+    add('', 'unjudged', redis.call('ZREMRANGEBYRANK', verdicts, -overflow, -1))
+  end
+end
+
 local function end_without_task(ref, result, duration_ms, why)
   tell_those_who_wait(ref, report_of(ref, result, duration_ms, why))
   forget(ref)
@@ -286,7 +315,8 @@ for i, outcome in ipairs(outcomes_done) do
       table.insert(judged, verdict)
     end
     if result == 'published' and ref ~= '' then
-      remember_publication(ref, origin, since_by[i], is_asked_by[i], due_kind == 'review', duration_ms, fresh_until)
+      local is_asked = is_asked_by[i]
+      remember_publication(ref, origin, not is_asked and since_by[i] or nil, due_kind == 'review', duration_ms, fresh_until)
     elseif result == 'fresh' and ref ~= '' then
       remember_freshness(ref, fresh_until)
     end
@@ -297,6 +327,7 @@ call_with('ZADD', due, due_next)
 call_with('ZADD', reviews, review_next)
 call_with('ZADD', verdicts, judged)
 bound_reviews()
+bound_verdicts()
 keep_shelf()
 write_statistics()
 return {lost, dead}

@@ -22,6 +22,7 @@
 local now, LARGEST_EXPONENT = now_ms(), 500
 local NOTICE_MS = 5000     -- a reader that computes a miss says so within this time, and then plans the next refresh
 local LONG_BATCH = 1 / 16  -- part of a ttl from which on a batch counts as two, its first read and the others
+local SURELY = 7 / 8       -- part of a ttl before the end of freshness in which a value was surely there
 
 if tonumber(redis.call('GET', last_flush) or 0) >= number then return 0 end
 redis.call('SET', last_flush, number, 'EX', 3600)
@@ -39,20 +40,31 @@ end
 local weight = 2 ^ ((now - landmark_ms) / half_life_ms)
 
 -- misses by cause --------------------------------------------------------------------------------------------
-local switch_json = redis.call('GET', switch)
-local on = switch_json and cjson.decode(switch_json).on
+local switched = cjson.decode(redis.call('GET', switch) or '{}')
+local on = switched.on
 local some_failed = redis.call('HLEN', failures) > 0
 
--- Why a read missed: `first` (nothing had been cached), `off` (warming was), `failing` (computing it did), `lost` (its
--- value should be there: it was invalidated or evicted), `late` (its refresh was decided, and not done in time) or
--- `lapsed` (a refresh was not worth it).
+-- Whether a target is refreshed whatever its reads.
+local function is_kept_warm(lane)
+  return lane.account == 'n' and switched.critical
+end
+
+-- Why a read missed: `lost` (its value should be there: it was invalidated or evicted), `first` (nothing had been
+-- cached), `off` (warming was), `failing` (computing it did), `lapsed` (a refresh was not worth it) or `late` (one was,
+-- or nobody had decided, and it was not done in time).
+--
+-- A miss is often heard of when the value it waited for has been published already.
 local function cause_of_miss(ref, h, lane, at)
   if not h or h.fresh_until == 0 then return 'first' end
-  if not on then return 'off' end
+  local surely_from = h.fresh_until - SURELY * lane.ttl_ms
+  local has_waited = at < h.fresh_until
+  if has_waited and at > surely_from + 1000 * seconds_of(h.cost) then return 'lost' end
+  if has_waited and h.sessions_1024 <= 1 then return 'first' end
+  if not (on and (switched.pattern or is_kept_warm(lane))) then return 'off' end
   if some_failed and redis.call('HEXISTS', failures, ref) == 1 then return 'failing' end
-  if at < h.fresh_until and h.life > 0 then return 'lost' end
-  if lane.account == 'n' or has_flag(h, TO_REFRESH) then return 'late' end
-  return 'lapsed'
+  local is_decided = h.decided > 0 and (has_waited or h.decided > surely_from)
+  if not is_kept_warm(lane) and is_decided and not has_flag(h, TO_REFRESH) then return 'lapsed' end
+  return 'late'
 end
 
 -- A target that is missed, and stands nowhere, is to be looked at; whoever computes the miss plans that himself.
@@ -65,6 +77,13 @@ local function have_it_reviewed(ref, lane)
 end
 
 -- reads ------------------------------------------------------------------------------------------------------
+-- What the computations of shadow misses would have cost. The first one's cost is not known yet: `complete` adds it,
+-- unless there was a value already, computed when nothing was remembered of its target; then the task's mean has to do.
+local function shadow_cost_ms(h, ref, shadow_misses, hits, misses)
+  if h.cost == 0 and hits > 0 and misses == 0 then set_cost(h, cost_ms_of(h, ref) / 1000) end
+  return shadow_misses * 1000 * seconds_of(h.cost)
+end
+
 local function moments_of(read)
   local first_ms, last_ms = read[7], read[8]
   first_ms = first_ms and first_ms > 0 and math.min(first_ms, now) or now
@@ -86,11 +105,11 @@ local function remember(ref, lane, read)
     count = count - 1
   end
   if take_reads(h, last, count, lane.ttl_ms) then shadow_misses = shadow_misses + 1 end
+  local cost_ms = shadow_misses > 0 and shadow_cost_ms(h, ref, shadow_misses, hits, misses)
   keep_history(h, place, now - EPOCH_MS)
   charge(task_id, 'reads', hits + misses)
   charge(task_id, 'misses', misses)
-  if shadow_misses > 0 then
-    local cost_ms = shadow_misses * cost_ms_of(h, ref)
+  if cost_ms then
     add(task_id, 'shadow_misses', shadow_misses)
     add(task_id, 'shadow_ms', cost_ms)
     charge(task_id, 'shadow_misses', shadow_misses)
@@ -120,6 +139,9 @@ for _, read in ipairs(cjson.decode(reads)) do
     local h = remember(ref, lane, read)
     credit(ref, h, read[5])
     record_reads(ref, h, read[3] + read[4], moments_of(read))
+  else
+    add(task_id, 'taskless_reads', read[3] + read[4])
+    add(task_id, 'taskless_misses', read[4])
   end
 end
 

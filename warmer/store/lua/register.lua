@@ -1,7 +1,7 @@
 -- Registers a task, or takes over its changed definition; registering the same again changes nothing.
 --
 -- @keys tasks definitions owners critical due reviews claims lanes rotas flow quarantine suspects ensure forced again failures
--- @keys epoch switch
+-- @keys epoch switch accounts brain
 -- @prefixes scoped stats task_durations ready asked rota ages watchers outcomes
 -- @args task_id definition lane replace random_epoch
 -- definition: JSON with key_shape, fields, enabled, critical, priority
@@ -16,6 +16,7 @@
 -- @include lane
 -- @include lanes
 -- @include quarantine
+-- @include accounts
 local new = cjson.decode(definition)
 
 local function leave_indexes(id, old)
@@ -60,7 +61,7 @@ if new.enabled and owner and owner ~= task_id then
   redis.call('HDEL', lanes, owner)
   release_quarantined(owner)
   redis.call('HDEL', definitions, owner)
-  redis.call('DEL', stats .. owner, task_durations .. owner)
+  forget_figures(owner)
 end
 
 if stored then leave_indexes(task_id, cjson.decode(stored)) end

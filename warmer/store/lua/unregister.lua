@@ -2,6 +2,7 @@
 -- A claim that runs is ended by its worker; targets with arguments in due or ready are dropped when their turn comes.
 --
 -- @keys tasks definitions owners critical due reviews lanes rotas flow quarantine suspects ensure forced again failures heat
+-- @keys accounts brain
 -- @prefixes scoped stats task_durations ready asked rota ages watchers outcomes
 -- @args task_id
 -- Returns  1 if the task was registered, else 0.
@@ -11,6 +12,7 @@
 -- @include lane
 -- @include lanes
 -- @include quarantine
+-- @include accounts
 local stored = redis.call('HGET', definitions, task_id)
 if not stored then return 0 end
 local definition = cjson.decode(stored)
@@ -26,5 +28,5 @@ for _, sorted_set in ipairs({due, reviews, heat}) do redis.call('ZREM', sorted_s
 leave_lane(task_id)
 redis.call('SREM', critical, task_id)
 forget(task_id)
-redis.call('DEL', stats .. task_id, task_durations .. task_id)
+forget_figures(task_id)
 return 1

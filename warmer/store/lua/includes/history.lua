@@ -8,6 +8,7 @@
 local EPOCH_MS = 1577836800000  -- 2020-01-01 UTC
 local OPEN, TO_REFRESH, ANSWERED, LAPSED = 1, 2, 4, 8
 local has_flag, seconds_of, history_of, packed_history_of, keep_history, keep_shelf, no_history, take_reads, take_publication
+local set_cost
 do  -- Lua allows 200 local variables; what is not named above is seen only here
   local LAYOUT, LAYOUT_BYTES, NO_DECISION = '<I5ffffBBI5I5HI5Bc6B', 48, string.rep('\0', 6)
   local NAME_BYTES, RECORD_BYTES = 5, 53
@@ -204,7 +205,12 @@ do  -- Lua allows 200 local variables; what is not named above is seen only here
     return true
   end
 
+  function set_cost(h, cost_s)
+    h.cost = code_of(cost_s)
+  end
+
   function take_publication(h, fresh_until, cost_s)
-    h.fresh_until, h.life, h.cost = fresh_until, 0, code_of(cost_s)
+    h.fresh_until, h.life = fresh_until, 0
+    set_cost(h, cost_s)
   end
 end
