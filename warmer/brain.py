@@ -154,6 +154,8 @@ class Mind:
         self.season.observe(now_s, max(0, agenda.reads - self._reads))
         self._reads = agenda.reads
         self.know(knobs)
+        self.prices = {account: self.prices[account] for account in knobs}  # tasks come and go
+        self._seen = {account: self._seen[account] for account in knobs if account in self._seen}
         for account in knobs:
             totals = agenda.accounts.get(account, {})
             self.prices[account].observe(now_s, _spent_since(self._seen.get(account, {}), totals))

@@ -3,21 +3,16 @@
 import json
 import logging
 import os
-import shlex
 import signal
 import subprocess
 import sys
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
 
 import click
 from redis.exceptions import RedisError
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.markup import escape
-from rich.table import Table
 
 from warmer.bulk import BulkWarming
 from warmer.bulk.lines import items_at
@@ -29,9 +24,10 @@ from warmer.errors import SettingsError, WaitTimeoutError, described
 from warmer.exits import EXIT_INTERRUPTED, EXIT_NO, ends_well
 from warmer.planning.command import plan
 from warmer.recording.command import record
-from warmer.results import BulkOutcome, LimitUse, QuarantinedTarget, WarmingStats
+from warmer.results import BulkOutcome
 from warmer.server import PrivateServer
 from warmer.simulation.command import simulate
+from warmer.statsview import problems_of, shown
 from warmer.workername import is_of_this_host
 
 LOOK_EVERY_S = 0.1
@@ -330,15 +326,10 @@ def stats(as_json: bool) -> None:
     if as_json:
         click.echo(found.model_dump_json(indent=2))
         return
-    console.print(_summary(found))
-    console.print(_task_table(found))
-    if found.limits:
-        console.print(_limit_table(found.limits))
-    for task in found.task_details:
-        if task.last_error is not None:
-            console.print(f"[red]{escape(task.task_id)}[/] failed last: {escape(task.last_error)}")
-    for target in found.quarantined:
-        console.print(_in_quarantine(target), style="red", soft_wrap=True, highlight=False)  # to be copied as one line
+    for part in shown(found):
+        console.print(part)
+    for line in problems_of(found):
+        console.print(line, style="red", soft_wrap=True, highlight=False)  # to be copied as one line
 
 
 @main.command()
@@ -372,75 +363,6 @@ def _problems(warmer: Warmer, part: str, here: bool) -> list[str]:
     except RedisError as error:
         return [f"Redis does not answer: {described(error)}"]
     return problems
-
-
-def _summary(found: WarmingStats) -> Table:
-    performance = found.performance
-    table = Table.grid(padding=(0, 2))
-    table.add_row("warming", "[green]running" if found.running else "[red]not running")
-    table.add_row("scheduler", "alive" if found.scheduler_alive else "[red]none")
-    table.add_row("workers", str(found.workers) if found.workers else "[red]none")
-    table.add_row("backlog", str(found.backlog))
-    stale = f", {performance.stale_hits} of the hits stale" if performance.stale_hits else ""
-    table.add_row("hit ratio", f"{100 * performance.hit_ratio:.1f} %{stale}")
-    judged = f"{performance.efficiency_score:.1f} % of {performance.judged} refreshes were used"
-    table.add_row("efficiency", judged if performance.judged else "nothing judged yet")
-    table.add_row(
-        "computations",
-        f"{performance.total_warmings}, {performance.failed} failed, p50 {performance.p50_ms:.1f} ms, "
-        f"p99 {performance.p99_ms:.1f} ms",
-    )
-    return table
-
-
-def _task_table(found: WarmingStats) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), caption="* critical: kept warm whatever its reads")
-    table.add_column("task", no_wrap=True)
-    for name in ("priority", "runs", "failed", "avg ms", "hits", "misses", "next run"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for task in found.task_details:
-        table.add_row(
-            f"{task.task_id}{' *' if task.is_critical else ''}{'' if task.enabled else ' (disabled)'}",
-            str(task.priority),
-            str(task.run_count),
-            str(task.fail_count),
-            f"{task.avg_duration_ms:.1f}",
-            str(task.hits),
-            str(task.misses),
-            _until(task.next_run),
-        )
-    return table
-
-
-def _limit_table(limits: list[LimitUse]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    table.add_column("limit", no_wrap=True)
-    for name in ("in use", "by readers", "rate/s", "may begin now"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for limit in limits:
-        table.add_row(
-            limit.name,
-            str(limit.in_use) if limit.concurrency is None else f"{limit.in_use} / {limit.concurrency}",
-            str(limit.readers),
-            "" if limit.rate_per_s is None else f"{limit.rate_per_s:g}",
-            "" if limit.may_begin is None else f"{limit.may_begin:.1f}",
-        )
-    return table
-
-
-def _in_quarantine(target: QuarantinedTarget) -> str:
-    return (
-        f"{escape(target.name)} has been in quarantine since {target.since:%Y-%m-%d %H:%M:%S} UTC: it killed "
-        f"{target.deaths} processes, the last one ended by {escape(target.error)}; workers compute it again after a "
-        f"new definition, or after: warmer release {escape(shlex.quote(target.name))}"
-    )
-
-
-def _until(moment: datetime | None) -> str:
-    if moment is None:
-        return "when read"
-    seconds = (moment - datetime.now(UTC)).total_seconds()
-    return f"in {seconds:.0f} s" if seconds > 0 else "now"
 
 
 # --- trying it out -------------------------------------------------------------------------------------------

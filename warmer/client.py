@@ -6,14 +6,15 @@ from typing import Any, Unpack, overload
 
 from redis.exceptions import RedisError
 
-from warmer import ledger, optimize
+from warmer import fleetstate, ledger, optimize
 from warmer.bulk import BulkWarming
 from warmer.critical import CriticalRun
 from warmer.errors import InvalidTaskError
+from warmer.figures import WarmingPerformance, WarmingStats
 from warmer.handle import Handle
 from warmer.planning import Plan, make_plan
 from warmer.reading import Reading, unavailable
-from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
+from warmer.results import CriticalWarming, Optimization, UserWarming
 from warmer.switch import Switch
 from warmer.task import Target, WarmingTask
 from warmer.wanted import Wanted
@@ -333,7 +334,7 @@ class Warmer(Reading):
             StoreUnavailableError: Redis did not answer.
         """
         self.pulse.beat()
-        return self._reach(lambda: ledger.stats(self.store))
+        return self._reach(lambda: fleetstate.stats(self.store))
 
     def performance(self) -> WarmingPerformance:
         """Return how warming does over the whole fleet; this process's own reads are sent first.

@@ -1,16 +1,11 @@
-"""Does warming pay? Statistics of the fleet, read from Redis."""
+"""Does warming pay? What the counters in Redis say of it."""
 
 import statistics
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from warmer.policy.history import History
-from warmer.results import LimitUse, QuarantinedTarget, TaskDetail, WarmingPerformance, WarmingStats
-from warmer.store import Quarantined, Standing, Store
-from warmer.store.limituse import LimitInUse, limits_in_use
-
-INCIDENTS = ("read_errors", "dropped_reads", "unrecorded_misses", "lapsed_claims", "lost_leases", "crashes")
+from warmer.figures import Counterfactual, KnobStanding, Ledger, MissesByCause, WarmingPerformance
+from warmer.knobstanding import knob_standings
+from warmer.store import Store
 
 
 def performance(store: Store) -> WarmingPerformance:
@@ -19,26 +14,28 @@ def performance(store: Store) -> WarmingPerformance:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    return performance_of(store.totals(), store.recent_durations_ms())
+    return performance_of(store.totals(), store.recent_durations_ms(), knob_standings(store))
 
 
-def performance_of(totals: Mapping[str, float], recent_ms: list[float]) -> WarmingPerformance:
+def performance_of(
+    totals: Mapping[str, float], recent_ms: list[float], knobs: Sequence[KnobStanding] = ()
+) -> WarmingPerformance:
     """Return the performance that these counters describe.
 
     Args:
         totals: The fleet's counters by name.
         recent_ms: The latest durations of warming.
+        knobs: How the knobs are held, the fleet's first.
 
     Example:
         >>> performance_of({"useful": 3, "wasted": 1}, []).efficiency_score
         75.0
     """
-    warmings, useful = int(totals.get("warmings", 0)), int(totals.get("useful", 0))
-    judged = useful + int(totals.get("wasted", 0))
+    warmings = int(totals.get("warmings", 0))
     hits = totals.get("hits", 0.0)
-    reads = hits + totals.get("misses", 0.0)
     p50_ms, p95_ms, p99_ms = percentiles(recent_ms)
     return WarmingPerformance(
+        **dict(ledger_of(totals).items()),
         total_warmings=warmings,
         failed=int(totals.get("failed", 0)),
         avg_duration_ms=totals.get("total_ms", 0.0) / warmings if warmings else 0.0,
@@ -47,11 +44,60 @@ def performance_of(totals: Mapping[str, float], recent_ms: list[float]) -> Warmi
         p50_ms=p50_ms,
         p95_ms=p95_ms,
         p99_ms=p99_ms,
-        efficiency_score=100.0 * useful / judged if judged else 0.0,
+        hit_ratio=_part(hits, hits + totals.get("misses", 0.0)),
+        unjudged=int(totals.get("unjudged", 0)),
+        knobs=list(knobs),
+        what_if=knobs[0].what_if if knobs else [],
+    )
+
+
+def ledger_of(counters: Mapping[str, float]) -> Ledger:
+    """Return what warming spends and buys.
+
+    Args:
+        counters: Of a task, or of the whole fleet, by name.
+
+    Example:
+        >>> ledger = ledger_of({"warm_ms": 900.0, "useful": 2, "saved_ms": 600.0, "wasted": 1, "wasted_ms": 300.0})
+        >>> ledger.spent_compute_seconds, ledger.saved_user_seconds, ledger.wasted_compute_seconds
+        (0.9, 0.6, 0.3)
+    """
+    useful = int(counters.get("useful", 0))
+    judged = useful + int(counters.get("wasted", 0))
+    return Ledger(
+        efficiency_score=100.0 * _part(useful, judged),
         judged=judged,
         useful=useful,
-        hit_ratio=hits / reads if reads else 0.0,
-        stale_hits=int(totals.get("stale_hits", 0)),
+        saved_user_seconds=_seconds(counters, "saved_ms"),
+        spent_compute_seconds=_seconds(counters, "warm_ms"),
+        wasted_compute_seconds=_seconds(counters, "wasted_ms"),
+        late=int(counters.get("late", 0)),
+        stale_hits=int(counters.get("stale_hits", 0)),
+        misses_by_cause=MissesByCause(
+            **{cause: int(counters.get(f"misses_{cause}", 0)) for cause in MissesByCause.model_fields}
+        ),
+        counterfactual=counterfactual_of(counters),
+    )
+
+
+def counterfactual_of(counters: Mapping[str, float]) -> Counterfactual:
+    """Return what was computed, beside what a plain cache would have; keys without a task have no part in it.
+
+    Args:
+        counters: Of a task, or of the whole fleet, by name.
+
+    Example:
+        >>> found = counterfactual_of({"hits": 98, "misses": 2, "awaited": 2, "miss_ms": 200.0, "warm_ms": 1050.0,
+        ...     "shadow_misses": 10, "shadow_ms": 1000.0})
+        >>> found.extra_compute, found.misses_removed
+        (0.25, 0.8)
+    """
+    return Counterfactual.of(
+        reads=counters.get("hits", 0) + counters.get("misses", 0) - counters.get("taskless_reads", 0),
+        misses=counters.get("awaited", 0),
+        compute_ms=counters.get("miss_ms", 0.0) + counters.get("warm_ms", 0.0) - counters.get("taskless_ms", 0.0),
+        plain_misses=counters.get("shadow_misses", 0),
+        plain_ms=counters.get("shadow_ms", 0.0),
     )
 
 
@@ -69,85 +115,9 @@ def percentiles(values: list[float]) -> tuple[float, float, float]:
     return cuts[49], cuts[94], cuts[98]
 
 
-def stats(store: Store) -> WarmingStats:
-    """Return the state of the whole fleet.
-
-    Raises:
-        redis.RedisError: Redis did not answer.
-    """
-    definitions = sorted(store.definitions().values(), key=lambda record: (-record["priority"], record["task_id"]))
-    task_ids = [record["task_id"] for record in definitions]
-    counters, look = store.task_stats(task_ids), store.look(task_ids)
-    totals = store.totals()
-    alive = store.has_leader()
-    return WarmingStats(
-        tasks=len(definitions),
-        critical_keys=sum(record["critical"] and record["enabled"] for record in definitions),
-        running=store.switch().on and alive,
-        users_preloaded=int(totals.get("users_preloaded", 0)),
-        performance=performance_of(totals, store.recent_durations_ms()),
-        task_details=[
-            _detail(record, counted, next_run_ms(standing, look.now_ms))
-            for record, counted, standing in zip(definitions, counters, look.targets, strict=True)
-        ],
-        workers=len(store.live_workers()),
-        scheduler_alive=alive,
-        backlog=store.backlog(),
-        incidents={kind: int(totals.get(kind, 0)) for kind in INCIDENTS},
-        quarantined=[_quarantined(record) for record in store.quarantined()],
-        limits=[_limit_use(used) for used in limits_in_use(store.control, store.keys)],
-    )
+def _seconds(counters: Mapping[str, float], name: str) -> float:
+    return counters.get(name, 0.0) / 1000
 
 
-def next_run_ms(standing: Standing, now_ms: int) -> int | None:
-    """Return when a target is computed next, as far as anybody knows; None if it is left to lapse.
-
-    Args:
-        standing: Where it stands.
-        now_ms: Now, for one that is being computed or waits for a worker.
-    """
-    if standing.place == "busy":
-        return now_ms
-    if standing.place == "due":
-        return standing.at_ms
-    is_fresh = standing.history and History.unpack(standing.history).fresh_until_s > now_ms / 1000
-    return standing.at_ms if standing.place == "review" and is_fresh else None
-
-
-def _detail(record: Mapping[str, Any], counted: Mapping[str, str], due_ms: int | None) -> TaskDetail:
-    runs = int(counted.get("warmings", 0))
-    last_run_ms = counted.get("last_run_ms")
-    return TaskDetail(
-        task_id=record["task_id"],
-        name=record["name"],
-        enabled=record["enabled"],
-        priority=record["priority"],
-        is_critical=record["critical"],
-        run_count=runs,
-        fail_count=int(counted.get("failed", 0)),
-        avg_duration_ms=float(counted.get("total_ms", 0.0)) / runs if runs else 0.0,
-        last_run=_moment(int(last_run_ms)) if last_run_ms else None,
-        next_run=_moment(due_ms) if due_ms is not None else None,
-        last_error=counted.get("last_error"),
-        hits=int(counted.get("hits", 0)),
-        misses=int(counted.get("misses", 0)),
-    )
-
-
-def _quarantined(record: Quarantined) -> QuarantinedTarget:
-    return QuarantinedTarget(name=record.name, since=_moment(record.since_ms), deaths=record.deaths, error=record.why)
-
-
-def _limit_use(used: LimitInUse) -> LimitUse:
-    return LimitUse(
-        name=used.name,
-        concurrency=used.limit.concurrency,
-        in_use=used.held,
-        readers=used.guests,
-        rate_per_s=used.limit.rate_per_s,
-        may_begin=used.tokens,
-    )
-
-
-def _moment(at_ms: int) -> datetime:
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
+def _part(amount: float, whole: float) -> float:
+    return amount / whole if whole else 0.0

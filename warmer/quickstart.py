@@ -5,7 +5,8 @@ from typing import Any
 
 from warmer.bulk import BulkWarming
 from warmer.default import default_warmer
-from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
+from warmer.figures import WarmingPerformance, WarmingStats
+from warmer.results import CriticalWarming, Optimization, UserWarming
 from warmer.task import WarmingTask
 from warmer.warmed import AsyncWarmed, Warmed
 

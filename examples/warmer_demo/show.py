@@ -21,7 +21,7 @@ from rich.progress import Progress
 
 from warmer import StoreUnavailableError, Warmer
 from warmer.children import Child, ChildDiedError, Children
-from warmer.results import WarmingStats
+from warmer.figures import WarmingStats
 
 from . import snapshot
 from .flights import FLIGHT_COUNT, build_database, default_path, is_complete

@@ -8,7 +8,8 @@ from io import StringIO
 import pytest
 from rich.console import Console, RenderableType
 
-from warmer.results import WarmingPerformance, WarmingStats
+from warmer.figures import WarmingStats
+from warmer.ledger import performance_of
 from warmer_demo.measure import Experience, Read, Way
 from warmer_demo.screen import Picture, line, screen, summary
 from warmer_demo.snapshot import Snapshot, Target
@@ -20,10 +21,7 @@ OFTEN = Target("plane age", 0, False, False, 12.0, 3.0, "planned", 12.0, 390.0)
 
 @pytest.fixture
 def picture() -> Picture:
-    performance = WarmingPerformance(
-        total_warmings=30, failed=0, avg_duration_ms=100.0, fastest_ms=1.0, slowest_ms=700.0, p50_ms=90.0,
-        p95_ms=600.0, p99_ms=700.0, efficiency_score=90.0, judged=20, useful=18, hit_ratio=0.99, stale_hits=0,
-    )  # fmt: skip
+    performance = performance_of({"warmings": 30, "useful": 18, "wasted": 2, "hits": 99, "misses": 1}, [90.0])
     stats = WarmingStats(
         tasks=3, critical_keys=1, running=True, users_preloaded=0, performance=performance, task_details=[],
         workers=2, scheduler_alive=True, backlog=1, incidents={}, quarantined=[], limits=[],

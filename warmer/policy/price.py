@@ -10,7 +10,7 @@ import struct
 
 from warmer.errors import PolicyStateError
 from warmer.policy.aim import aim, spent_over_allowed, typical_log_odds
-from warmer.policy.knob import Knob, TargetHitRatio
+from warmer.policy.knob import ComputeBudget, ExtraCompute, Knob, TargetHitRatio
 from warmer.policy.spending import SPENDING_BYTES, Spending, Spent
 from warmer.policy.whatif import Point, Totals, WhatIf
 
@@ -106,6 +106,18 @@ class Price:
         seconds, spent, kept = self._lately.seconds, self._lately.spent, self._today.kept
         totals = Totals(seconds, spent.reads, spent.plain_misses, spent.plain_s)
         return self.what_if.curve(totals, kept.extra_s, kept.avoided)
+
+    @property
+    def holds_at(self) -> float | None:
+        """Return where the knob stands, in its own unit, over about a day; None before the first decision."""
+        spent, seconds = self._today.spent, self._today.seconds
+        match self.knob:
+            case ExtraCompute():
+                return self._today.extra_s / spent.plain_s if spent.plain_s else None
+            case TargetHitRatio():
+                return 1.0 - spent.misses / spent.reads if spent.reads else None
+            case ComputeBudget():
+                return 60.0 * spent.refresh_s / seconds if seconds else None
 
     def to_bytes(self) -> bytes:
         """Return the price as Redis holds it; the knob is not part of it."""

@@ -470,6 +470,15 @@ class Store:
         """Return the counters of the whole fleet."""
         return {name.decode(): float(value) for name, value in self.control.hgetall(self.keys.totals).items()}
 
+    def accounts(self) -> dict[str, dict[str, float]]:
+        """Return what reads and refreshes have cost by account, "" for the fleet's, and by what."""
+        fields = self.control.hgetall(self.keys.accounts)
+        return _by_account([part for field in fields.items() for part in field])
+
+    def memory(self) -> dict[str, bytes]:
+        """Return what the brain remembers, by field."""
+        return {name.decode(): value for name, value in self.control.hgetall(self.keys.brain).items()}
+
     def count(self, name: str, by: int = 1) -> None:
         """Add to one of the fleet's counters."""
         self.control.hincrby(self.keys.totals, name, by)

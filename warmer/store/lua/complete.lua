@@ -49,11 +49,6 @@ local function measure(extremes, duration_ms)
   extremes.slowest_ms = math.max(extremes.slowest_ms or duration_ms, duration_ms)
 end
 
-local function add_and_charge(task_id, field, by)
-  add(task_id, field, by)
-  charge(task_id, field, by)
-end
-
 -- What a computation has taken was spent, whatever came of it; one that fails for a reader fails for a plain cache too.
 local function count_costs(task_id, result, origin, duration_ms)
   add_and_charge(task_id, origin == 'warm' and 'warm_ms' or 'miss_ms', duration_ms)
@@ -80,8 +75,7 @@ local function take_note(task_id, result, origin, duration_ms, why)
         of_task(task_id).last_error = false
       end
     else
-      add_and_charge(task_id, 'computed_misses', 1)
-      if not registered then add(task_id, 'taskless_computed_misses', 1) end
+      add(task_id, 'computed_misses', 1)
     end
   elseif result == 'failed' or result == 'crashed' then
     add(task_id, 'failed', 1)

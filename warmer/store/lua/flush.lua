@@ -53,18 +53,18 @@ end
 -- cached), `off` (warming was), `failing` (computing it did), `lapsed` (a refresh was not worth it) or `late` (one was,
 -- or nobody had decided, and it was not done in time).
 --
--- A miss is often heard of when the value it waited for has been published already.
+-- A miss is often heard of when the value it waited for has been published already; the second answer says that.
 local function cause_of_miss(ref, h, lane, at)
   if not h or h.fresh_until == 0 then return 'first' end
   local surely_from = h.fresh_until - SURELY * lane.ttl_ms
   local has_waited = at < h.fresh_until
   if has_waited and at > surely_from + 1000 * seconds_of(h.cost) then return 'lost' end
-  if has_waited and h.sessions_1024 <= 1 then return 'first' end
-  if not (on and (switched.pattern or is_kept_warm(lane))) then return 'off' end
-  if some_failed and redis.call('HEXISTS', failures, ref) == 1 then return 'failing' end
+  if has_waited and h.sessions_1024 <= 1 then return 'first', true end
+  if not (on and (switched.pattern or is_kept_warm(lane))) then return 'off', has_waited end
+  if some_failed and redis.call('HEXISTS', failures, ref) == 1 then return 'failing', has_waited end
   local is_decided = h.decided > 0 and (has_waited or h.decided > surely_from)
-  if not is_kept_warm(lane) and is_decided and not has_flag(h, TO_REFRESH) then return 'lapsed' end
-  return 'late'
+  if not is_kept_warm(lane) and is_decided and not has_flag(h, TO_REFRESH) then return 'lapsed', has_waited end
+  return 'late', has_waited
 end
 
 -- A target that is missed, and stands nowhere, is to be looked at; whoever computes the miss plans that himself.
@@ -84,6 +84,13 @@ local function shadow_cost_ms(h, ref, shadow_misses, hits, misses)
   return shadow_misses * 1000 * seconds_of(h.cost)
 end
 
+-- Whether misses began a computation: those who wait for one that others began do not.
+local function begins(h, has_waited, shadow_misses)
+  if shadow_misses == 0 and (has_waited or has_flag(h, MISSED)) then return false end
+  if not has_flag(h, MISSED) then h.flags = h.flags + MISSED end
+  return true
+end
+
 local function moments_of(read)
   local first_ms, last_ms = read[7], read[8]
   first_ms = first_ms and first_ms > 0 and math.min(first_ms, now) or now
@@ -94,8 +101,10 @@ local function remember(ref, lane, read)
   local hits, misses, first_ms, last_ms = read[3], read[4], moments_of(read)
   local task_id, first, last = task_of(ref), first_ms - EPOCH_MS, last_ms - EPOCH_MS
   local h, place = history_of(ref)
+  local cause, has_waited
   if misses > 0 then
-    add(task_id, 'misses_' .. cause_of_miss(ref, h, lane, first), misses)
+    cause, has_waited = cause_of_miss(ref, h, lane, first)
+    add(task_id, 'misses_' .. cause, misses)
     have_it_reviewed(ref, lane)
   end
   h = h or no_history()
@@ -105,15 +114,14 @@ local function remember(ref, lane, read)
     count = count - 1
   end
   if take_reads(h, last, count, lane.ttl_ms) then shadow_misses = shadow_misses + 1 end
+  if misses > 0 and begins(h, has_waited, shadow_misses) then add_and_charge(task_id, 'awaited', 1) end
   local cost_ms = shadow_misses > 0 and shadow_cost_ms(h, ref, shadow_misses, hits, misses)
   keep_history(h, place, now - EPOCH_MS)
   charge(task_id, 'reads', hits + misses)
   charge(task_id, 'misses', misses)
   if cost_ms then
-    add(task_id, 'shadow_misses', shadow_misses)
-    add(task_id, 'shadow_ms', cost_ms)
-    charge(task_id, 'shadow_misses', shadow_misses)
-    charge(task_id, 'shadow_ms', cost_ms)
+    add_and_charge(task_id, 'shadow_misses', shadow_misses)
+    add_and_charge(task_id, 'shadow_ms', cost_ms)
   end
   return h
 end
@@ -141,7 +149,7 @@ for _, read in ipairs(cjson.decode(reads)) do
     record_reads(ref, h, read[3] + read[4], moments_of(read))
   else
     add(task_id, 'taskless_reads', read[3] + read[4])
-    add(task_id, 'taskless_misses', read[4])
+    add(task_id, 'misses_taskless', read[4])
   end
 end
 

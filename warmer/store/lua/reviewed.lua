@@ -27,7 +27,8 @@ end
 local function remember(ref, decided, flags, decision)
   local h, place = history_of(ref)
   if not h then return end
-  h.decided, h.flags, h.decision = decided, flags, bytes_in(decision)
+  h.decided, h.decision = decided, bytes_in(decision)
+  h.flags = flags % MISSED + (has_flag(h, MISSED) and MISSED or 0)  -- of decisions; reads and publications own the rest
   keep_history(h, place, now - EPOCH_MS)
 end
 

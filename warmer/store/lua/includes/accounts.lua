@@ -1,7 +1,7 @@
 -- What is known of a task in figures goes with it: its counters, its account, and the price of a refresh under its knob.
 -- Needs the keys accounts and brain, and the prefixes stats and task_durations.
 local ACCOUNT_FIELDS = {
-  'reads', 'misses', 'miss_ms', 'computed_misses', 'refreshes', 'warm_ms', 'shadow_misses', 'shadow_ms',
+  'reads', 'misses', 'miss_ms', 'awaited', 'refreshes', 'warm_ms', 'shadow_misses', 'shadow_ms',
 }
 
 local function forget_figures(task_id)

@@ -6,7 +6,7 @@
 --
 -- Needs the key shelf, which counts histories and buckets, the prefix histories, and the number history_capacity.
 local EPOCH_MS = 1577836800000  -- 2020-01-01 UTC
-local OPEN, TO_REFRESH, ANSWERED, LAPSED = 1, 2, 4, 8
+local OPEN, TO_REFRESH, ANSWERED, LAPSED, MISSED = 1, 2, 4, 8, 16  -- MISSED: since the last publication
 local has_flag, seconds_of, history_of, packed_history_of, keep_history, keep_shelf, no_history, take_reads, take_publication
 local set_cost
 do  -- Lua allows 200 local variables; what is not named above is seen only here
@@ -210,6 +210,7 @@ do  -- Lua allows 200 local variables; what is not named above is seen only here
   end
 
   function take_publication(h, fresh_until, cost_s)
+    if has_flag(h, MISSED) then h.flags = h.flags - MISSED end
     h.fresh_until, h.life = fresh_until, 0
     set_cost(h, cost_s)
   end

@@ -22,6 +22,11 @@ local function charge(task_id, field, by)
   add_to(sums_of_accounts, (lane.account == 't' and task_id or '') .. '|' .. field, by)
 end
 
+local function add_and_charge(task_id, field, by)
+  add(task_id, field, by)
+  charge(task_id, field, by)
+end
+
 local function write_sums_to(key, sums)
   for field, by in pairs(sums) do
     if by == math.floor(by) then redis.call('HINCRBY', key, field, string.format('%.0f', by))
