@@ -29,8 +29,8 @@ end
 
 local function write_sums_to(key, sums)
   for field, by in pairs(sums) do
-    if by == math.floor(by) then redis.call('HINCRBY', key, field, string.format('%.0f', by))
-    else redis.call('HINCRBYFLOAT', key, field, string.format('%.6f', by)) end
+    if string.sub(field, -3) == '_ms' then redis.call('HINCRBYFLOAT', key, field, string.format('%.6f', by))
+    else redis.call('HINCRBY', key, field, string.format('%.0f', by)) end
   end
 end
 
