@@ -307,6 +307,15 @@ def test_a_miss_of_a_value_that_should_be_there_has_lost_it(warmer, flush):
     assert ledger(warmer).counterfactual.misses == 2
 
 
+def test_a_value_that_expires_between_hits_and_a_miss_is_not_lost(warmer, flush):
+    register(warmer)
+    warmer.start()
+    expired_ms = expired(warmer, flush)
+    decide(warmer, REF, expired_ms - 500, 1)
+    flush((REF, "", 4, 1, [], 0, expired_ms - 300, expired_ms + 300))
+    assert causes(warmer) == {"lapsed": 1}
+
+
 @pytest.mark.parametrize(("flags", "cause"), [(1, "lapsed"), (1 + 2, "late")])
 def test_a_miss_after_a_decision_goes_by_what_was_decided(warmer, flush, flags, cause):
     register(warmer)

@@ -37,5 +37,7 @@ def test_its_example_says_what_the_counters_say(capsys, monkeypatch):
     monkeypatch.setattr("warmer.get_warming_performance", lambda: performance_of(counters, []))
     exec(re.findall(r"```python\n(.*?)```", PAGE, re.S)[0], {})
     assert capsys.readouterr().out.splitlines() == [
-        "2 s spent, 1 s of it wasted", "3 s that users did not wait", "2 misses where a plain cache had 8, for +25% compute",
-    ]  # fmt: skip
+        "2 s spent, 1 s of it wasted",
+        "3 s that users did not wait",
+        "2 misses where a plain cache had 8, for +25% compute",
+    ]

@@ -54,11 +54,11 @@ end
 -- or nobody had decided, and it was not done in time).
 --
 -- A miss is often heard of when the value it waited for has been published already; the second answer says that.
-local function cause_of_miss(ref, h, lane, at)
+local function cause_of_miss(ref, h, lane, first, last)
   if not h or h.fresh_until == 0 then return 'first' end
   local surely_from = h.fresh_until - SURELY * lane.ttl_ms
-  local has_waited = at < h.fresh_until
-  if has_waited and at > surely_from + 1000 * seconds_of(h.cost) then return 'lost' end
+  local has_waited = last < h.fresh_until
+  if has_waited and first > surely_from + 1000 * seconds_of(h.cost) then return 'lost' end
   if has_waited and h.sessions_1024 <= 1 then return 'first', true end
   if not (on and (switched.pattern or is_kept_warm(lane))) then return 'off', has_waited end
   if some_failed and redis.call('HEXISTS', failures, ref) == 1 then return 'failing', has_waited end
@@ -103,7 +103,7 @@ local function remember(ref, lane, read)
   local h, place = history_of(ref)
   local cause, has_waited
   if misses > 0 then
-    cause, has_waited = cause_of_miss(ref, h, lane, first)
+    cause, has_waited = cause_of_miss(ref, h, lane, first, last)
     add(task_id, 'misses_' .. cause, misses)
     have_it_reviewed(ref, lane)
   end
