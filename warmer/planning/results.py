@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from warmer.results import DictLike
+from warmer.dictlike import DictLike
 
 
 class PlannedTarget(DictLike):
