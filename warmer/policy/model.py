@@ -90,10 +90,7 @@ class Model:
             seen: What the target looks like.
         """
         weights = self._weights
-        total = weights[_POISSON_AT] * seen[1]
-        for index in seen[0]:
-            total += weights[index]
-        return total
+        return weights[_POISSON_AT] * seen[1] + sum(map(weights.__getitem__, seen[0]))
 
     def learn(self, seen: Sight, was_read: bool) -> None:
         """Learn from what came of a decision.

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from warmer.policy.features import bins_of, packed_decision, sight_of
-from warmer.policy.history import ANSWERED, LAPSED, OPEN, TO_REFRESH, History
+from warmer.policy.history import ANSWERED, LAPSED, OPEN, TO_REFRESH, History, gap_ttls
 from warmer.policy.model import Model, chance_of, sight
 from warmer.policy.price import Price
 from warmer.policy.season import Season
@@ -22,6 +22,12 @@ PATIENCE = 0.25
 
 LONGEST_PATIENCE_S = 3600.0
 """The season's load changes by the hour."""
+
+HOPELESS = 1.0
+"""So far below the price, in log-odds, only a read will change much, or that a timer's next read is near."""
+
+PATIENCE_WITHOUT_HOPE, LONGEST_PATIENCE_WITHOUT_HOPE_S = 3.0, 12 * 3600.0
+"""The same two for such targets: asking them less often cost no miss that was measured, and most reviews are theirs."""
 
 
 class Verdict(NamedTuple):
@@ -83,7 +89,7 @@ class Reviewer:
         log_odds = self.model.log_odds(sight(bins, has_lapsed, poisson))
         chance = chance_of(log_odds)
         refresh = log_odds >= price.log_odds and not price.is_blown
-        wait_s = ttl_s if refresh else max(ttl_s, min(PATIENCE * idle_s, LONGEST_PATIENCE_S))
+        wait_s = ttl_s if refresh else _patience_s(history, idle_s, ttl_s, log_odds - price.log_odds)
         price.note(log_odds, chance, wait_s / ttl_s, history.cost_s, refresh)
         history.decided_s = now_s
         history.decision = packed_decision(bins, poisson, log_odds)
@@ -109,3 +115,12 @@ class Reviewer:
         was_read = bool(flags & ANSWERED)
         if was_read or now_s >= history.decided_s + KNOWN_AFTER_TTLS * ttl_s:
             self.model.learn(sight_of(history.decision, bool(flags & LAPSED)), was_read)
+
+
+def _patience_s(history: History, idle_s: float, ttl_s: float, beyond_price: float) -> float:
+    """Return how long a target is let be before it is reviewed again: the longer, the longer it has been idle."""
+    if beyond_price >= -HOPELESS:
+        return max(ttl_s, min(PATIENCE * idle_s, LONGEST_PATIENCE_S))
+    wait_s = min(PATIENCE_WITHOUT_HOPE * idle_s, LONGEST_PATIENCE_WITHOUT_HOPE_S)
+    until_next_s = gap_ttls(history.gap) * ttl_s - idle_s if history.gap else 0.0
+    return max(ttl_s, until_next_s if 0.0 < until_next_s < wait_s else wait_s)
