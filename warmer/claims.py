@@ -297,19 +297,20 @@ class Claims:
             )
 
 
-def computed_here(job: Job) -> Computed:
+def computed_here(job: Job, monotonic_s: Callable[[], float] = time.monotonic) -> Computed:
     """Compute a job in this thread, whatever its task says of batches and processes; returns what came of it.
 
     Args:
         job: From `Claims.take`.
+        monotonic_s: Measures how long it takes.
     """
-    work, started_s = job.work, time.monotonic()
+    work, started_s = job.work, monotonic_s()
     try:
         with uncounted(), computing(work.cache_key):
             value = call(work.function, work.arguments, work.terms.timeout_s)
     except Exception as error:
-        return Computed(time.monotonic() - started_s, error=error)
-    return computed_of(work.terms.codec, work.cache_key, time.monotonic() - started_s, value)
+        return Computed(monotonic_s() - started_s, error=error)
+    return computed_of(work.terms.codec, work.cache_key, monotonic_s() - started_s, value)
 
 
 def _nothing_to_do(claim: Claim, work: Work, lease: Lease) -> Refreshed | None:

@@ -211,7 +211,7 @@ class MemoryWarmer(Warmer):
         unknown |= taken.unknown_ids
         ended = list(taken.ended)
         for job in taken.jobs:
-            ended += self.claims.finish([(job, computed_here(job))])
+            ended += self.claims.finish([(job, computed_here(job, self.clock.monotonic_s))])
         for ref, how in ended:
             refreshed[ref] = _outcome(ref, how)
         return bool(ended) or has_met_others
