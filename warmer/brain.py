@@ -139,8 +139,8 @@ class Mind:
         self.prices: dict[str, Price] = {}
         self.reviewer = Reviewer(self.model, self.season)
         self._memory = memory
-        self._seen: dict[str, dict[str, float]] = _remembered(memory, "seen", orjson.loads) or {}
-        self._reads: int = int(memory.get("reads", b"0"))
+        self._seen: dict[str, dict[str, float]] = _remembered(memory, "seen", _counters_in) or {}
+        self._reads: int = _remembered(memory, "reads", int) or 0
         self._kept_at_ms = 0
 
     def observe(self, agenda: Agenda, knobs: Mapping[str, Knob]) -> None:
@@ -212,6 +212,13 @@ def _remembered(memory: Mapping[str, bytes], field: str, read: Callable[[bytes],
     except (PolicyStateError, ValueError) as error:  # written by another version
         logger.warning("what was kept as %r cannot be read and is learnt anew: %s", field, described(error))
         return None
+
+
+def _counters_in(packed: bytes) -> dict[str, dict[str, float]]:
+    counters = orjson.loads(packed)
+    if not (isinstance(counters, dict) and all(isinstance(account, dict) for account in counters.values())):
+        raise PolicyStateError(f"expected the counters of each account, got {packed[:100]!r}; they are counted anew")
+    return counters
 
 
 def _kept_price(knob: Knob, packed: bytes) -> Price | None:
