@@ -105,7 +105,7 @@ local function remember(ref, lane, read)
   if misses > 0 then
     cause, has_waited = cause_of_miss(ref, h, lane, first, last)
     add(task_id, 'misses_' .. cause, misses)
-    have_it_reviewed(ref, lane)
+    if not has_waited then have_it_reviewed(ref, lane) end
   end
   h = h or no_history()
   local shadow_misses, count = 0, hits + misses

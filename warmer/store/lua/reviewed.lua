@@ -19,6 +19,7 @@
 -- @include history
 if redis.call('GET', leader) ~= token then return -1 end
 local now, refreshed = now_ms(), 0
+local LONGEST_LEAD = 0.5  -- part of a ttl before whose end nothing is refreshed, as `warmer.policy.due` has it
 
 local function bytes_in(hex)
   return (string.gsub(hex, '..', function(pair) return string.char(tonumber(pair, 16)) end))
@@ -26,21 +27,28 @@ end
 
 local function remember(ref, decided, flags, decision)
   local h, place = history_of(ref)
-  if not h then return end
+  if not h then return nil end
   h.decided, h.decision = decided, bytes_in(decision)
   h.flags = flags % MISSED + (has_flag(h, MISSED) and MISSED or 0)  -- of decisions; reads and publications own the rest
   keep_history(h, place, now - EPOCH_MS)
+  return h
+end
+
+-- A reader may have computed a value that had lapsed, or one that others were still missing when this was planned.
+local function may_be_there(h, flags, ttl_ms)
+  return flags % (2 * LAPSED) >= LAPSED or h ~= nil and h.fresh_until + EPOCH_MS - now > LONGEST_LEAD * ttl_ms
 end
 
 for _, one in ipairs(cjson.decode(decisions)) do
   local ref, planned_at, review_at, decided, flags, decision = unpack(one)
   if tonumber(redis.call('ZSCORE', reviews, ref) or -1) == planned_at then
-    if flags >= 0 then remember(ref, decided, flags, decision) end
+    local h = flags >= 0 and remember(ref, decided, flags, decision) or nil
     redis.call('ZREM', reviews, ref)
     if review_at > 0 then
       redis.call('ZADD', reviews, review_at, ref)
     elseif review_at == 0 and not (redis.call('ZSCORE', claims, ref) or standing_of(ref)) then
-      if flags % (2 * LAPSED) >= LAPSED then redis.call('SADD', ensure, ref) end  -- a reader may have computed it since
+      local lane = lane_of(task_of(ref))
+      if lane and may_be_there(h, flags, lane.ttl_ms) then redis.call('SADD', ensure, ref) end
       if make_ready(ref, planned_at, false) then refreshed = refreshed + 1 end
     end
   end
