@@ -6,7 +6,7 @@
 -- ready and the reader's value is all that was asked for. No target stands twice among the outcomes.
 --
 -- @keys claims tokens due lanes rotas flow quarantine ensure forced again failures suspects totals durations verdicts
--- @keys limits buckets slots accounts shelf reviews
+-- @keys limits buckets slots accounts shelf reviews switch
 -- @prefixes ready asked rota ages stats task_durations watchers outcomes holders guests histories
 -- @args history_capacity:number done
 -- history_capacity: most targets of which anything is remembered
@@ -33,6 +33,7 @@
 -- @include claims
 -- @include quarantine
 local FLEET_WINDOW, TASK_WINDOW = 1000, 32
+local LONGEST_WAIT_MS = 30000
 local now, lost, dead = now_ms(), {}, {}
 local outcomes_done = cjson.decode(done)
 
@@ -223,10 +224,23 @@ local function end_without_task(ref, result, duration_ms, why)
   leave_lane(ref)
 end
 
+local switch_json = redis.call('GET', switch)
+local on = switch_json and cjson.decode(switch_json).on
+
+-- A reader came before any worker, as it may each time: leads have to grow all the same. How much longer the target
+-- would have waited is not known; twice as long is taken for it.
+local function remember_wait(ref, since, computed_at)
+  local waited_ms = math.min(2 * (computed_at - tonumber(since or computed_at)), LONGEST_WAIT_MS)
+  if not on or waited_ms <= 0 then return end
+  local key = stats .. task_of(ref)
+  if waited_ms > tonumber(redis.call('HGET', key, 'wait_ms') or 0) then redis.call('HSET', key, 'wait_ms', waited_ms) end
+end
+
 -- A reader's value: says whether it is all that the target waits for.
 local function reader_serves(ref, has_value, computed_at)
   if redis.call('ZSCORE', claims, ref) then return false end
   local since, is_asked = standing_of(ref)
+  if not is_asked then remember_wait(ref, since or redis.call('ZSCORE', reviews, ref), computed_at) end
   if since then
     local fresh_will_do = redis.call('SISMEMBER', is_asked and forced or ensure, ref) == (is_asked and 0 or 1)
     return has_value and (computed_at > since or fresh_will_do), is_asked
