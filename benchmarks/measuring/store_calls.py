@@ -1,15 +1,19 @@
 """Every call that the benchmarks make into warmer's store: what changes there is followed up here, and nowhere else."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
 from warmer import Settings, Warmer, WarmingTask
+from warmer.brain import Brain
 from warmer.store import Batch, Outcome, Places, Result
 
 AT_ONCE = 500
 """Targets in one call: more would keep Redis from answering others."""
+
+LEADER = "the benchmark"
+"""Which scheduler leads."""
 
 
 def fleet_at(url: str, namespace: str, **settings: Any) -> Warmer:
@@ -98,6 +102,66 @@ class Flow:
     def tick(self) -> int:
         """Return how many targets one tick has made ready."""
         return self._store.tick().moved
+
+
+class Memory:
+    """What is remembered of the reads of one task's targets, and what is decided by it, without workers and values.
+
+    Args:
+        warmer: Of the namespace.
+        task: The task.
+    """
+
+    def __init__(self, warmer: Warmer, task: WarmingTask) -> None:
+        self.store = warmer.store
+        self._task = task
+        self._flushes = count(1)
+        self._brain = Brain(warmer.store, warmer.settings, LEADER)
+        warmer.start()
+        warmer.register(task)
+
+    def publish(self, refs: Sequence[str]) -> None:
+        """Record that readers computed what they missed; each target is to be reviewed when its ttl ends."""
+        now_ms, ttl_ms = round(1000 * time.time()), round(1000 * self._task.ttl)
+        self.store.complete(
+            [
+                Outcome(
+                    ref,
+                    "",
+                    Result.PUBLISHED,
+                    "miss",
+                    due_kind="review",
+                    due_ms=now_ms + ttl_ms,
+                    duration_ms=20.0,
+                    computed_at_ms=now_ms,
+                    fresh_until_ms=now_ms + ttl_ms,
+                )
+                for ref in refs
+            ]
+        )
+
+    def read(self, reads_of: Mapping[str, int], missed: bool = False) -> None:
+        """Flush reads: how many of each target."""
+        batch = [(ref, "", *((0, n) if missed else (n, 0)), [], 0, 0, 0) for ref, n in reads_of.items()]
+        self.store.flush("benchmark", next(self._flushes), batch)
+
+    def review(self, refs: Sequence[str]) -> None:
+        """Decide on these targets, as the scheduler that leads does."""
+        self.store.control.zadd(self.store.keys.reviews, dict.fromkeys(refs, 1))
+        self.store.lead(LEADER, timeout_s=3600)
+        self._brain.think()
+
+    def remembered(self) -> int:
+        """Return of how many targets anything is remembered."""
+        return int(self.store.control.hget(self.store.keys.shelf, "histories") or 0)
+
+    def hottest(self, wanted: int) -> list[str]:
+        """Return the targets that are taken to be read most."""
+        return [hot.ref for hot in self.store.hottest(wanted)[1]]
+
+    def knows(self, ref: str) -> bool:
+        """Say whether anything is remembered of a target."""
+        return bool(self.store.look([ref]).targets[0].history)
 
 
 def chunks(refs: Sequence[str]) -> Iterator[Sequence[str]]:

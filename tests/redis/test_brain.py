@@ -151,6 +151,15 @@ def test_a_changed_definition_is_a_cause(memory, shop):
     assert all(2 * TTL_S - 4 <= gap_s <= 2 * TTL_S for gap_s in gaps_s), gaps_s
 
 
+def test_who_missed_while_another_computed_has_nothing_refreshed_again(memory, shop):
+    shop.read(1)
+    memory.drain()
+    waited = (shop.ref(1), "item:1", 0, 1, [], 0, memory.clock.now_ms() - 200, memory.clock.now_ms() - 200)
+    memory.store.flush("another process", 1, [waited])
+    shop.pass_time(TTL_S / 2, 1)
+    assert shop.refreshed() == [1]
+
+
 # --- letting go --------------------------------------------------------------------------------------------------
 def test_a_target_that_nobody_reads_is_let_go_and_nothing_waits_for_it(memory, shop):
     shop.read(*range(20))

@@ -156,5 +156,7 @@ end
 local overflow = redis.call('ZCARD', heat) - capacity
 if overflow > 0 then redis.call('ZREMRANGEBYRANK', heat, 0, overflow - 1) end
 keep_shelf()
+-- Reviews stay within what can be remembered, even where nobody computes what is missed: the farthest go first.
+redis.call('ZREMRANGEBYRANK', reviews, math.floor(1.25 * history_capacity), -1)
 write_all_sums()
 return 1
