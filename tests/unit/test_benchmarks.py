@@ -271,7 +271,7 @@ def test_policies_are_judged_by_the_study_by_rivals_and_by_what_they_were_told(o
     rivals = [removed(rival, 0.2, 0.3, 0.4, 0.6) for rival in policy.RIVALS]
     of_knob = [Held(NASA, told, replayed(100 + 100 * told, 60)) for told in policy.TOLD if told != 0.25]
     of_knob.append(Held(NASA, 0.25, replayed(100 + 100 * spent, 60)))
-    promises = list(policy.judged(policy.Outcome([], [removed("priced", *ours), *rivals], of_knob)))
+    promises = list(policy.judged(policy.Outcome([], [], [removed("priced", *ours), *rivals], of_knob)))
     at_a_quarter = [promise for promise in promises if promise.text.startswith("told 25 %")]
     assert [promise.is_held for promise in [*promises[:5], *at_a_quarter]] == held
 
