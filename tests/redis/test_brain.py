@@ -180,7 +180,7 @@ def test_the_longer_nobody_reads_the_fewer_reviews_there_are(memory, shop):
         memory.drain()
         planned.add(shop.review_at_ms(1))
     assert None in planned
-    assert len(planned) <= 35, "4 ttls, and then a quarter more each time"
+    assert len(planned) <= 12, "each time four times as long as before"
 
 
 def test_a_target_that_was_let_go_comes_back_when_it_is_read(memory, shop):

@@ -121,6 +121,7 @@ def _patience_s(history: History, idle_s: float, ttl_s: float, beyond_price: flo
     """Return how long a target is let be before it is reviewed again: the longer, the longer it has been idle."""
     if beyond_price >= -HOPELESS:
         return max(ttl_s, min(PATIENCE * idle_s, LONGEST_PATIENCE_S))
-    wait_s = min(PATIENCE_WITHOUT_HOPE * idle_s, LONGEST_PATIENCE_WITHOUT_HOPE_S)
+    until_let_go_s = LONGEST_IDLE_TTLS * ttl_s - idle_s
+    wait_s = min(PATIENCE_WITHOUT_HOPE * idle_s, LONGEST_PATIENCE_WITHOUT_HOPE_S, until_let_go_s)
     until_next_s = gap_ttls(history.gap) * ttl_s - idle_s if history.gap else 0.0
     return max(ttl_s, until_next_s if 0.0 < until_next_s < wait_s else wait_s)
