@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+import histories
 import policy
 import scale
 import warm_throughput
@@ -20,6 +21,7 @@ from measuring.frontiers import Case, Held, Removed, held_by, mean_removed, remo
 from measuring.pace import Look, p99, pace_per_s
 from measuring.promises import Promise, exit_code
 from measuring.recorded import ALL, QUICK
+from measuring.remembering import Cost, Flood
 from measuring.round_trips import CountingProxy
 from measuring.rounds import crowded_hits
 from measuring.store_calls import chunks
@@ -193,6 +195,21 @@ def sized(targets, bytes_each, slowdown):
 def test_scale_is_judged_by_the_bytes_and_the_tick_of_the_largest_number_of_targets(bytes_each, slowdown, held):
     sizes = [sized(10_000, 500, 1.0), sized(1_000_000, bytes_each, slowdown)]
     promises = scale.judged(scale.Outcome({}, 50, sizes, None, {}))
+    assert [promise.is_held for promise in promises] == held
+
+
+@pytest.mark.parametrize(
+    ("history_bytes", "flush_us", "flood", "held"),
+    [
+        (64.0, 15.0, Flood(10**7, 1000, 64_000, 1.05, 0.95, 0.95), [True] * 5),
+        (64.1, 15.1, Flood(10**7, 1001, 64_000, 1.06, 0.94, 1.0), [False] * 5),
+        (60.0, 12.0, Flood(10**7, 1000, 64_001, 1.0, 1.0, 0.94), [True, True, False, True, False]),
+    ],
+)
+def test_histories_are_judged_by_their_bytes_their_flush_and_what_a_flood_leaves(history_bytes, flush_us, flood, held):
+    costs = Cost(flush_us, 2 * flush_us), Cost(30.0, 50.0)
+    sizes = [histories.Size(100_000, history_bytes, 120.0, *costs)]
+    promises = histories.judged(histories.Outcome({}, 50, sizes, flood, capacity=1000))
     assert [promise.is_held for promise in promises] == held
 
 
