@@ -96,10 +96,9 @@ end
 
 -- A refresh that was due while the value before was fresh came too late if it is published when that has expired, or if
 -- a reader is there before it. Shadow misses that came before the first value are paid for now that its cost is known.
-local function remember_publication(ref, origin, since, is_reviewed, duration_ms, fresh_until)
+local function remember_publication(ref, origin, since, duration_ms, fresh_until)
   local h, place = history_of(ref)
-  if not h and not is_reviewed then return end  -- nobody reads it, and nobody will ask
-  h = h or no_history()
+  if not h then return end  -- nobody has read it yet
   local task_id, expired = task_of(ref), h.fresh_until + EPOCH_MS
   if h.fresh_until > 0 and expired < now then
     if origin == 'miss' then since = refresh_due_since(ref) end
@@ -324,7 +323,7 @@ for i, outcome in ipairs(outcomes_done) do
     end
     if result == 'published' and ref ~= '' then
       local is_asked = is_asked_by[i]
-      remember_publication(ref, origin, not is_asked and since_by[i] or nil, due_kind == 'review', duration_ms, fresh_until)
+      remember_publication(ref, origin, not is_asked and since_by[i] or nil, duration_ms, fresh_until)
     elseif result == 'fresh' and ref ~= '' then
       remember_freshness(ref, fresh_until)
     end

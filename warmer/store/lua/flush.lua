@@ -97,6 +97,14 @@ local function moments_of(read)
   return first_ms, last_ms and last_ms > 0 and math.min(last_ms, now) or now
 end
 
+-- What was warmed before its first read is fresh at least until it is reviewed.
+local function first_history(ref, hits)
+  local h = no_history()
+  local review_at = hits > 0 and tonumber(redis.call('ZSCORE', reviews, ref) or 0) or 0
+  h.fresh_until = math.max(0, review_at - EPOCH_MS)
+  return h
+end
+
 local function remember(ref, lane, read)
   local hits, misses, first_ms, last_ms = read[3], read[4], moments_of(read)
   local task_id, first, last = task_of(ref), first_ms - EPOCH_MS, last_ms - EPOCH_MS
@@ -107,7 +115,7 @@ local function remember(ref, lane, read)
     add(task_id, 'misses_' .. cause, misses)
     if not has_waited then have_it_reviewed(ref, lane) end
   end
-  h = h or no_history()
+  h = h or first_history(ref, hits)
   local shadow_misses, count = 0, hits + misses
   if count > 1 and last - first > LONG_BATCH * lane.ttl_ms then
     if take_reads(h, first, 1, lane.ttl_ms) then shadow_misses = 1 end
