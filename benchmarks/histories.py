@@ -11,7 +11,6 @@ Run: python benchmarks/histories.py [--quick] [--json]      (needs: pip install 
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -19,8 +18,9 @@ from typing import Any
 
 from rich.table import Table
 
+from measuring.ending import show
 from measuring.ground import as_line, ground
-from measuring.promises import Promise, exit_code, verdict
+from measuring.promises import Promise, verdict
 from measuring.remembering import IN_A_FLUSH, Cost, Flood, Library, flooded, median_cost
 from measuring.screen import STYLES, steps, wide_console
 from measuring.store_calls import AT_ONCE
@@ -84,11 +84,7 @@ def main() -> int:
         else measured(SIZES, ROUNDS, HOSTILE, CAPACITY)
     )
     promises = list(judged(outcome))
-    if options.json:
-        print(json.dumps(as_json(outcome, promises), indent=2))
-    else:
-        print_tables(outcome, promises)
-    return exit_code(promises)
+    return show(options, outcome, promises, as_json=as_json, print_tables=print_tables)
 
 
 # --- what is measured ------------------------------------------------------------------------------------------

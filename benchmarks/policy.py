@@ -19,7 +19,6 @@ Run: python benchmarks/policy.py [--quick] [--json] [--plot FILE]      (--plot n
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -33,8 +32,9 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from measuring.chart import check_can_draw
+from measuring.ending import show
 from measuring.frontiers import Case, Held, Removed, held_by, mean_removed, removed_by
-from measuring.promises import Promise, exit_code, verdict
+from measuring.promises import Promise, verdict
 from measuring.recorded import ALL, QUICK, Recorded
 from measuring.screen import steps, wide_console
 from warmer.simulation.comparison import Comparison, compare, parts_of
@@ -83,13 +83,7 @@ def main() -> int:
         check_can_draw()
     outcome = measured(QUICK if options.quick else ALL)
     promises = list(judged(outcome))
-    if options.json:
-        print(json.dumps(as_json(outcome, promises), indent=2))
-    else:
-        print_tables(outcome, promises)
-    if options.plot:
-        plot(outcome, options.plot)
-    return exit_code(promises)
+    return show(options, outcome, promises, as_json=as_json, print_tables=print_tables, plot=plot)
 
 
 def parsed_options() -> argparse.Namespace:

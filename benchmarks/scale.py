@@ -11,7 +11,6 @@ Run: python benchmarks/scale.py [--quick] [--json] [--plot FILE]      (needs: pi
 """
 
 import argparse
-import json
 import statistics
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,10 +23,11 @@ from rich.table import Table
 
 from measuring.chart import check_can_draw
 from measuring.curves import Curves, draw_curves
+from measuring.ending import show
 from measuring.ground import as_line, ground
 from measuring.growth import DUE, FEW, MANY, Population, in_turns
 from measuring.pace import p99, ratio_of
-from measuring.promises import Promise, exit_code, verdict
+from measuring.promises import Promise, verdict
 from measuring.screen import STYLES, print_absent, steps, wide_console
 from measuring.stock_schedule import Stock, stock_schedule
 from measuring.store_calls import AT_ONCE
@@ -84,13 +84,7 @@ def main() -> int:
     sizes, rounds = (QUICK_SIZES, QUICK_ROUNDS) if options.quick else (SIZES, options.rounds)
     outcome = measured(sizes, rounds)
     promises = list(judged(outcome))
-    if options.json:
-        print(json.dumps(as_json(outcome, promises), indent=2))
-    else:
-        print_tables(outcome, promises)
-    if options.plot:
-        plot(outcome, options.plot)
-    return exit_code(promises)
+    return show(options, outcome, promises, as_json=as_json, print_tables=print_tables, plot=plot)
 
 
 def parsed_options() -> argparse.Namespace:

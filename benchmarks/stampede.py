@@ -10,7 +10,6 @@ Run: python benchmarks/stampede.py [--quick] [--json] [--plot FILE]      (rivals
 """
 
 import argparse
-import json
 import random
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,8 @@ from contenders import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from contenders.contender import Make, gather
 from measuring.chart import Bar, Panel, check_can_draw, draw
 from measuring.crowd import COMPUTE_S, Seat
-from measuring.promises import Promise, exit_code, verdict
+from measuring.ending import show
+from measuring.promises import Promise, verdict
 from measuring.screen import STYLES, print_absent, steps, table_of, wide_console
 from measuring.stampedes import LIMIT_S, Entry, Size, Stampede, stampede
 from measuring.surroundings import in_one_line, surroundings
@@ -49,13 +49,7 @@ def main() -> int:
         check_can_draw()
     outcome = measured(QUICK if options.quick else FULL)
     promises = judged(outcome)
-    if options.json:
-        print(json.dumps(as_json(outcome, promises), indent=2))
-    else:
-        print_tables(outcome, promises)
-    if options.plot:
-        plot(outcome, options.plot)
-    return exit_code(promises)
+    return show(options, outcome, promises, as_json=as_json, print_tables=print_tables, plot=plot)
 
 
 def parsed_options() -> argparse.Namespace:

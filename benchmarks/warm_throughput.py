@@ -15,7 +15,6 @@ Run: python benchmarks/warm_throughput.py [--quick] [--json] [--plot FILE]      
 """
 
 import argparse
-import json
 import random
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,10 +24,11 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from measuring.chart import Bar, Panel, check_can_draw, draw
+from measuring.ending import show
 from measuring.figures import Figure, Samples, figures_of
 from measuring.ground import as_line, ground
 from measuring.pace import ratio_of
-from measuring.promises import Promise, exit_code, verdict
+from measuring.promises import Promise, verdict
 from measuring.screen import STYLES, steps, table_of, wide_console
 from measuring.throughputs import Setting, Way, bare_sets, one_job_per_key, workers_warming
 from measuring.warming_tasks import ASYNC_WAIT, BATCH, IN_BATCHES, NO_OP, WAIT, WAIT_S
@@ -96,13 +96,7 @@ def main() -> int:
         check_can_draw()
     outcome = measured(QUICK_ROUNDS if options.quick else options.rounds, QUICK_PART if options.quick else 1)
     promises = list(judged(outcome))
-    if options.json:
-        print(json.dumps(as_json(outcome, promises), indent=2))
-    else:
-        print_tables(outcome, promises)
-    if options.plot:
-        plot(outcome, options.plot)
-    return exit_code(promises)
+    return show(options, outcome, promises, as_json=as_json, print_tables=print_tables, plot=plot)
 
 
 def parsed_options() -> argparse.Namespace:
