@@ -37,11 +37,11 @@ from measuring.frontiers import Case, Held, Removed, held_by, mean_removed, remo
 from measuring.promises import Promise, verdict
 from measuring.recorded import ALL, QUICK, Recorded
 from measuring.screen import steps, wide_console
+from warmer.simulation.chart import draw
 from warmer.simulation.comparison import Comparison, compare, parts_of
-from warmer.simulation.contenders import FIXED, PLAIN, PRICED, SWEPT
-from warmer.simulation.findings import Finding
-from warmer.simulation.picture import draw
-from warmer.simulation.reading import read_trace
+from warmer.simulation.policies import FIXED, PLAIN, PRICED, SWEPT
+from warmer.simulation.result import Finding
+from warmer.simulation.trace.reader import read_trace
 
 WARMUP = 0.2
 BUDGETS = (0.05, 0.25, 0.5, 1.0)

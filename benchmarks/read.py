@@ -28,7 +28,7 @@ from measuring.reads import ASYNC, SYNC, Reads, count_misses, run_without_loop
 from measuring.report import Comparison, Report
 from measuring.round_trips import CountingProxy
 from measuring.surroundings import in_one_line, surroundings
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 
 ROUNDS, QUICK_ROUNDS = 200, 40
 

@@ -28,7 +28,7 @@ from measuring.promises import Promise, verdict
 from measuring.screen import STYLES, print_absent, steps, table_of, wide_console
 from measuring.stampedes import LIMIT_S, Entry, Size, Stampede, stampede
 from measuring.surroundings import in_one_line, surroundings
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 
 FULL, QUICK = Size(readers=1000, processes=4, rounds=5), Size(readers=200, processes=4, rounds=2)
 

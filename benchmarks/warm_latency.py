@@ -28,7 +28,7 @@ from rich.progress import track
 from rich.table import Table
 
 from warmer import Settings, Warmer, WarmingTask
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 
 HERE = Path(__file__).parent
 SCHEDULER_SAMPLES = 10  # each waits for a tick of a second

@@ -32,7 +32,7 @@ from measuring.promises import Promise, verdict
 from measuring.screen import STYLES, steps, table_of, wide_console
 from measuring.throughputs import Setting, Way, bare_sets, one_job_per_key, workers_warming
 from measuring.warming_tasks import ASYNC_WAIT, BATCH, IN_BATCHES, NO_OP, WAIT, WAIT_S
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 
 ROUNDS, QUICK_ROUNDS = 3, 1
 QUICK_PART = 2

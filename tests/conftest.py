@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.fleets import Fleet
-from tests.topologies import Cluster, Sentinels
+from tests.support.fleets import Fleet
+from tests.support.topologies import Cluster, Sentinels
 from warmer import Settings, Warmer
-from warmer.server import PrivateServer, bundled_server_binary
-from warmer.testing.stillness import without_threads
+from warmer.processes.private_server import PrivateServer, bundled_server_binary
+from warmer.testing.without_threads import without_threads
 
 
 def _binaries() -> dict[str, Path]:

@@ -3,10 +3,35 @@
 Declare how a value is computed; workers keep it warm in a shared Redis, most important first, as often as it is read.
 """
 
-from warmer.access import uncounted
-from warmer.bulk import BulkWarming
-from warmer.client import Warmer
-from warmer.default import configure, default_warmer
+from warmer.client.api import (  # the word of every cache
+    aget,
+    aget_many,
+    aget_or_compute,
+    ainvalidate,
+    aset,
+    get,
+    get_many,
+    get_or_compute,
+    get_warming_performance,
+    get_warming_stats,
+    invalidate,
+    optimize_warming_schedules,
+    register_critical_task,
+    register_warming_task,
+    release_quarantined,
+    set,  # noqa: A004  # the word of every cache
+    start_cache_warming,
+    stop_cache_warming,
+    unregister_warming_task,
+    warm_cache,
+    warm_critical_data,
+    warm_many,
+    warm_user_data_optimized,
+    warmed,
+)
+from warmer.client.decorator import AsyncWarmed, Warmed
+from warmer.client.default import configure, default_warmer
+from warmer.client.warmer import Warmer
 from warmer.errors import (
     BacklogFullError,
     CodecError,
@@ -24,39 +49,12 @@ from warmer.errors import (
     WaitTimeoutError,
     WarmerError,
 )
-from warmer.handle import Handle
-from warmer.limit import Limit
-from warmer.quickread import (
-    aget,
-    aget_many,
-    aget_or_compute,
-    ainvalidate,
-    aset,
-    get,
-    get_many,
-    get_or_compute,
-    invalidate,
-    set,  # noqa: A004  # the word of every cache
-    warmed,
-)
-from warmer.quickstart import (
-    get_warming_performance,
-    get_warming_stats,
-    optimize_warming_schedules,
-    register_critical_task,
-    register_warming_task,
-    release_quarantined,
-    start_cache_warming,
-    stop_cache_warming,
-    unregister_warming_task,
-    warm_cache,
-    warm_critical_data,
-    warm_many,
-    warm_user_data_optimized,
-)
+from warmer.on_demand.bulk import BulkWarming
+from warmer.on_demand.handle import Handle
+from warmer.refresh.read_counter import uncounted
 from warmer.settings import Settings
-from warmer.task import WarmingTask
-from warmer.warmed import AsyncWarmed, Warmed
+from warmer.tasks.limit import Limit
+from warmer.tasks.task import WarmingTask
 
 __all__ = [
     "AsyncWarmed",

@@ -1,5 +1,5 @@
 """`python -m warmer` is the `warmer` command."""
 
-from warmer.cli import main
+from warmer.cli.main import main
 
 main(prog_name="warmer")

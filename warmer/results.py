@@ -1,9 +1,346 @@
-"""What the functions that do something return: how it went."""
+"""The figures of the statistics: what warming spends, what that buys, and what stands where."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
-from warmer.dictlike import DictLike
+from pydantic import BaseModel, ConfigDict
+
+
+class DictLike(BaseModel):
+    """A model whose fields can also be read as items.
+
+    Example:
+        >>> class Found(DictLike):
+        ...     hits: int
+        >>> Found(hits=42)["hits"]
+        42
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a field by name.
+
+        Raises:
+            KeyError: there is no such field.
+        """
+        if name not in type(self).model_fields:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __contains__(self, name: object) -> bool:
+        """Say whether there is a field of this name."""
+        return name in type(self).model_fields
+
+    def __len__(self) -> int:
+        """Return the number of fields."""
+        return len(type(self).model_fields)
+
+    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # as a dict iterates, over the names
+        """Iterate over the names of the fields."""
+        return iter(type(self).model_fields)
+
+    def keys(self) -> list[str]:
+        """Return the names of the fields."""
+        return list(type(self).model_fields)
+
+    def values(self) -> list[Any]:
+        """Return the values of the fields."""
+        return [getattr(self, name) for name in type(self).model_fields]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Return the fields as pairs of name and value."""
+        return list(zip(self.keys(), self.values(), strict=True))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a field by name, or the default when there is none."""
+        return getattr(self, name) if name in type(self).model_fields else default
+
+
+class MissesByCause(DictLike):
+    """Why reads missed; each miss has one cause, and those who wait for one computation have all missed.
+
+    Args:
+        first: Nothing had been cached before.
+        lapsed: The value had expired, and a refresh was not worth its cost.
+        late: The value had expired, and its refresh, or the decision on it, did not come in time.
+        lost: The value should have been there: it was invalidated or evicted.
+        failing: Workers have failed to compute it.
+        off: Warming was switched off for it.
+        taskless: The key belongs to no task, or to one that is not enabled.
+    """
+
+    first: int
+    lapsed: int
+    late: int
+    lost: int
+    failing: int
+    off: int
+    taskless: int
+
+
+class Counterfactual(DictLike):
+    """What was computed, beside what a plain cache would have computed on the same reads.
+
+    A plain cache computes when a read finds nothing, and keeps the value for the task's ttl. It is simulated for each
+    target as its reads come in. Keys without a task are left out on both sides.
+
+    Args:
+        reads: Reads by users.
+        misses: Computations that users waited for; those who waited for the same one are counted once.
+        compute_seconds: What all computations took, those of readers and those of warming.
+        plain_misses: Computations that users of a plain cache would have waited for.
+        plain_compute_seconds: What those would have taken.
+        extra_compute: What was computed beyond a plain cache, as a part of what that would have; 0.0 while that is
+            nothing.
+        misses_removed: The part of the plain cache's misses that did not happen, at most 1.0; below 0.0 if there were
+            more. First reads are misses for both, unless a value was warmed before.
+    """
+
+    reads: int
+    misses: int
+    compute_seconds: float
+    plain_misses: int
+    plain_compute_seconds: float
+    extra_compute: float
+    misses_removed: float
+
+    @classmethod
+    def of(
+        cls, reads: float, misses: float, compute_ms: float, plain_misses: float, plain_ms: float
+    ) -> "Counterfactual":
+        """Return the comparison of these sums.
+
+        Args:
+            reads: Reads by users.
+            misses: Computations that users waited for.
+            compute_ms: What all computations took.
+            plain_misses: Computations that users of a plain cache would have waited for.
+            plain_ms: What those would have taken.
+
+        Example:
+            >>> Counterfactual.of(100, 2, compute_ms=1250.0, plain_misses=10, plain_ms=1000.0).misses_removed
+            0.8
+        """
+        return cls(
+            reads=int(reads),
+            misses=int(misses),
+            compute_seconds=compute_ms / 1000,
+            plain_misses=int(plain_misses),
+            plain_compute_seconds=plain_ms / 1000,
+            extra_compute=(compute_ms - plain_ms) / plain_ms if plain_ms else 0.0,
+            misses_removed=(plain_misses - misses) / plain_misses if plain_misses else 0.0,
+        )
+
+
+class WhatIf(DictLike):
+    """What one price would do: a point of the curve of misses against extra compute, drawn from the last hours.
+
+    Args:
+        price: The chance of a read within the next ttl from which on a target is refreshed, from 0.0 to 1.0.
+        extra_compute: What would be computed beyond a plain cache, as a part of what that would compute.
+        miss_ratio: The part of reads that would begin a computation their user waits for.
+        refresh_seconds_per_minute: Compute seconds of refreshes in a minute.
+    """
+
+    price: float
+    extra_compute: float
+    miss_ratio: float
+    refresh_seconds_per_minute: float
+
+
+class KnobStanding(DictLike):
+    """How a knob is held: the fleet's, or that of a task with one of its own. What is always kept warm is left out.
+
+    Args:
+        task_id: The task; None for the fleet.
+        knob: "extra_compute", "target_hit_ratio" or "budget_s_per_minute".
+        target: What it was set to.
+        holds_at: Where it stands, in the same unit, over about a day; None before the first decision.
+        price: The chance of a read within the next ttl from which on a target is refreshed now, from 0.0 to 1.0.
+        fuse_blown: Whether refreshing has stopped for a while, as far more was spent than the knob allows.
+        counterfactual: What was computed since the beginning, beside what a plain cache would have.
+        what_if: What other prices would do, from the least extra compute to the most.
+    """
+
+    task_id: str | None
+    knob: str
+    target: float
+    holds_at: float | None
+    price: float
+    fuse_blown: bool
+    counterfactual: Counterfactual
+    what_if: list[WhatIf]
+
+
+class Ledger(DictLike):
+    """What warming spends, and what that buys: of a task, or of the whole fleet.
+
+    Args:
+        efficiency_score: 100 * useful / judged, from 0.0 to 100.0; 0.0 while nothing was judged. A refresh is useful
+            if a user read its value after the moment the previous one would have expired, else wasted.
+        judged: Refreshes judged so far.
+        useful: Those among them that were useful.
+        saved_user_seconds: What users would have waited for without the useful refreshes: one computation for each.
+        spent_compute_seconds: What computations by warming took, failed ones too.
+        wasted_compute_seconds: What those of wasted refreshes took.
+        late: Refreshes that were to be done while the previous value was fresh, and were not done when it expired.
+        stale_hits: Hits that got a stale value, while it was renewed or because it could not be.
+        misses_by_cause: Why reads missed.
+        counterfactual: What was computed, beside what a plain cache would have.
+    """
+
+    efficiency_score: float
+    judged: int
+    useful: int
+    saved_user_seconds: float
+    spent_compute_seconds: float
+    wasted_compute_seconds: float
+    late: int
+    stale_hits: int
+    misses_by_cause: MissesByCause
+    counterfactual: Counterfactual
+
+
+class WarmingPerformance(Ledger):
+    """How warming does, over the whole fleet; what it spends and buys is in the fields of `Ledger`.
+
+    Durations are of computations that ended in a published value; percentiles are over the latest 1,000 of them.
+
+    Args:
+        total_warmings: Values that warming has published.
+        failed: Computations that failed.
+        avg_duration_ms: Mean duration; 0.0 before the first.
+        fastest_ms: Shortest duration.
+        slowest_ms: Longest duration.
+        p50_ms: Median of the latest.
+        p95_ms: What 95 of 100 of the latest stayed under.
+        p99_ms: What 99 of 100 of the latest stayed under.
+        hit_ratio: Reads that were hits, from 0.0 to 1.0; 0.0 before the first read.
+        unjudged: Refreshes that are never judged: too many others waited for a read (`WARMER_HISTORY_CAPACITY`).
+        knobs: How the knobs are held: the fleet's first, then those of tasks with one of their own.
+        what_if: What other prices would do under the fleet's knob, from the least extra compute to the most.
+    """
+
+    total_warmings: int
+    failed: int
+    avg_duration_ms: float
+    fastest_ms: float
+    slowest_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    hit_ratio: float
+    unjudged: int
+    knobs: list[KnobStanding]
+    what_if: list[WhatIf]
+
+
+class TaskDetail(Ledger):
+    """One task, as the statistics show it; what warming spends on it, and buys, is in the fields of `Ledger`.
+
+    Args:
+        task_id: Its id.
+        name: What people call it.
+        enabled: Whether it is warmed at all.
+        priority: Higher first.
+        is_critical: Whether it is kept warm whatever its reads.
+        run_count: Values that warming has published for it.
+        fail_count: Computations that failed.
+        avg_duration_ms: Mean duration; 0.0 before the first.
+        last_run: When it was last computed by warming.
+        next_run: When it is due next; None if it is left to lapse.
+        last_error: What its last computation failed with; None if it succeeded.
+        hits: Reads that found it.
+        misses: Reads that did not.
+    """
+
+    task_id: str
+    name: str
+    enabled: bool
+    priority: int
+    is_critical: bool
+    run_count: int
+    fail_count: int
+    avg_duration_ms: float
+    last_run: datetime | None
+    next_run: datetime | None
+    last_error: str | None
+    hits: int
+    misses: int
+
+
+class QuarantinedTarget(DictLike):
+    """What workers compute no more, because it killed the processes that computed it; readers still compute it.
+
+    Args:
+        name: A target's ref, or a task's id for all its targets.
+        since: Since when.
+        deaths: How many processes died with it.
+        error: How the last one ended.
+    """
+
+    name: str
+    since: datetime
+    deaths: int
+    error: str
+
+
+class LimitUse(DictLike):
+    """How much of a declared limit is used at this moment.
+
+    Args:
+        name: Its name, as tasks give it with `uses`.
+        concurrency: Computations at once; None without such a limit.
+        in_use: Computations that workers run under it; a batch is one.
+        readers: Computations that readers run under it; they never wait for it, and workers hold back for them.
+        rate_per_s: Computations begun per second, on average; None without such a limit.
+        may_begin: How many the rate lets begin now; below 0 while readers have begun more than it allows; None without
+            a rate.
+    """
+
+    name: str
+    concurrency: int | None
+    in_use: int
+    readers: int
+    rate_per_s: float | None
+    may_begin: float | None
+
+
+class WarmingStats(DictLike):
+    """The state of the whole fleet.
+
+    Args:
+        tasks: Registered tasks.
+        critical_keys: Enabled critical tasks.
+        running: Whether warming is on and a scheduler is alive.
+        users_preloaded: Calls of `warm_user_data_optimized` that asked for anything.
+        performance: How warming does.
+        task_details: Each task, highest priority first.
+        workers: Workers alive.
+        scheduler_alive: Whether a scheduler is alive.
+        backlog: Targets that wait for a worker.
+        incidents: What went wrong so far, by kind: `read_errors` (reads that Redis did not answer), `dropped_reads`
+            (not counted, too many keys), `unrecorded_misses` (computed, but not recorded, too many), `lapsed_claims`
+            (their workers died or stalled), `lost_leases` (values not written: invalidated meanwhile, or computed by
+            another), `crashes` (computations that killed the process of their own in which they ran).
+        quarantined: What workers compute no more, the latest first; `release_quarantined` lets it go.
+        limits: Each declared limit, by name.
+    """
+
+    tasks: int
+    critical_keys: int
+    running: bool
+    users_preloaded: int
+    performance: WarmingPerformance
+    task_details: list[TaskDetail]
+    workers: int
+    scheduler_alive: bool
+    backlog: int
+    incidents: dict[str, int]
+    quarantined: list[QuarantinedTarget]
+    limits: list[LimitUse]
 
 
 class CriticalTask(DictLike):

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from warmer.address import Address, without_credentials
+from warmer.connect.address import Address, without_credentials
 from warmer.errors import SettingsError, redacted
-from warmer.knobs import check_knobs
-from warmer.limit import Limit, limits_by_name
+from warmer.tasks.limit import Limit, limits_by_name
+from warmer.tasks.validation import check_knobs
 
 _ADDRESSES = ("redis_url", "cache_url")
 _MAY_BE_SECRET = {*_ADDRESSES, "pickle_key"}

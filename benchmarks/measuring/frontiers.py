@@ -7,10 +7,9 @@ from operator import attrgetter
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from warmer.simulation.contenders import PRICED
-from warmer.simulation.findings import Finding
 from warmer.simulation.frontier import Frontier
-from warmer.simulation.replayed import Replayed
+from warmer.simulation.policies import PRICED
+from warmer.simulation.result import Finding, Replayed
 
 
 class Case(NamedTuple):

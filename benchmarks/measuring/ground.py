@@ -3,7 +3,7 @@
 from importlib.metadata import PackageNotFoundError, version
 
 from measuring.surroundings import surroundings
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 
 
 def ground(server: PrivateServer, *libraries: str) -> dict[str, str]:

@@ -10,8 +10,8 @@ from types import TracebackType
 from measuring.memory import WITHOUT_HISTOGRAMS, bytes_by_key, data_bytes
 from measuring.store_calls import AT_ONCE, Flow, fleet_at
 from measuring.warming_tasks import NO_OP
-from warmer.server import PrivateServer
-from warmer.task import make_ref
+from warmer.processes.private_server import PrivateServer
+from warmer.tasks.task import make_ref
 
 DUE = 1000
 """Targets that one tick finds due."""

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 from measuring.memory import WITHOUT_HISTOGRAMS, bytes_by_key
 from measuring.store_calls import AT_ONCE, Memory, fleet_at
 from measuring.warming_tasks import NO_OP
-from warmer.server import PrivateServer
-from warmer.task import make_ref
+from warmer.processes.private_server import PrivateServer
+from warmer.tasks.task import make_ref
 
 NAMESPACE = "histories"
 

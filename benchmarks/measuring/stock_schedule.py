@@ -9,7 +9,7 @@ from redis import Redis
 
 from measuring.growth import DUE
 from measuring.memory import WITHOUT_HISTOGRAMS, data_bytes
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 
 TICKS = 3
 LATER = timedelta(hours=1)

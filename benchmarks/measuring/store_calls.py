@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from warmer import Settings, Warmer, WarmingTask
-from warmer.brain import Brain
+from warmer.engine.reviews import Brain
 from warmer.store import Batch, Outcome, Places, Result
 
 AT_ONCE = 500

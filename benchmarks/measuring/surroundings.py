@@ -5,7 +5,7 @@ import platform
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 
 LIBRARIES = ("redis", "orjson", "cashews", "dogpile.cache", "aiocache", "django", "django-redis")
 

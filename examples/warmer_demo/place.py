@@ -12,7 +12,7 @@ from rq import Queue
 
 from warmer import Settings, Warmer, configure
 from warmer.errors import redacted
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 
 HEAT_HALF_LIFE_S = 3
 """Reads count half after so long: the demo's days are seconds, so it has to forget as fast."""

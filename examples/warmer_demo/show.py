@@ -20,8 +20,8 @@ from rich.live import Live
 from rich.progress import Progress
 
 from warmer import StoreUnavailableError, Warmer
-from warmer.children import Child, ChildDiedError, Children
-from warmer.figures import WarmingStats
+from warmer.processes.children import Child, ChildDiedError, Children
+from warmer.results import WarmingStats
 
 from . import snapshot
 from .flights import FLIGHT_COUNT, build_database, default_path, is_complete

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from warmer import Warmer
-from warmer.brain import Mind, knobs_of
-from warmer.entry import Header, unpack
-from warmer.figures import TaskDetail, WarmingStats
+from warmer.codec.entry import Header, unpack
+from warmer.engine.reviews import Mind, knobs_of
 from warmer.policy.model import chance_of
+from warmer.results import TaskDetail, WarmingStats
 from warmer.store import Store
 
 MOST_TARGETS = 1000

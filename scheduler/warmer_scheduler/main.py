@@ -6,16 +6,16 @@ import threading
 
 from redis.exceptions import RedisError
 
-from warmer.brain import Brain
-from warmer.client import Warmer
+from warmer.client.warmer import Warmer
 from warmer.clock import Clock
+from warmer.engine.drain_queue import DrainQueue
+from warmer.engine.reviews import Brain
 from warmer.errors import described
-from warmer.queue import DrainQueue
 from warmer.settings import Settings
 from warmer.store import Store
 from warmer_scheduler.leader import Leader
-from warmer_scheduler.plan import periodic_jobs
-from warmer_scheduler.schedule import Schedule
+from warmer_scheduler.periodic_jobs import periodic_jobs
+from warmer_scheduler.rq_schedule import Schedule
 from warmer_scheduler.tick import Ticker
 
 logger = logging.getLogger("warmer.scheduler")

@@ -2,9 +2,9 @@
 
 import logging
 
-from warmer.brain import Brain
 from warmer.clock import Clock
-from warmer.queue import DrainQueue
+from warmer.engine.drain_queue import DrainQueue
+from warmer.engine.reviews import Brain
 from warmer.store import Store
 
 logger = logging.getLogger("warmer.scheduler")

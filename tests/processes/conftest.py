@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.fleets import Fleet
+from tests.support.fleets import Fleet
 from warmer import Warmer
 
 

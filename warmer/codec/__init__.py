@@ -29,7 +29,7 @@ from typing import Any
 
 from warmer.codec.codec import DEFAULT_MAX_VALUE_BYTES, Codec, Encoded, Kind
 from warmer.codec.compression import MAX_DECOMPRESSED_BYTES
-from warmer.codec.numbers import ERROR, JSON
+from warmer.codec.formats import ERROR, JSON
 
 __all__ = ["DEFAULT_MAX_VALUE_BYTES", "ERROR", "JSON", "Codec", "Encoded", "Kind", "decode", "encode"]
 

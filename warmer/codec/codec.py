@@ -12,13 +12,13 @@ import orjson
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from warmer.codec import numbers
+from warmer.codec import formats
 from warmer.codec.annotation import FINGERPRINT_BYTES, UNKNOWN, Rebuilding, rebuilding, return_annotation
 from warmer.codec.compression import compressed, decompressed, most_decompressed_bytes
 from warmer.codec.difference import first_difference, type_named
 from warmer.codec.formats import FORMATS, JSON_FORMAT, MSGPACK_FORMAT, Format
-from warmer.codec.order import restore_order
-from warmer.codec.plainness import is_plain
+from warmer.codec.key_order import restore_order
+from warmer.codec.plain_types import is_plain
 from warmer.codec.signature import signed, verified
 from warmer.errors import CodecError, InvalidTaskError, ValueTooLargeError
 
@@ -33,8 +33,8 @@ _PLAIN_TYPES: Final[dict[str, str]] = {
     "JSON": "dicts, lists, strings, finite numbers, booleans or None; or choose codec='msgpack' or codec='pickle'",
     "msgpack": "dicts, lists, strings, bytes, numbers, booleans or None; or choose codec='pickle'",
 }
-_REBUILT: Final = {number | numbers.TYPED: format_ for number, format_ in FORMATS.items()}
-_KIND_BY_NUMBER: Final[dict[int, Kind]] = {numbers.BYTES: "bytes", numbers.PICKLE: "pickle"}
+_REBUILT: Final = {number | formats.TYPED: format_ for number, format_ in FORMATS.items()}
+_KIND_BY_NUMBER: Final[dict[int, Kind]] = {formats.BYTES: "bytes", formats.PICKLE: "pickle"}
 _MAX_PROBLEM_LENGTH: Final = 300
 
 _PICKLE_REFUSES = re.compile("can(no|')t pickle ", re.IGNORECASE)
@@ -188,13 +188,13 @@ class Codec:
             >>> Codec().decode("catalog", 1, b'{"price":9.5}')
             {'price': 9.5}
         """
-        if number == numbers.JSON and (self.takes_plain or payload == b"null"):
+        if number == formats.JSON and (self.takes_plain or payload == b"null"):
             try:
                 return orjson.loads(payload)
             except orjson.JSONDecodeError as error:
                 raise CodecError(f"an entry's payload is not JSON: {error}") from None
-        if number & numbers.COMPRESSED:
-            number &= ~numbers.COMPRESSED
+        if number & formats.COMPRESSED:
+            number &= ~formats.COMPRESSED
             self._check_readable(number)  # before memory is filled with what cannot be read
             payload = decompressed(payload, most_decompressed_bytes(self.max_value_bytes))
         return self._read(cache_key, number, payload)
@@ -216,16 +216,16 @@ class Codec:
 
     def _written(self, cache_key: str, value: Any) -> tuple[int, bytes]:
         if value is None:
-            return numbers.JSON, b"null"
+            return formats.JSON, b"null"
         if self.kind == "bytes":
-            return numbers.BYTES, _exact_bytes(value)
+            return formats.BYTES, _exact_bytes(value)
         if self.kind == "pickle":
-            return numbers.PICKLE, signed(self.signing_key or b"", cache_key, _pickled(value))
+            return formats.PICKLE, signed(self.signing_key or b"", cache_key, _pickled(value))
         format_ = JSON_FORMAT if self.kind == "json" else MSGPACK_FORMAT
         plain = format_.plain(value) if self.takes_plain else None
         if plain is not None:
             return format_.number, plain
-        return format_.number | numbers.TYPED, self._rebuilding.fingerprint + self._typed(format_, value)
+        return format_.number | formats.TYPED, self._rebuilding.fingerprint + self._typed(format_, value)
 
     def _typed(self, format_: Format, value: Any) -> bytes:
         """Return the bytes of a value that its annotation brings back as it was."""
@@ -259,7 +259,7 @@ class Codec:
         if self.compress_over is not None and encoded_bytes > self.compress_over and may_be_compressed:
             stored = compressed(payload) or payload
         if stored is not payload:
-            number |= numbers.COMPRESSED
+            number |= formats.COMPRESSED
         if len(stored) > self.max_value_bytes:
             shrunk = f", {len(stored)} compressed" if stored is not payload else ""
             raise ValueTooLargeError(
@@ -271,9 +271,9 @@ class Codec:
 
     def _check_readable(self, number: int) -> None:
         """Refuse what this codec does not read, whatever its bytes are."""
-        if number == numbers.ERROR:
+        if number == formats.ERROR:
             raise CodecError(f"an entry names codec {number}: it holds an error and no value")
-        if number == numbers.PICKLE and self.signing_key is None:
+        if number == formats.PICKLE and self.signing_key is None:
             raise CodecError("an entry is a pickle, and none is read without WARMER_PICKLE_KEY (`pickle_key`)")
         if number not in _REBUILT and number not in FORMATS and number not in _KIND_BY_NUMBER:
             raise CodecError(f"an entry names codec {number}, which this version does not know")
@@ -285,9 +285,9 @@ class Codec:
         if number in _REBUILT:
             return self._rebuilt(_REBUILT[number], payload)
         self._check_readable(number)
-        if number == numbers.BYTES:
+        if number == formats.BYTES:
             return bytes(payload)
-        if number == numbers.PICKLE:
+        if number == formats.PICKLE:
             return self._unpickled(cache_key, bytes(payload))
         format_ = FORMATS[number]
         try:

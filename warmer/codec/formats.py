@@ -14,8 +14,21 @@ import orjson
 from pydantic import TypeAdapter
 from pydantic_core import from_json, to_jsonable_python
 
-from warmer.codec import numbers
 from warmer.codec.difference import type_named
+
+# The numbers by which an entry's header names how its payload was written: wire format, never given a new meaning.
+JSON: Final = 1
+MSGPACK: Final = 2
+BYTES: Final = 3
+PICKLE: Final = 4
+ERROR: Final = 5
+"""A cached error: an entry of this number holds no value."""
+
+TYPED: Final = 0x40
+"""Added to JSON or MSGPACK: has to be rebuilt by the return annotation whose fingerprint begins the payload."""
+
+COMPRESSED: Final = 0x80
+"""Added to any: the whole payload is one zstd frame."""
 
 _CONTAINERS: Final = frozenset({dict, list})
 _REFUSED: Final = (TypeError, ValueError, OverflowError)
@@ -172,7 +185,7 @@ def _msgpack_default(value: Any) -> Any:
 
 JSON_FORMAT: Final = Format(
     name="JSON",
-    number=numbers.JSON,
+    number=JSON,
     scalars=frozenset({str, int, float, bool, NoneType}),
     keys=frozenset({str}),
     has_nan=False,
@@ -185,7 +198,7 @@ JSON_FORMAT: Final = Format(
 
 MSGPACK_FORMAT: Final = Format(
     name="msgpack",
-    number=numbers.MSGPACK,
+    number=MSGPACK,
     scalars=frozenset({str, int, float, bool, NoneType, bytes}),
     keys=frozenset({str, int, float, bool, NoneType, bytes}),
     has_nan=True,

@@ -9,7 +9,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 from redis.sentinel import SentinelConnectionPool
 
-from warmer.address import Address
+from warmer.connect.address import Address
 from warmer.connect.cluster import ClusterClient
 from warmer.connect.memory import client_in_memory
 from warmer.connect.options import sentinels_of, server_options

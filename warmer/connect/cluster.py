@@ -11,8 +11,8 @@ from redis.exceptions import ClusterError, NoScriptError, RedisClusterException
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.retry import Retry
 
-from warmer import forking
-from warmer.address import Address
+from warmer import fork
+from warmer.connect.address import Address
 from warmer.connect.options import server_options
 
 _Commands: Any = RedisClusterCommands  # its types do not tell bytes from text
@@ -40,7 +40,7 @@ class ClusterClient(_Commands):  # type: ignore[misc]
         self._timeout_s = timeout_s
         self._retry = retry
         self._start_afresh()
-        self._fork_hook = forking.in_child(self._start_afresh)
+        self._fork_hook = fork.in_child(self._start_afresh)
 
     def _start_afresh(self) -> None:
         self._opening = threading.Lock()

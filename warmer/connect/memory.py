@@ -4,7 +4,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from warmer.address import Address
+from warmer.connect.address import Address
 from warmer.errors import SettingsError
 
 _servers: dict[str, Any] = {}

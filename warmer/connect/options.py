@@ -6,7 +6,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from warmer.address import Address
+from warmer.connect.address import Address
 
 MOST_CONNECTIONS: Final = 100_000
 """More than a process has threads: redis-py's own bound of 100 takes a rush of cold keys for an outage."""

@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from warmer.address import Address, Server
+from warmer.connect.address import Address, Server
 from warmer.connect.options import sentinels_of, server_options
 
 SLOTS: Final = 16384

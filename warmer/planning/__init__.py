@@ -7,8 +7,8 @@ production follows; `plan_of` adds up what that has shown.
 from warmer.errors import InvalidTaskError, UnknownTaskError
 from warmer.planning.rehearsal import rehearse
 from warmer.planning.results import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
+from warmer.planning.snapshot import Progress, survey
 from warmer.planning.summary import plan_of
-from warmer.planning.surveying import Progress, survey
 from warmer.settings import Settings
 from warmer.store import Store
 

@@ -50,7 +50,7 @@ def decided(verdict: Verdict, price: Price) -> str:
         price: What a refresh had to be worth.
 
     Example:
-        >>> from warmer.policy.knob import ExtraCompute
+        >>> from warmer.policy.budget import ExtraCompute
         >>> decided(Verdict(True, 60.0, 0.834), Price(ExtraCompute(0.25)))
         'chance of a read 83 %, worth it from 43 %'
         >>> decided(Verdict(False, None, 0.0), Price(ExtraCompute(0.25)))

@@ -12,9 +12,9 @@ from itertools import count
 
 from warmer import policy
 from warmer.planning import reasons
-from warmer.planning.course import Course, obstacle_to
-from warmer.planning.outlook import Candidate, Outlook
-from warmer.planning.room import Needs, Room
+from warmer.planning.capacity import Needs, Room
+from warmer.planning.snapshot import Candidate, Outlook
+from warmer.planning.target_timeline import Course, obstacle_to
 
 MOST_REFRESHES = 1_000_000
 """More would take minutes to play through; the plan ends there."""

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Literal
 
-from warmer.dictlike import DictLike
+from warmer.results import DictLike
 
 
 class PlannedTarget(DictLike):

@@ -4,12 +4,12 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
-from warmer.limit import Limit
-from warmer.planning.course import Course
-from warmer.planning.outlook import Outlook
+from warmer.planning.capacity import UNDECLARED
 from warmer.planning.rehearsal import LeftAlone, Rehearsal
 from warmer.planning.results import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
-from warmer.planning.room import UNDECLARED
+from warmer.planning.snapshot import Outlook
+from warmer.planning.target_timeline import Course
+from warmer.tasks.limit import Limit
 
 KINDS: tuple[tuple[str, Literal["thread", "loop", "process"], str], ...] = (
     ("t", "thread", "threads"),

@@ -7,6 +7,7 @@ When a target comes due, a `Reviewer` looks at its `History`, learns from what c
 moved so that a knob is held, and knows what every other setting of the knob would do.
 """
 
+from warmer.policy.budget import ComputeBudget, ExtraCompute, Knob, TargetHitRatio
 from warmer.policy.due import (
     FIRST_RETRY_S,
     LONGEST_LEAD,
@@ -21,13 +22,12 @@ from warmer.policy.due import (
     retry_delay_s,
 )
 from warmer.policy.history import HISTORY_BYTES, History
-from warmer.policy.knob import ComputeBudget, ExtraCompute, Knob, TargetHitRatio
 from warmer.policy.model import Model
 from warmer.policy.price import Price
 from warmer.policy.review import Reviewer, Verdict
 from warmer.policy.season import Season
 from warmer.policy.spending import Spent
-from warmer.policy.whatif import Point
+from warmer.policy.what_if import Point
 
 __all__ = [
     "FIRST_RETRY_S",

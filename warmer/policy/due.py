@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim
 
-from warmer.switch import Switch
-from warmer.task import WarmingTask
+from warmer.tasks.switch import Switch
+from warmer.tasks.task import WarmingTask
 
 FIRST_RETRY_S = 1.0
 LONGEST_RETRY_S = 300.0

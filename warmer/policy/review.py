@@ -52,7 +52,7 @@ class Reviewer:
         season: The load by hour.
 
     Example:
-        >>> from warmer.policy.knob import ExtraCompute
+        >>> from warmer.policy.budget import ExtraCompute
         >>> history, price = History(), Price(ExtraCompute(0.25))
         >>> for second in range(0, 60, 5):
         ...     _ = history.read(1_700_000_000.0 + second, reads=1, ttl_s=60.0)

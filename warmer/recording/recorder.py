@@ -9,8 +9,8 @@ from threading import Event
 
 from redis.exceptions import RedisError
 
-from warmer.dictlike import DictLike
 from warmer.errors import RecordingError, StoreUnavailableError, described
+from warmer.results import DictLike
 from warmer.store import Store
 from warmer.store.recordings import Wanted
 

@@ -8,15 +8,14 @@ from functools import lru_cache
 from multiprocessing import get_context
 from typing import NamedTuple
 
-from warmer.policy.knob import ExtraCompute
+from warmer.policy.budget import ExtraCompute
 from warmer.policy.price import Price
-from warmer.simulation.contenders import FIXED, PRICED, SWEPT
-from warmer.simulation.course import Course, course_of
-from warmer.simulation.findings import Finding
-from warmer.simulation.priced import replay_priced
-from warmer.simulation.replayed import Replayed
-from warmer.simulation.trace import Trace
-from warmer.simulation.unconditional import replay_plain
+from warmer.simulation.policies import FIXED, PRICED, SWEPT
+from warmer.simulation.policies.plain import replay_plain
+from warmer.simulation.policies.priced import replay_priced
+from warmer.simulation.result import Finding, Replayed
+from warmer.simulation.trace.by_key import Course, course_of
+from warmer.simulation.trace.trace import Trace
 
 
 class Comparison(NamedTuple):

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 
-from warmer.simulation.replayed import Replayed
+from warmer.simulation.result import Replayed
 
 
 @dataclass(frozen=True, slots=True)

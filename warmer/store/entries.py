@@ -8,13 +8,13 @@ from typing import Any
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from warmer.codec.entry import HEADER_BYTES, unpack
 from warmer.connect import connect
 from warmer.connect.cluster import ClusterClient
-from warmer.entry import HEADER_BYTES, unpack
 from warmer.store.keys import Keys
 from warmer.store.records import Lease, Result
 from warmer.store.scripts import Scripts
-from warmer.task import MAX_REF_BYTES
+from warmer.tasks.task import MAX_REF_BYTES
 from warmer.wire import Reads
 
 _RESULTS = {1: Result.PUBLISHED, 0: Result.LOST}

@@ -3,8 +3,8 @@
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias
 
-from warmer.entry import Header
-from warmer.switch import Switch
+from warmer.codec.entry import Header
+from warmer.tasks.switch import Switch
 
 KeyReads: TypeAlias = tuple[str, str, int, int, list[int], int, int, int]
 """Reads of one key since the last flush; `Store.flush` says what is what."""

@@ -14,7 +14,6 @@ from warmer.policy import heat_reads_per_s
 from warmer.settings import Settings
 from warmer.store.entries import Entries
 from warmer.store.keys import Keys
-from warmer.store.lane import lane_text
 from warmer.store.recordings import Recordings
 from warmer.store.records import (
     Agenda,
@@ -34,8 +33,9 @@ from warmer.store.records import (
     Timing,
 )
 from warmer.store.scripts import Scripts
-from warmer.switch import Switch
-from warmer.task import WarmingTask
+from warmer.store.task_spec import lane_text
+from warmer.tasks.switch import Switch
+from warmer.tasks.task import WarmingTask
 from warmer.wire import Reads, open_reads
 
 Thing = TypeVar("Thing")
@@ -320,7 +320,7 @@ class Store:
         return {name.decode() for name in self.control.hkeys(self.keys.limits)}
 
     def guests(self, process: str, timeout_ms: int, reports: Sequence[str | int]) -> object:
-        """Take in what the readers of a process compute under limits; see `warmer.guests`."""
+        """Take in what the readers of a process compute under limits; see `warmer.refresh.reader_usage`."""
         return self._on_control.run("guests", process, timeout_ms, *reports)
 
     def next_outcomes(self, watcher: str, most: int, timeout_s: float) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ from warmer.testing.fixtures import (
     warmer_settings,
 )
 from warmer.testing.gate import Gate
-from warmer.testing.memorywarmer import MemoryWarmer
+from warmer.testing.memory_warmer import MemoryWarmer
 from warmer.testing.recorder import Recorder
 
 __all__ = [

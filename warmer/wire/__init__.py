@@ -15,7 +15,7 @@ What holds throughout: one deadline for a read, whatever it has to do; a connect
 is closed, so no reply reaches another caller; a user's read never probes; a forked child opens sockets of its own.
 """
 
-from warmer.wire.errand import AWAY, Away, Found
-from warmer.wire.reads import Reads, open_reads
+from warmer.wire.multi_get import AWAY, Away, Found
+from warmer.wire.reader import Reads, open_reads
 
 __all__ = ["AWAY", "Away", "Found", "Reads", "open_reads"]

@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Any, TypeAlias
 
-from warmer.address import Server
+from warmer.connect.address import Server
 from warmer.wire.tls import TlsFilter
 
 Place: TypeAlias = tuple[int, Any]

@@ -5,13 +5,13 @@ import threading
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
-from warmer.address import Address, Server
+from warmer.connect.address import Address, Server
 from warmer.connect.topology import Topology
 from warmer.wire.breaker import Breaker
+from warmer.wire.discovery import Survey
+from warmer.wire.endpoint import Route
+from warmer.wire.pipeline import Lanes
 from warmer.wire.pool import Pool
-from warmer.wire.route import Route
-from warmer.wire.stream import Lanes
-from warmer.wire.survey import Survey
 
 
 class Node:

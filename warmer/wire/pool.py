@@ -16,6 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from warmer.wire import resp
 from warmer.wire.dial import dial, remaining_s
+from warmer.wire.endpoint import Route
 from warmer.wire.resp import (
     IncomprehensibleReplyError,
     Reply,
@@ -25,7 +26,6 @@ from warmer.wire.resp import (
     value_of,
     whole_value,
 )
-from warmer.wire.route import Route
 
 CHUNK_BYTES: Final = 131_008
 """How much is received at once: just below what malloc would ask the kernel for, anew each time."""

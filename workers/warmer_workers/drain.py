@@ -7,19 +7,18 @@ from itertools import groupby
 
 from redis.exceptions import RedisError
 
-from warmer.claims import Job, Taken
-from warmer.computed import Computed
+from warmer.engine.claims import Job, Taken
 from warmer.errors import described
+from warmer.refresh.publisher import Computed
 from warmer.store import Places
-from warmer_workers.ahead import Ahead
-from warmer_workers.computation import Computation, computations_of
-from warmer_workers.finishing import Finishing
-from warmer_workers.heart import Heart
-from warmer_workers.isolation import Isolation
-from warmer_workers.kind import Kind, Kinds
-from warmer_workers.loop import Loop
-from warmer_workers.post import Post
-from warmer_workers.threads import Threads
+from warmer_workers.completer import Finishing
+from warmer_workers.computation import Computation, Kind, Kinds, computations_of
+from warmer_workers.executors.event_loop import Loop
+from warmer_workers.executors.isolated import Isolation
+from warmer_workers.executors.threads import Threads
+from warmer_workers.heartbeat import Heart
+from warmer_workers.job_context import Post
+from warmer_workers.prefetch import Ahead
 
 logger = logging.getLogger("warmer.drain")
 

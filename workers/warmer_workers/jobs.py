@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from warmer.errors import described
 from warmer_workers.drain import Drain
-from warmer_workers.post import present_post
+from warmer_workers.job_context import present_post
 
 logger = logging.getLogger("warmer.drain")
 

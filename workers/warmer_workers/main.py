@@ -13,15 +13,15 @@ from secrets import token_hex
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
-from warmer.client import Warmer
+from warmer.client.default import default_warmer
+from warmer.client.warmer import Warmer
 from warmer.connect import connect
-from warmer.default import default_warmer
+from warmer.engine.switching import yielding
+from warmer.engine.worker_name import worker_name
 from warmer.errors import NotImportableError, SettingsError, described
-from warmer.registry import load
-from warmer.switching import yielding
-from warmer.workername import worker_name
-from warmer_workers.stopping import Stopping
-from warmer_workers.worker import ThreadWorker, WarmWorker
+from warmer.tasks.registry import load
+from warmer_workers.rq_worker import ThreadWorker, WarmWorker
+from warmer_workers.shutdown import Stopping
 
 logger = logging.getLogger("warmer.worker")
 

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from warmer_workers.horse import Horse
+    from warmer_workers.work_horse import Horse
 
 logger = logging.getLogger("warmer.worker")
 

@@ -1,0 +1,166 @@
+"""Redis is away, or full: reads go on as computations, and everything else says so."""
+
+import logging
+import time
+
+import pytest
+
+from tests.support.flow import claim, refs
+from warmer import StoreUnavailableError, WarmingTask
+
+
+@pytest.fixture
+def app(own_server, make_warmer):
+    warmer = make_warmer(redis_url=own_server.url)
+    warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: "value"))
+    return warmer
+
+
+@pytest.fixture
+def away(app, own_server):
+    own_server.kill()
+    return app
+
+
+def test_reads_are_misses_and_computations(away):
+    assert away.get("k", "default") == "default"
+    assert away.get_or_compute("k", lambda: "computed", ttl=60) == "computed"
+
+
+def test_what_a_computation_raises_is_still_raised(away):
+    with pytest.raises(ZeroDivisionError):
+        away.get_or_compute("k", lambda: 1 / 0, ttl=60)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda app: app.register(WarmingTask(task_id="u", cache_key="u", compute_fn=lambda: 1)),
+        lambda app: app.unregister("t"),
+        lambda app: app.start(),
+        lambda app: app.stop(),
+        lambda app: app.warm("t"),
+        lambda app: app.warm_cache("k", lambda: 1),
+        lambda app: app.warm_critical_data(),
+        lambda app: app.warm_user_data("42"),
+        lambda app: app.invalidate("k"),
+        lambda app: app.stats(),
+        lambda app: app.performance(),
+        lambda app: app.optimize(),
+    ],
+)
+def test_whatever_else_is_asked_is_refused_with_what_to_do(away, ask):
+    with pytest.raises(StoreUnavailableError, match="check that the server at WARMER_REDIS_URL is up"):
+        ask(away)
+
+
+def test_reads_are_warm_again_once_redis_is_back(app, own_server, eventually):
+    own_server.restart_empty()
+    eventually(lambda: app.pulse.beat())
+    assert app.stats()["tasks"] == 1, "the task was registered again"
+    assert app.get_or_compute("k", lambda: "value", ttl=60) == "value"
+    assert app.get("k") == "value"
+
+
+def test_one_beat_and_one_tick_after_it_was_emptied_everything_is_ready_again(app, own_server, make_warmer):
+    app.start()
+    own_server.restart_empty()
+    app.pulse.stop()
+    assert app.pulse.beat()
+    assert app.store.switch().on, "the switch is as it was"
+    app.store.tick()
+    assert refs(claim(app.store, 5)) == ["t"]
+    assert min(app.settings.flush_s, app.settings.tick_s) == app.settings.tick_s
+
+
+def test_a_registration_that_fails_on_the_way_back_is_tried_again(app, own_server, monkeypatch):
+    from redis.exceptions import TimeoutError as RedisTimeoutError
+
+    app.register(WarmingTask(task_id="u", cache_key="u", compute_fn=lambda: 1))
+    app.pulse.stop()
+    own_server.restart_empty()
+    register, failed = app.store.register, []
+
+    def time_out_once(task, replace):
+        if task.task_id == "u" and not failed:
+            failed.append(task)
+            raise RedisTimeoutError("too slow")
+        return register(task, replace)
+
+    monkeypatch.setattr(app.store, "register", time_out_once)
+    assert app.pulse.beat() is False
+    assert app.pulse.beat() is True
+    assert set(app.store.definitions()) == {"t", "u"}
+
+
+def test_an_error_that_cannot_be_written_down_stops_nothing(app):
+    def fail() -> None:
+        raise ValueError("lone surrogate: \ud800")
+
+    for _ in range(2):
+        with pytest.raises(ValueError, match="lone surrogate"):
+            app.get_or_compute("k", fail)
+    assert app.pulse.beat() is True
+    assert app.performance()["failed"] == 2
+    assert app.warm_cache("k2", fail) is False
+    assert app.warm_critical_data()["failed"] == 0
+
+
+def test_an_outage_is_logged_once_and_its_end_too(app, own_server, caplog):
+    app.pulse.beat()
+    own_server.kill()
+    with caplog.at_level(logging.WARNING, logger="warmer.background"):
+        for _ in range(3):
+            app.pulse.beat()
+        own_server.restart_empty()
+        app.pulse.beat()
+    said = [record.getMessage() for record in caplog.records if "Redis is" in record.getMessage()]
+    assert sum("away" in line for line in said) == 1
+    assert sum("back" in line for line in said) == 1
+
+
+def test_a_stalled_redis_holds_a_read_no_longer_than_its_budget(make_warmer, own_server):
+    app = make_warmer(redis_url=own_server.url, read_timeout_s=0.2)
+    app.get("k")
+    app.store.control.client_pause(3000)
+    started = time.monotonic()
+    assert app.get("k", "default") == "default"
+    assert time.monotonic() - started < 1.5
+
+
+def test_after_a_failure_reads_do_without_redis_until_it_is_back(app, own_server, monkeypatch, caplog, eventually):
+    from warmer.wire.pool import Pool
+
+    app.get("k")
+    asked = []
+    get = Pool.get
+    monkeypatch.setattr(Pool, "get", lambda pool, key, began_s: asked.append(key) or get(pool, key, began_s))
+    own_server.kill()
+    for _ in range(50):
+        assert app.get("k", "default") == "default"
+        assert app.get_or_compute("k", lambda: "computed", ttl=60) == "computed"
+    assert len(asked) == 1
+    assert sum("reads go on without it" in record.getMessage() for record in caplog.records) == 1
+    own_server.restart_empty()
+    app.pulse.beat()
+    eventually(lambda: app.get_or_compute("other", lambda: "cached", ttl=60) == app.get("other") == "cached")
+
+
+def test_reads_that_redis_did_not_answer_are_counted(app, own_server, eventually):
+    own_server.kill()
+    for _ in range(7):
+        app.get("k")
+    own_server.restart_empty()
+    eventually(lambda: app.stats()["incidents"]["read_errors"] == 7)
+
+
+def test_a_full_redis_refuses_writes_and_keeps_serving(make_warmer, own_server):
+    app = make_warmer(redis_url=own_server.url)
+    assert app.warm_cache("k", lambda: "value")
+    app.store.control.config_set("maxmemory", 1)
+    assert app.get("k") == "value"
+    assert app.get_or_compute("other", lambda: "computed", ttl=60) == "computed"
+    with pytest.raises(StoreUnavailableError, match="accepts writes"):
+        app.warm_cache("k", lambda: "new", force=True)
+    app.store.control.config_set("maxmemory", 0)
+    assert app.warm_cache("k", lambda: "new", force=True)

@@ -1,0 +1,328 @@
+"""Reads: found, counted, flushed once; heat and the judgement of refreshes."""
+
+import asyncio
+import math
+import threading
+import time
+from datetime import date
+
+import pytest
+
+from tests.support.flow import server_ms, work_off
+from warmer import CodecError, InvalidTaskError, WarmingTask
+from warmer.codec.entry import Header, Origin, pack
+from warmer.engine.next_due import JUDGEMENT_GRACE_S
+from warmer.store import Result
+
+
+def register(warmer, task_id: str = "t", **values: object) -> None:
+    defaults = {"task_id": task_id, "cache_key": f"{task_id}:key", "compute_fn": lambda: {"of": task_id}}
+    warmer.register(WarmingTask(**{**defaults, **values}))
+
+
+def test_a_cached_none_is_a_value(warmer):
+    assert warmer.get("k", "default") == "default"
+    assert warmer.warm_cache("k", lambda: None, ttl=60)
+    assert warmer.get("k", "default") is None
+
+
+def test_get_or_compute_computes_once(warmer):
+    calls: list[int] = []
+    for _ in range(3):
+        assert warmer.get_or_compute("k", lambda: calls.append(1) or 42, ttl=60) == 42
+    assert len(calls) == 1
+
+
+def test_async_functions_are_awaited(warmer):
+    async def compute() -> str:
+        return "awaited"
+
+    assert warmer.get_or_compute("k", compute, ttl=60) == "awaited"
+    assert warmer.warm_cache("k2", compute, ttl=60)
+    assert warmer.get("k2") == "awaited"
+
+
+def test_a_reader_gets_what_its_own_computation_raised(warmer):
+    def fail() -> None:
+        raise LookupError("no such product")
+
+    with pytest.raises(LookupError, match="no such product"):
+        warmer.get_or_compute("k", fail, ttl=60)
+    assert warmer.get_or_compute("k", lambda: 1, ttl=60) == 1, "the lease was given up"
+    assert warmer.performance()["failed"] == 1
+
+
+@pytest.mark.parametrize("value", [None, "late"])
+def test_a_value_older_than_its_ttl_is_handed_over_but_not_cached(warmer, value):
+    def slow() -> str | None:
+        time.sleep(0.05)
+        return value
+
+    assert warmer.get_or_compute("k", slow, ttl=0.02) == value
+    assert warmer.get("k", "nothing") == "nothing"
+    assert warmer.warm_cache("k", slow, ttl=0.02) is False
+    assert warmer.performance()["failed"] >= 1
+
+
+def test_what_cannot_be_cached_is_an_error_that_names_the_key(warmer):
+    with pytest.raises(CodecError, match="'k'"):
+        warmer.get_or_compute("k", object, ttl=60)
+    assert warmer.warm_cache("k", object) is False
+
+
+def test_what_is_no_entry_is_a_miss_and_is_replaced(warmer):
+    warmer.store.control.set(warmer.store.keys.entry("k"), b"somebody else's bytes")
+    assert warmer.get("k", "miss") == "miss"
+    broken = Header(1, 2**50, 2**50, 2**50, 0, 0, Origin.WARM, 1, b"")
+    warmer.store.control.set(warmer.store.keys.entry("k"), pack(broken, b"{not json"))
+    assert warmer.get("k", "miss") == "miss"
+    assert warmer.warm_cache("k", lambda: "good", force=True)
+    assert warmer.get("k") == "good"
+
+
+@pytest.mark.parametrize("codec", [1, 9])
+def test_an_entry_that_cannot_be_read_is_replaced_by_the_next_reader_at_once(make_warmer, codec):
+    warmer = make_warmer(lease_wait_s=60)
+    far_ms = server_ms(warmer.store) + 600_000
+    unreadable = pack(Header(far_ms - 1, far_ms, far_ms, far_ms, 0, 0, Origin.WARM, codec, b""), b"{")
+    warmer.store.control.set(warmer.store.keys.entry("k"), unreadable)
+    assert warmer.get_or_compute("k", lambda: "good", ttl=60) == "good"
+    assert warmer.get("k") == "good"
+
+
+def test_a_thread_that_hangs_holds_others_up_only_within_bounds(make_warmer):
+    warmer = make_warmer(lease_wait_s=0.2)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def hang() -> str:
+        entered.set()
+        go_on.wait(30)
+        return "late"
+
+    thread = threading.Thread(target=warmer.get_or_compute, args=("k", hang, 60))
+    thread.start()
+    assert entered.wait(10)
+    assert warmer.get_or_compute("k", lambda: "computed meanwhile", ttl=60) == "computed meanwhile"
+    go_on.set()
+    thread.join()
+    assert warmer.get("k") == "late"
+
+
+def test_a_value_of_another_target_is_not_taken_for_ours(warmer):
+    register(warmer)
+    foreign = Header(1, 2**50, 2**50, 2**50, 0, 0, Origin.WARM, 1, b"another-task")
+    warmer.store.control.set(warmer.store.keys.entry("t:key"), pack(foreign, b'"foreign"'))
+    assert warmer.get("t:key", "miss") == "miss"
+    warmer.warm("t")
+    assert work_off(warmer) == [Result.PUBLISHED]
+    assert warmer.get("t:key") == {"of": "t"}
+
+
+@pytest.mark.parametrize("key", ["", "x" * 513, None, 7])
+def test_unusable_keys_are_refused(warmer, key):
+    for read in (warmer.get, lambda key: warmer.get_or_compute(key, lambda: 1), warmer.invalidate):
+        with pytest.raises(InvalidTaskError, match="cache key"):
+            read(key)
+
+
+@pytest.mark.parametrize("ttl", [0, -1, float("nan"), True, "60", None])
+def test_unusable_ttls_are_refused_before_computing(warmer, ttl):
+    with pytest.raises(InvalidTaskError, match="ttl"):
+        warmer.get_or_compute("k", lambda: pytest.fail("computed"), ttl=ttl)
+    with pytest.raises(InvalidTaskError, match="ttl"):
+        warmer.warm_cache("k", lambda: pytest.fail("computed"), ttl=ttl)
+
+
+def test_reads_are_counted_by_task_and_in_all(warmer):
+    register(warmer)
+    warmer.get("t:key")
+    warmer.warm_cache("t:key", lambda: 1)
+    for _ in range(3):
+        warmer.get("t:key")
+    warmer.get("nobody's key")
+    stats = warmer.stats()
+    assert (stats["task_details"][0]["hits"], stats["task_details"][0]["misses"]) == (3, 1)
+    assert stats["performance"]["hit_ratio"] == pytest.approx(3 / 5)
+
+
+def test_hits_are_counted_in_a_process_that_never_registered_the_task(warmer, make_warmer):
+    register(warmer, "profile", cache_key="user:{user_id}", compute_fn=lambda user_id: {"of": "profile"})
+    warmer.warm("profile", {"user_id": 42})
+    assert work_off(warmer) == [Result.PUBLISHED]
+    reader = make_warmer()
+    assert reader.registry.tasks() == []
+    assert reader.get("user:42") == {"of": "profile"}
+    reader.pulse.beat()
+    _, hottest = warmer.store.hottest(5)
+    assert [hot.ref for hot in hottest] == ['profile{"user_id":42}']
+
+
+def test_a_flush_that_is_sent_twice_counts_once(warmer):
+    reads = [("", "k", 2, 1, [], 0, 0, 0)]
+    assert warmer.store.flush("reader", 1, reads) is True
+    assert warmer.store.flush("reader", 1, reads) is False
+    assert warmer.store.flush("reader", 2, reads) is True
+    assert warmer.store.flush("other", 1, reads) is True
+    assert warmer.store.totals()["hits"] == 6
+
+
+def test_reads_of_an_outage_arrive_once_it_is_over(warmer, monkeypatch):
+    from redis.exceptions import ConnectionError as RedisConnectionError
+
+    warmer.get("k")
+    flush = warmer.store.flush
+
+    def reply_lost(*arguments):
+        flush(*arguments)
+        raise RedisConnectionError("the reply was lost")
+
+    monkeypatch.setattr(warmer.store, "flush", reply_lost)
+    assert warmer.pulse.beat() is False
+    monkeypatch.setattr(warmer.store, "flush", flush)
+    warmer.get("k")
+    assert warmer.pulse.beat() is True
+    assert warmer.pulse.beat() is True
+    assert warmer.store.totals()["misses"] == 2
+
+
+def test_heat_halves_in_a_half_life(make_warmer):
+    warmer = make_warmer(heat_half_life_s=100.0)
+    register(warmer)
+    warmer.store.flush("reader", 1, [("t", "t:key", 1000, 0, [], 0, 0, 0)])
+    _, [hot] = warmer.store.hottest(1)
+    assert hot.reads_per_s == pytest.approx(1000 * math.log(2) / 100, rel=0.01)
+    now_ms = warmer.store.hottest(0)[0]
+    warmer.store.control.set(warmer.store.keys.landmark, now_ms - 100_000)  # as if 100 s had passed
+    _, [hot] = warmer.store.hottest(1)
+    assert hot.reads_per_s == pytest.approx(500 * math.log(2) / 100, rel=0.01)
+
+
+def test_heat_survives_a_move_of_its_landmark(make_warmer):
+    warmer = make_warmer(heat_half_life_s=1.0)
+    register(warmer, "old")
+    register(warmer, "new")
+    warmer.store.flush("reader", 1, [("old", "", 8, 0, [], 0, 0, 0)])
+    now_ms = warmer.store.hottest(0)[0]
+    warmer.store.control.set(warmer.store.keys.landmark, now_ms - 600_000)  # 600 half-lives
+    warmer.store.flush("reader", 2, [("new", "", 3, 0, [], 0, 0, 0)])
+    moved_to_ms = int(warmer.store.control.get(warmer.store.keys.landmark))
+    assert moved_to_ms >= now_ms
+    _, hottest = warmer.store.hottest(2)
+    assert [hot.ref for hot in hottest] == ["new", "old"]
+    assert all(math.isfinite(hot.reads_per_s) for hot in hottest)
+
+
+def test_heat_keeps_the_hottest_in_bounded_memory(make_warmer):
+    warmer = make_warmer(heat_capacity=10)
+    register(warmer, "t", cache_key="{user_id}", compute_fn=lambda user_id: user_id)
+    reads = [(f't{{"user_id":{n}}}', "", n, 0, [], 0, 0, 0) for n in range(1, 31)]
+    warmer.store.flush("reader", 1, reads)
+    assert warmer.store.control.zcard(warmer.store.keys.heat) == 10
+    assert [hot.ref for hot in warmer.store.hottest(3)[1]] == [f't{{"user_id":{n}}}' for n in (30, 29, 28)]
+
+
+def test_distinct_keys_beyond_the_bound_are_dropped_and_counted(warmer, monkeypatch):
+    monkeypatch.setattr("warmer.refresh.read_counter.MOST_KEYS", 3)
+    for n in range(5):
+        warmer.counter.miss(f"k{n}")
+    warmer.pulse.beat()
+    assert warmer.store.totals()["misses"] == 3
+    assert warmer.store.totals()["dropped_reads"] == 2
+
+
+def test_counting_from_many_threads_loses_nothing(warmer):
+    def read() -> None:
+        for _ in range(200):
+            warmer.get("k")
+
+    threads = [threading.Thread(target=read) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    warmer.pulse.beat()
+    assert warmer.store.totals()["misses"] == 1600
+
+
+def refresh_claimed(warmer) -> None:
+    assert work_off(warmer) == [Result.PUBLISHED]
+
+
+def pass_judgement(warmer) -> None:
+    """As if the time had come at which unread refreshes count as wasted."""
+    for verdict in warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1):
+        warmer.store.control.zadd(warmer.store.keys.verdicts, {verdict: 1})
+    warmer.store.tick()
+
+
+def test_a_refresh_that_is_read_after_its_predecessor_would_have_expired_is_useful(warmer):
+    register(warmer, critical=True)
+    warmer.warm("t", force=True)
+    refresh_claimed(warmer)
+    assert warmer.performance()["efficiency_score"] == 0.0
+    warmer.get("t:key")
+    performance = warmer.performance()
+    assert (performance["judged"], performance["efficiency_score"]) == (1, 100.0)
+
+
+def test_a_read_that_the_previous_value_would_have_served_credits_nobody(warmer):
+    register(warmer, critical=True, ttl=600)
+    warmer.warm("t", force=True)
+    refresh_claimed(warmer)
+    warmer.get("t:key")
+    assert warmer.performance()["useful"] == 1
+    warmer.warm("t", force=True)
+    refresh_claimed(warmer)  # far too early: the previous value lives for ten minutes
+    warmer.get("t:key")
+    assert warmer.performance()["judged"] == 1
+    pass_judgement(warmer)
+    performance = warmer.performance()
+    assert (performance["judged"], performance["useful"], performance["efficiency_score"]) == (2, 1, 50.0)
+
+
+def test_a_refresh_that_nobody_reads_is_wasted(warmer):
+    register(warmer, critical=True)
+    warmer.warm("t", force=True)
+    refresh_claimed(warmer)
+    deadline_ms = warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1, withscores=True)[0][1]
+    assert deadline_ms >= warmer.store.hottest(0)[0] + 0.95 * 3_600_000 - 1000 + 1000 * JUDGEMENT_GRACE_S
+    pass_judgement(warmer)
+    performance = warmer.performance()
+    assert (performance["judged"], performance["efficiency_score"]) == (1, 0.0)
+
+
+def test_a_miss_s_value_is_never_credited_to_warming(warmer):
+    register(warmer)
+    warmer.get_or_compute("t:key", lambda: 1, ttl=60)
+    warmer.get("t:key")
+    assert warmer.performance()["judged"] == 0
+    assert warmer.performance()["total_warmings"] == 0
+
+
+def test_warming_does_not_count_as_reading(warmer):
+    register(warmer, critical=True)
+    warmer.warm_critical_data(force=True)
+    warmer.pulse.beat()
+    assert warmer.performance()["hit_ratio"] == 0.0
+    assert warmer.store.hottest(5)[1] == []
+
+
+def test_a_typed_value_of_a_task_is_found_by_its_key_whoever_asks(warmer):
+    @warmer.warmed("day:{n}", ttl=60)
+    def day(n: int) -> date:
+        return date(2026, 11, n)
+
+    assert day(22) == date(2026, 11, 22)
+    assert warmer.get("day:22") == date(2026, 11, 22)
+    assert warmer.get_or_compute("day:22", lambda: pytest.fail("it is cached"), ttl=60) == date(2026, 11, 22)
+    assert asyncio.run(warmer.aget_or_compute("day:22", lambda: pytest.fail("it is cached"))) == date(2026, 11, 22)
+    assert warmer.get_many(["day:22", "day:23"]) == {"day:22": date(2026, 11, 22)}
+
+
+def test_stale_values_are_counted_as_such(warmer):
+    far_ms = server_ms(warmer.store)
+    header = Header(far_ms - 2000, far_ms - 1000, far_ms - 1000, far_ms + 60_000, 0, 0, Origin.MISS, 1, b"")
+    warmer.store.control.set(warmer.store.keys.entry("k"), pack(header, b'"old"'))
+    assert [warmer.get("k"), warmer.get("k")] == ["old", "old"]
+    performance = warmer.performance()
+    assert (performance["stale_hits"], performance["hit_ratio"]) == (2, 1.0)

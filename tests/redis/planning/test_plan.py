@@ -1,0 +1,181 @@
+"""The plan of the coming minutes: what it foresees happens, why, what there is no room for; and it changes nothing."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from tests.support.flow import claim, server_ms, work_off
+from warmer import InvalidTaskError, UnknownTaskError, WarmingTask
+from warmer.cli.main import main
+from warmer.planning import snapshot
+from warmer.tasks.limit import Limit
+
+
+def register(warmer, task_id: str, **values: object) -> None:
+    given = {"task_id": task_id, "cache_key": task_id, "compute_fn": lambda: 1, "ttl": 60.0, "jitter": 0}
+    warmer.register(WarmingTask(**{**given, **values}))
+
+
+def read(warmer, ref: str, *ages_s: float) -> None:
+    """Let a target have been read."""
+    now_ms = server_ms(warmer.store)
+    for age_s in sorted(ages_s, reverse=True):
+        read.number += 1
+        at_ms = round(now_ms - 1000 * age_s)
+        warmer.store.flush("reader", read.number, [(ref, "", 1, 0, [], 0, at_ms, at_ms)])
+
+
+read.number = 0
+
+
+def review_at(warmer, ref: str, in_s: float) -> None:
+    control, keys = warmer.store.control, warmer.store.keys
+    control.zadd(keys.reviews, {ref: server_ms(warmer.store) + round(1000 * in_s)})
+
+
+def everything(warmer) -> dict[bytes, bytes]:
+    control = warmer.store.control
+    return {key: control.dump(key) for key in control.scan_iter(f"{warmer.settings.namespace}:*")}
+
+
+def by_ref(plan) -> dict:
+    return {target.ref: target for target in plan.targets}
+
+
+@pytest.fixture
+def busy(make_warmer):
+    """A fleet with something of everything."""
+    warmer = make_warmer(concurrency=4)
+    warmer.store.declare_limits({"pg": Limit(concurrency=2).to_json()})
+    register(warmer, "top", critical=True, priority=100, uses="pg")
+    register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
+    register(warmer, "asked")
+    warmer.store.worker_beat("worker-1")
+    warmer.start()
+    work_off(warmer)
+    read(warmer, 'page{"n":1}', *range(0, 300, 5))
+    read(warmer, 'page{"n":2}', 400)
+    review_at(warmer, 'page{"n":1}', 30)
+    review_at(warmer, 'page{"n":2}', 40)
+    warmer.store.request(["asked"], force=True)
+    return warmer
+
+
+def test_a_plan_says_what_is_refreshed_when_how_often_and_why(busy):
+    plan = busy.plan(60)
+    targets = by_ref(plan)
+    assert [target.ref for target in plan.targets] == ["asked", 'page{"n":1}', "top", 'page{"n":2}']
+    assert targets["asked"].why == "asked for by hand"
+    assert targets["asked"].first == plan.now
+    assert targets["top"].why == "critical"
+    assert 60 <= targets["top"].refreshes <= 62, "one each ttl less the lead"
+    assert (targets['page{"n":1}'].first - plan.now).total_seconds() == pytest.approx(30, abs=0.5)
+    assert targets['page{"n":1}'].why.startswith("chance of a read ")
+    assert 1 < targets['page{"n":1}'].refreshes < 40, "nobody is assumed to read it, and its chance falls"
+    assert targets['page{"n":2}'].refreshes == 0
+    assert targets['page{"n":2}'].why.startswith("chance of a read ")
+    assert plan.not_kept_warm == []
+
+
+def test_what_a_plan_foresees_of_a_review_is_what_the_scheduler_then_decides(warmer, make_warmer):
+    from warmer.engine.reviews import Brain
+
+    register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
+    warmer.store.worker_beat("worker-1")
+    warmer.start()
+    refs = [f'page{{"n":{n}}}' for n in range(12)]
+    for n, ref in enumerate(refs):
+        read(warmer, ref, *[(n + 1) * 11.0 + 7 * k for k in range(12 - n)])
+        review_at(warmer, ref, 0)
+    planned = by_ref(warmer.plan(0.01))
+    warmer.store.lead("me", 10)
+    Brain(warmer.store, warmer.settings, "me").think()
+    decided = set(warmer.store.control.zrange(warmer.store.keys.ready + "page", 0, -1))
+    foreseen = {ref.encode() for ref in refs if planned[ref].refreshes}
+    assert foreseen == decided
+    assert 0 < len(decided) < len(refs)
+
+
+def test_a_plan_changes_not_a_byte(busy):
+    claim(busy.store, 1)
+    before = everything(busy)
+    busy.plan(60)
+    assert everything(busy) == before
+    assert len(before) > 15
+
+
+def test_costs_are_added_up_by_task_by_backend_and_by_place(busy):
+    plan = busy.plan(10)
+    tasks = {task.task_id: task for task in plan.tasks}
+    assert tasks["page"].targets == 2
+    assert tasks["page"].refreshed == 1
+    assert sum(task.refreshes for task in plan.tasks) == plan.refreshes
+    backends = {backend.name: backend for backend in plan.backends}
+    assert backends["pg"].refreshes == tasks["top"].refreshes
+    assert backends["pg"].available_s == pytest.approx(2 * 600)
+    assert backends["pg"].compute_s == pytest.approx(tasks["top"].compute_s)
+    threads, loop, processes = plan.places
+    assert (threads.kind, threads.places, threads.available_s) == ("thread", 4, pytest.approx(2400))
+    assert (loop.places, processes.places) == (1000, 2)
+    assert threads.compute_s == pytest.approx(plan.compute_s)
+
+
+def test_without_workers_whatever_should_be_refreshed_cannot_be_kept_warm(busy):
+    busy.store.worker_gone("worker-1")
+    plan = busy.plan(10)
+    assert plan.workers == 0
+    assert [(target.ref, target.problem) for target in plan.not_kept_warm] == [
+        ("asked", "no worker has a thread"),
+        ('page{"n":1}', "no worker has a thread"),
+        ("top", "no worker has a thread"),
+    ]
+
+
+def test_a_task_that_takes_longer_than_its_ttl_cannot_be_kept_warm_at_all(busy):
+    busy.store.control.hset(busy.store.keys.stats + "top", "p95_ms", 61_000)
+    (problem,) = busy.plan(10).not_kept_warm
+    assert (problem.ref, problem.problem) == ("top", "its computation takes 61.0 s, and its ttl is 60 s")
+
+
+def test_while_warming_is_off_only_what_was_asked_for_is_computed(busy):
+    busy.stop()
+    plan = busy.plan(10)
+    assert not plan.is_on
+    assert [(target.ref, target.refreshes) for target in plan.targets if target.refreshes] == [("asked", 1)]
+    assert by_ref(plan)["top"].why == "warming is switched off"
+
+
+def test_too_many_targets_are_cut_off_and_that_is_said(busy, monkeypatch):
+    monkeypatch.setattr(snapshot, "MOST_TARGETS", 2)
+    plan = busy.plan(10)
+    assert (plan.targets_found, plan.targets_looked_at) == (4, 2)
+    assert [target.ref for target in plan.targets] == ["asked", "top"]
+
+
+def test_one_task_alone_can_be_shown(busy):
+    plan = busy.plan(10, task_id="top")
+    assert {target.ref for target in plan.targets} == {"top"}
+    with pytest.raises(UnknownTaskError, match="nobody"):
+        busy.plan(10, task_id="nobody")
+
+
+@pytest.mark.parametrize("minutes", [0, -1, 1441, True, "ten", float("nan")])
+def test_minutes_that_cannot_be_used_are_refused(busy, minutes):
+    with pytest.raises(InvalidTaskError, match="minutes must be"):
+        busy.plan(minutes)
+
+
+def test_people_and_scripts_get_the_same_plan(busy, server, namespace, monkeypatch):
+    import warmer.cli.plan as command
+
+    monkeypatch.setattr(command, "fleet", lambda: busy)
+    shown = CliRunner().invoke(main, ["plan", "--minutes", "5"])
+    assert shown.exit_code == 0, shown.output
+    for part in ('page{"n":1}', "asked for by hand", "critical", "pg", "threads:", "within 5.0 minutes"):
+        assert part in shown.stdout
+    scripted = CliRunner().invoke(main, ["plan", "--minutes", "5", "--limit", "1", "--json"])
+    found = json.loads(scripted.stdout)
+    assert found["minutes"] == 5.0
+    assert [target["ref"] for target in found["targets"]] == ["asked"]
+    assert {"tasks", "backends", "places", "workers", "targets_found"} <= found.keys()

@@ -1,0 +1,41 @@
+"""Targets that were there when a process died: each has to show that it was not the one."""
+
+import pytest
+
+from tests.support.flow import drain
+from warmer import WarmingTask
+from warmer_workers import computation
+
+
+@pytest.mark.parametrize("function", ["product", "product_soon"])
+def test_many_suspects_are_computed_together_in_processes_of_their_own(warmer, monkeypatch, function):
+    monkeypatch.setattr(computation, "SUSPECTS_TOGETHER", 10)
+    task = WarmingTask(
+        task_id="product", cache_key="product:{n}", compute_fn=f"tests.support.isolated_tasks:{function}", ttl=600
+    )
+    warmer.start()
+    warmer.register(task)
+    refs = [task.target(n=n).ref for n in range(35)]
+    warmer.store.request(refs, force=True)
+    warmer.store.control.hset(warmer.store.keys.suspects, mapping=dict.fromkeys(refs, 1))
+    assert drain(warmer) == 35
+    assert [warmer.get(f"product:{n}")["id"] for n in range(35)] == list(range(35))
+    assert warmer.store.control.hlen(warmer.store.keys.suspects) == 0, "a success clears of all suspicion"
+
+
+def test_a_suspect_that_has_failed_since_is_computed_alone():
+    jobs = [_Job(1, 0), _Job(1, 0), _Job(1, 1), _Job(0, 0)]
+    calls = computation.computations_of(jobs, lambda job: _kind_of(job), 900.0, 0.0)
+    assert [[jobs.index(job) for job in call.jobs] for call in calls] == [[0, 1], [2], [3]]
+
+
+class _Job:
+    task = WarmingTask(task_id="t", cache_key="t:{n}", compute_fn="math:sqrt")
+
+    def __init__(self, deaths: int, failures: int) -> None:
+        self.claim = self
+        self.deaths, self.failures = deaths, failures
+
+
+def _kind_of(job: _Job) -> computation.Kind:
+    return computation.Kind.PROCESS if job.deaths else computation.Kind.THREAD

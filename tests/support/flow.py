@@ -1,0 +1,116 @@
+"""The flow of a refresh as tests drive it: they claim, compute and complete as workers do, and look at targets."""
+
+import threading
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from warmer.engine.claims import Job, computed_here
+from warmer.store import Batch, DueKind, Outcome, Places, Result, Store
+from warmer_workers.drain import Drain
+from warmer_workers.job_context import Post
+
+
+def claim(store: Store, count: int, unknown_ids: Iterable[str] = (), **options: Any) -> Batch:
+    """Claim for so many threads."""
+    return store.claim(Places(threads=count), unknown_ids, **options)
+
+
+def refs(batch: Batch) -> list[str]:
+    """What was claimed, in its order."""
+    return [claimed.ref for claimed in batch.claims]
+
+
+def outcome(
+    ref: str,
+    token: str,
+    due: tuple[DueKind, int],
+    result: Result = Result.PUBLISHED,
+    origin: Literal["warm", "miss"] = "warm",
+    duration_ms: float = 5.0,
+    **more: Any,
+) -> Outcome:
+    """How one refresh ended, and when its target is due next."""
+    return Outcome(ref, token, result, origin, *due, duration_ms, **more)
+
+
+def complete(store: Store, *outcomes: Outcome) -> bool:
+    """Complete refreshes; says whether all their claims were still held."""
+    return store.complete(outcomes).lost == ()
+
+
+def take_one(warmer: Any) -> Job:
+    """Claim the best ready target, which has to be computed."""
+    taken = warmer.claims.take(Places(threads=1))
+    assert len(taken.jobs) == 1, taken
+    job: Job = taken.jobs[0]
+    return job
+
+
+def carry_out(warmer: Any, job: Job) -> Result:
+    """Compute what was claimed, and complete it; returns how that ended."""
+    (ended,) = warmer.claims.finish([(job, computed_here(job))])
+    result: Result = ended.refreshed.result
+    return result
+
+
+def work_off(warmer: Any) -> list[Result]:
+    """Refresh what is ready, one after the other, until nothing is; returns how each ended."""
+    results: list[Result] = []
+    while (taken := warmer.claims.take(Places(threads=1))).claimed:
+        results += [ended.refreshed.result for ended in taken.ended]
+        results += [carry_out(warmer, job) for job in taken.jobs]
+    return results
+
+
+def drain(warmer: Any, stop: threading.Event | None = None) -> int:
+    """Drain as a worker does, until nothing is left; returns how many targets were refreshed."""
+    return Drain(Post(warmer, "worker-1", stop or threading.Event(), is_burst=True)).run()
+
+
+def server_ms(store: Store) -> int:
+    """What time it is for Redis."""
+    seconds, micros = store.control.time()
+    return int(seconds) * 1000 + int(micros) // 1000
+
+
+def places_of(store: Store, ref: str) -> dict[str, float]:
+    """Everywhere a target stands, and with which time: "due", "reviewed", "ready", "asked" or "claimed"."""
+    keys, task_id = store.keys, ref.partition("{")[0]
+    named = {
+        "due": keys.due,
+        "reviewed": keys.reviews,
+        "ready": keys.ready + task_id,
+        "asked": keys.asked + task_id,
+        "claimed": keys.claims,
+    }
+    scores = {place: store.control.zscore(key, ref) for place, key in named.items()}
+    return {place: score for place, score in scores.items() if score is not None}
+
+
+def let_all_be_due(store: Store) -> None:
+    """Let the time have come of all that is due later, or was asked for and waits for another computation."""
+    now_ms = server_ms(store)
+    for ref in store.control.zrange(store.keys.due, 0, -1):
+        store.control.zadd(store.keys.due, {ref: now_ms})
+    for lane in store.control.scan_iter(f"{store.keys.asked}*"):
+        for ref in store.control.zrange(lane, 0, -1):
+            store.control.zadd(lane, {ref: now_ms}, lt=True)
+    store.tick()
+
+
+def what_is_left(store: Store) -> dict[str, int]:
+    """How much there is anywhere in the flow, of what is not nothing."""
+    control, keys = store.control, store.keys
+    sizes = {
+        "due": control.zcard(keys.due),
+        "reviews": control.zcard(keys.reviews),
+        "claims": control.zcard(keys.claims),
+        "tokens": control.hlen(keys.tokens),
+        "failures": control.hlen(keys.failures),
+        "suspects": control.hlen(keys.suspects),
+        **{name: control.scard(getattr(keys, name)) for name in ("ensure", "forced", "again", "rotas")},
+    }
+    for prefix in (keys.ready, keys.asked, keys.rota, keys.ages, keys.holders, keys.watchers):
+        for key in control.scan_iter(f"{prefix}*"):
+            sizes[key.decode()] = 1
+    return {name: size for name, size in sizes.items() if size}

@@ -1,0 +1,173 @@
+"""A price holds its knob, whatever it says."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from warmer.errors import PolicyStateError, SettingsError
+from warmer.policy.budget import ComputeBudget, ExtraCompute, TargetHitRatio
+from warmer.policy.price import FUSE, HIGHEST_PRICE, LOWEST_PRICE, Price
+from warmer.policy.spending import Spending, Spent
+from warmer.policy.what_if import Totals, WhatIf, ttls_per_miss
+
+START_S = 1_704_067_200.0
+
+knobs = st.one_of(
+    st.builds(ExtraCompute, st.floats(0.01, 100)),
+    st.builds(TargetHitRatio, st.floats(0.01, 0.999)),
+    st.builds(ComputeBudget, st.floats(0.01, 1e5)),
+)
+amounts = st.floats(0, 1e6)
+spendings = st.builds(Spent, *[amounts] * 7)
+
+
+def decide(price):
+    """Note one decision of each kind."""
+    for step in range(-16, 17):
+        price.note(step / 4, 1 / (1 + math.exp(-step / 4)), ttls=1.0, cost_s=1.0, refresh=step / 4 >= price.log_odds)
+
+
+def told(price, spent, minutes):
+    for minute in range(minutes):
+        decide(price)
+        price.observe(START_S + 60 * minute, spent)
+    return price
+
+
+@pytest.mark.parametrize(
+    ("knob", "value"),
+    [
+        (ExtraCompute, 0.0),
+        (ExtraCompute, -1.0),
+        (ExtraCompute, 101.0),
+        (ExtraCompute, math.nan),
+        (TargetHitRatio, 0.0),
+        (TargetHitRatio, 1.0),
+        (TargetHitRatio, 99.0),
+        (ComputeBudget, 0.0),
+        (ComputeBudget, math.inf),
+    ],
+)
+def test_a_knob_out_of_its_range_is_refused(knob, value):
+    with pytest.raises(SettingsError, match=r"expected .* got "):
+        knob(value)
+
+
+@given(knobs, st.lists(spendings, max_size=5), st.lists(st.tuples(st.floats(-20, 20), amounts), max_size=5))
+def test_the_price_is_never_out_of_bounds(knob, spent, decisions):
+    price = Price(knob)
+    for log_odds, cost_s in decisions:
+        price.note(log_odds, chance=0.5, ttls=1.0, cost_s=cost_s, refresh=True)
+    for minute, one in enumerate(spent):
+        price.observe(START_S + 60 * minute, one)
+        assert LOWEST_PRICE <= price.log_odds <= HIGHEST_PRICE
+
+
+def test_nothing_counts_before_the_first_decision():
+    price, first = Price(ExtraCompute(0.25)), Price(ExtraCompute(0.25)).log_odds
+    for minute in range(100):
+        price.observe(START_S + 60 * minute, Spent(plain_misses=100, plain_s=100, misses=100, miss_s=100))
+    assert price.log_odds == first
+
+
+def test_whoever_overspends_pays_more_and_whoever_underspends_less():
+    as_allowed = Spent(reads=1000, refreshes=25, refresh_s=25, plain_misses=100, plain_s=100, misses=100, miss_s=100)
+    held, over, under = (
+        told(Price(ExtraCompute(0.25)), as_allowed._replace(refresh_s=refresh_s), 60) for refresh_s in (25, 32, 18)
+    )
+    assert under.log_odds < held.log_odds < over.log_odds
+
+
+@pytest.mark.parametrize(("times", "blown"), [(0.9 * FUSE, False), (1.1 * FUSE, True)])
+def test_the_fuse_blows_at_one_and_a_half_times_the_knob(times, blown):
+    extra = Price(ExtraCompute(0.2))
+    told(extra, Spent(refresh_s=20 * times, plain_misses=100, plain_s=100, misses=100, miss_s=100), 60)
+    assert extra.is_blown == blown
+    budget = Price(ComputeBudget(30))
+    told(budget, Spent(refresh_s=30 * times), 1440)
+    assert budget.is_blown == blown
+
+
+def test_the_fuse_closes_again_once_spending_has_stopped():
+    price = told(Price(ComputeBudget(30)), Spent(refresh_s=90), 60)
+    assert price.is_blown
+    for minute in range(60, 600):
+        price.observe(START_S + 60 * minute, Spent())
+    assert not price.is_blown
+
+
+def test_too_many_misses_make_refreshes_cheaper():
+    spent = Spent(reads=1000, plain_misses=100, plain_s=100)
+    many, few = (told(Price(TargetHitRatio(0.95)), spent._replace(misses=misses), 60) for misses in (70, 40))
+    assert many.log_odds < few.log_odds
+    assert not many.is_blown
+
+
+def test_a_hit_ratio_that_a_plain_cache_reaches_needs_no_refresh():
+    price = Price(TargetHitRatio(0.5))
+    for minute in range(600):
+        price.note(2.0, chance=0.88, ttls=1.0, cost_s=1.0, refresh=False)
+        price.observe(START_S + 60 * minute, Spent(reads=1000, misses=100, plain_misses=100, plain_s=100))
+    assert price.log_odds > 6
+
+
+def test_twice_the_budget_asks_for_more_of_the_same_curve():
+    def priced(knob):
+        return told(Price(knob), Spent(reads=100, plain_misses=15, plain_s=15, misses=15, miss_s=15), 600).log_odds
+
+    assert priced(ComputeBudget(20)) < priced(ComputeBudget(10))
+    assert priced(ExtraCompute(0.5)) < priced(ExtraCompute(0.1))
+    assert priced(TargetHitRatio(0.93)) < priced(TargetHitRatio(0.87))
+
+
+@given(st.floats(0.01, 20))
+def test_the_cost_of_a_poisson_target_is_that_of_the_closed_form(reads_per_ttl):
+    chance = -math.expm1(-reads_per_ttl)
+    assert chance / ttls_per_miss(chance) == pytest.approx(reads_per_ttl / (1 + reads_per_ttl), rel=1e-6)
+
+
+def test_the_curve_costs_more_and_misses_less_the_lower_the_price():
+    what_if = WhatIf()
+    for step in range(-40, 41):
+        what_if.note(step / 4, 1 / (1 + math.exp(-step / 4)), ttls=1.0, cost_s=0.5)
+    curve = what_if.curve(Totals(seconds=60, reads=1000, plain_misses=40, plain_s=20))
+    assert [point.log_odds for point in curve] == sorted((point.log_odds for point in curve), reverse=True)
+    assert [point.extra_compute for point in curve] == sorted(point.extra_compute for point in curve)
+    assert [point.miss_ratio for point in curve] == sorted((point.miss_ratio for point in curve), reverse=True)
+    assert curve[-1].refresh_s_per_minute == pytest.approx(81 * 0.5)
+
+
+@given(st.lists(st.tuples(st.floats(-9, 9), st.floats(0, 100)), max_size=20), amounts)
+def test_what_is_above_a_price_makes_up_the_amount_it_was_read_off_for(decisions, amount):
+    what_if = WhatIf()
+    for log_odds, cost_s in decisions:
+        what_if.note(log_odds, chance=0.5, ttls=1.0, cost_s=cost_s)
+    log_odds = what_if.log_odds_at(what_if.refresh_s, amount)
+    above = sum(one for step, one in enumerate(what_if.refresh_s) if -8 + step / 4 >= log_odds)
+    assert above <= amount + 1e-6
+
+
+def test_sums_fade_with_their_memory():
+    spending = Spending(memory_s=3600.0)
+    spending.add(Spent(reads=100))
+    assert spending.pass_by(3600.0) == pytest.approx(math.exp(-1))
+    assert spending.spent.reads == pytest.approx(100 / math.e)
+    assert spending.seconds == 3600.0
+
+
+def test_a_price_comes_back_from_its_bytes():
+    price = told(Price(ExtraCompute(0.25)), Spent(10, 5, 5.0, 2, 2.0, 6, 6.0), 30)
+    again = Price.from_bytes(ExtraCompute(0.25), price.to_bytes())
+    assert again.to_bytes() == price.to_bytes()
+    for one in (price, again):
+        one.observe(START_S + 3600, Spent(10, 5, 5.0, 2, 2.0, 6, 6.0))
+    assert again.log_odds == price.log_odds
+    assert again.curve() == price.curve()
+
+
+@pytest.mark.parametrize("packed", [b"", b"abc", Price(ExtraCompute(0.1)).to_bytes()[:-1]])
+def test_other_bytes_are_refused(packed):
+    with pytest.raises(PolicyStateError, match=r"expected .* bytes of a"):
+        Price.from_bytes(ExtraCompute(0.1), packed)

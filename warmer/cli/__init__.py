@@ -1,0 +1,1 @@
+"""Command line: what people type, and how answers are shown."""

@@ -1,0 +1,251 @@
+"""Shows the statistics to people: what stands where, what warming spends, and what that buys."""
+
+import shlex
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from warmer.results import (
+    Counterfactual,
+    KnobStanding,
+    LimitUse,
+    MissesByCause,
+    QuarantinedTarget,
+    WarmingPerformance,
+    WarmingStats,
+    WhatIf,
+)
+
+SHOWN_EXTRA_COMPUTE = (0.05, 0.1, 0.25, 0.5, 1.0)
+"""For which extra compute the what-if curve is shown."""
+
+CAUSES = {
+    "first": "first reads",
+    "lapsed": "not worth a refresh",
+    "late": "refreshed too late",
+    "lost": "invalidated or evicted",
+    "failing": "failing",
+    "off": "warming off",
+    "taskless": "without a task",
+}
+
+
+def shown(stats: WarmingStats) -> Iterator[RenderableType]:
+    """Yield what is shown, from top to bottom.
+
+    Args:
+        stats: The state of the fleet.
+    """
+    yield _summary(stats)
+    yield _task_table(stats)
+    if stats.performance.counterfactual.plain_misses:
+        yield _ledger_table(stats)
+    if len(stats.performance.knobs) > 1:
+        yield _knob_table(stats.performance.knobs)
+    if stats.performance.what_if:
+        yield _what_if_table(stats.performance.what_if)
+    if stats.limits:
+        yield _limit_table(stats.limits)
+
+
+def problems_of(stats: WarmingStats) -> Iterator[str]:
+    """Yield a line, with markup, for each task that failed last, and for what is in quarantine.
+
+    Args:
+        stats: The state of the fleet.
+    """
+    for task in stats.task_details:
+        if task.last_error is not None:
+            yield f"{escape(task.task_id)} failed last: {escape(task.last_error)}"
+    for target in stats.quarantined:
+        yield _in_quarantine(target)
+
+
+def what_if_at(extra_compute: float, curve: list[WhatIf]) -> WhatIf | None:
+    """Return the point of the curve that makes the most of this extra compute; None if none takes as little.
+
+    Args:
+        extra_compute: As a part of what a plain cache computes.
+        curve: From the least extra compute to the most.
+
+    Example:
+        >>> curve = [WhatIf(price=0.7, extra_compute=0.1, miss_ratio=0.04, refresh_seconds_per_minute=2.0),
+        ...     WhatIf(price=0.4, extra_compute=0.3, miss_ratio=0.02, refresh_seconds_per_minute=5.0)]
+        >>> what_if_at(0.25, curve).miss_ratio
+        0.04
+    """
+    return next((point for point in reversed(curve) if point.extra_compute <= extra_compute), None)
+
+
+def _summary(stats: WarmingStats) -> Table:
+    performance = stats.performance
+    table = Table.grid(padding=(0, 2))
+    table.add_row("warming", "[green]running" if stats.running else "[red]not running")
+    table.add_row("scheduler", "alive" if stats.scheduler_alive else "[red]none")
+    table.add_row("workers", str(stats.workers) if stats.workers else "[red]none")
+    table.add_row("backlog", str(stats.backlog))
+    stale = f", {performance.stale_hits} of the hits stale" if performance.stale_hits else ""
+    table.add_row("hit ratio", f"{100 * performance.hit_ratio:.1f} %{stale}")
+    causes = _causes(performance.misses_by_cause)
+    if causes:
+        table.add_row("misses", causes)
+    table.add_row("efficiency", _efficiency(performance))
+    table.add_row(
+        "computations",
+        f"{performance.total_warmings}, {performance.failed} failed, p50 {performance.p50_ms:.1f} ms, "
+        f"p99 {performance.p99_ms:.1f} ms",
+    )
+    table.add_row(
+        "spent",
+        f"{_seconds(performance.spent_compute_seconds)} by warming, {_seconds(performance.wasted_compute_seconds)} "
+        f"of it wasted; users saved {_seconds(performance.saved_user_seconds)} of waiting",
+    )
+    if performance.counterfactual.plain_misses:
+        table.add_row("a plain cache", _beside_plain(performance.counterfactual))
+    for knob in performance.knobs[:1]:
+        table.add_row("knob", _held(knob))
+    return table
+
+
+def _causes(misses: MissesByCause) -> str:
+    return ", ".join(f"{count} {CAUSES[cause]}" for cause, count in misses.items() if count)
+
+
+def _efficiency(performance: WarmingPerformance) -> str:
+    late = f", {performance.late} came too late" if performance.late else ""
+    if not performance.judged:
+        return f"nothing judged yet{late}"
+    return f"{performance.efficiency_score:.1f} % of {performance.judged} refreshes were used{late}"
+
+
+def _beside_plain(found: Counterfactual) -> str:
+    return (
+        f"would have missed {found.plain_misses} times, where {found.misses} were left, and computed for "
+        f"{_seconds(found.plain_compute_seconds)}, where {_seconds(found.compute_seconds)} were: "
+        f"{_signed(found.extra_compute)} compute for {_signed(-found.misses_removed)} misses"
+    )
+
+
+def _held(knob: KnobStanding) -> str:
+    stands = (
+        "not decided on anything yet" if knob.holds_at is None else f"stands at {_amount(knob.knob, knob.holds_at)}"
+    )
+    blown = "; [red]refreshing has stopped: far more was spent[/]" if knob.fuse_blown else ""
+    return (
+        f"{knob.knob} {_amount(knob.knob, knob.target)}, {stands}; refreshed is what is read again with a chance "
+        f"of {100 * knob.price:.0f} %{blown}"
+    )
+
+
+def _task_table(stats: WarmingStats) -> Table:
+    table = _table("task", "priority", "runs", "failed", "avg ms", "hits", "misses", "next run")
+    table.caption = "* critical: kept warm whatever its reads"
+    for task in stats.task_details:
+        table.add_row(
+            f"{task.task_id}{' *' if task.is_critical else ''}{'' if task.enabled else ' (disabled)'}",
+            str(task.priority),
+            str(task.run_count),
+            str(task.fail_count),
+            f"{task.avg_duration_ms:.1f}",
+            str(task.hits),
+            str(task.misses),
+            _until(task.next_run),
+        )
+    return table
+
+
+def _ledger_table(stats: WarmingStats) -> Table:
+    table = _table("task", "spent", "wasted", "saved", "used", "late", "extra compute", "misses")
+    table.caption = "beside a plain cache on the same reads; saved: what users did not wait for"
+    for task in stats.task_details:
+        table.add_row(
+            task.task_id,
+            _seconds(task.spent_compute_seconds),
+            _seconds(task.wasted_compute_seconds),
+            _seconds(task.saved_user_seconds),
+            f"{task.efficiency_score:.0f} %" if task.judged else "",
+            str(task.late),
+            _signed(task.counterfactual.extra_compute) if task.counterfactual.plain_compute_seconds else "",
+            _signed(-task.counterfactual.misses_removed) if task.counterfactual.plain_misses else "",
+        )
+    return table
+
+
+def _knob_table(knobs: list[KnobStanding]) -> Table:
+    table = _table("knob of", "knob", "set to", "stands at", "price")
+    for knob in knobs:
+        table.add_row(
+            knob.task_id or "the fleet",
+            knob.knob,
+            _amount(knob.knob, knob.target),
+            "" if knob.holds_at is None else _amount(knob.knob, knob.holds_at),
+            "[red]stopped" if knob.fuse_blown else f"{100 * knob.price:.0f} %",
+        )
+    return table
+
+
+def _what_if_table(curve: list[WhatIf]) -> Table:
+    table = _table("with extra compute", "users would wait for", "refreshes take")
+    for extra_compute in SHOWN_EXTRA_COMPUTE:
+        point = what_if_at(extra_compute, curve)
+        if point is not None:
+            table.add_row(
+                _signed(extra_compute),
+                f"{100 * point.miss_ratio:.2f} % of reads",
+                f"{_seconds(point.refresh_seconds_per_minute)} a minute",
+            )
+    return table
+
+
+def _limit_table(limits: list[LimitUse]) -> Table:
+    table = _table("limit", "in use", "by readers", "rate/s", "may begin now")
+    for limit in limits:
+        table.add_row(
+            limit.name,
+            str(limit.in_use) if limit.concurrency is None else f"{limit.in_use} / {limit.concurrency}",
+            str(limit.readers),
+            "" if limit.rate_per_s is None else f"{limit.rate_per_s:g}",
+            "" if limit.may_begin is None else f"{limit.may_begin:.1f}",
+        )
+    return table
+
+
+def _table(first: str, *others: str) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
+
+
+def _in_quarantine(target: QuarantinedTarget) -> str:
+    return (
+        f"{escape(target.name)} has been in quarantine since {target.since:%Y-%m-%d %H:%M:%S} UTC: it killed "
+        f"{target.deaths} processes, the last one ended by {escape(target.error)}; workers compute it again after a "
+        f"new definition, or after: warmer release {escape(shlex.quote(target.name))}"
+    )
+
+
+def _amount(knob: str, value: float) -> str:
+    if knob == "extra_compute":
+        return _signed(value)
+    return f"{100 * value:.2f} %" if knob == "target_hit_ratio" else f"{value:.1f} s a minute"
+
+
+def _signed(part: float) -> str:
+    return f"{100 * part:+.1f} %"
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 3600:,.1f} h"
+
+
+def _until(moment: datetime | None) -> str:
+    if moment is None:
+        return "when read"
+    seconds = (moment - datetime.now(UTC)).total_seconds()
+    return f"in {seconds:.0f} s" if seconds > 0 else "now"

@@ -1,0 +1,1 @@
+"""Client: what an application holds, `Warmer`, `@warmed` and the module functions."""

@@ -1,0 +1,87 @@
+"""Everything in one process: a scheduler and a worker thread, and a private server where none is configured."""
+
+import atexit
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+from warmer.errors import SettingsError
+from warmer.processes.private_server import PrivateServer
+
+if TYPE_CHECKING:
+    from warmer.client.warmer import Warmer
+
+logger = logging.getLogger("warmer.client")
+
+STOP_LIMIT_S = 5.0
+
+
+class Embedded:
+    """The threads that warm inside the application's own process.
+
+    Args:
+        warmer: With the tasks that this process knows.
+    """
+
+    def __init__(self, warmer: "Warmer") -> None:
+        """Start nothing yet."""
+        self._warmer = warmer
+        self._lock = threading.Lock()
+        self._threads: list[threading.Thread] = []
+        self._stop = threading.Event()
+        self._server: PrivateServer | None = None
+
+    def start_server(self) -> str:
+        """Start a private server, which never outlives this process; returns its address.
+
+        Raises:
+            ServerNotFoundError: there is no server to start.
+        """
+        with self._lock:
+            if self._server is None:
+                self._server = PrivateServer.start()
+                logger.info(
+                    "private %s at %s; its data is gone with this process", self._server.binary.name, self._server.url
+                )
+            return self._server.url
+
+    def stop_server(self) -> None:
+        """Stop the private server, if one was started."""
+        with self._lock:
+            server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+    def start(self) -> None:
+        """Start the scheduler and the worker thread; those that run already go on.
+
+        Raises:
+            SettingsError: the packages for it are not installed.
+        """
+        try:
+            from warmer_scheduler.main import run_in_thread as schedule
+            from warmer_workers.main import run_in_thread as work
+        except ImportError as error:
+            raise SettingsError(
+                f"embedded warming needs more packages ({error}): pip install 'warmer[embedded]'"
+            ) from error
+        with self._lock:
+            if any(thread.is_alive() for thread in self._threads):
+                return
+            self._stop = threading.Event()
+            self._threads = [
+                threading.Thread(target=run, args=(self._warmer, self._stop), name=name, daemon=True)
+                for name, run in (("warmer-scheduler", schedule), ("warmer-worker", work))
+            ]
+            for thread in self._threads:
+                thread.start()
+        atexit.register(self.stop)
+
+    def stop(self) -> None:
+        """Stop both threads; what the worker computes at this moment is finished."""
+        with self._lock:
+            threads, self._threads = self._threads, []
+            self._stop.set()
+        for thread in threads:
+            thread.join(STOP_LIMIT_S)
+        atexit.unregister(self.stop)

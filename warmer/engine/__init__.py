@@ -1,0 +1,1 @@
+"""Engine: what the fleet does in the background to keep values warm."""

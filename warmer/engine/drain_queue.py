@@ -1,0 +1,115 @@
+"""Hands drains to RQ: hints that there is work, never the work itself."""
+
+import math
+from collections.abc import Callable
+from typing import Any, Final
+
+from redis import Redis
+from rq import Queue
+from rq.exceptions import DeserializationError
+from rq.job import Job
+from rq.serializers import JSONSerializer
+from rq.utils import import_attribute
+
+from warmer.settings import Settings
+
+DRAIN: Final = "warmer_workers.jobs.drain"
+OPTIMIZE: Final = "warmer_workers.jobs.optimize"
+
+ALLOWED: Final = frozenset({DRAIN, OPTIMIZE})
+"""Paths of the functions that a job may name. They are wire format: jobs of older versions name them too."""
+
+
+class SafeJob(Job):
+    """A job in JSON that names one of our own functions, and carries no callbacks and no webhooks.
+
+    A plain RQ job imports any path and unpickles any bytes that stand in its hash: whoever can write to Redis can run
+    anything on the workers. This one can only ever start a drain.
+    """
+
+    def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None) -> None:  # noqa: A002
+        """Create a job; whatever serializer is asked for, JSON is used."""
+        super().__init__(id, connection, JSONSerializer)
+
+    @property
+    def func(self) -> Callable[..., Any]:
+        """The function to run.
+
+        Raises:
+            DeserializationError: the job names another than the allowed ones.
+        """
+        function: Callable[..., Any] = import_attribute(_allowed(self.func_name))
+        return function
+
+    def restore(self, raw_data: Any) -> Any:
+        """Take over what Redis holds, without what could make the worker call or import anything else."""
+        super().restore(raw_data)
+        self._success_callback_name = None
+        self._failure_callback_name = None
+        self._stopped_callback_name = None
+        self.webhooks = []
+
+    def _deserialize_data(self) -> None:
+        super()._deserialize_data()  # type: ignore[no-untyped-call]
+        _allowed(self._func_name)
+        if self._instance is not None:
+            raise DeserializationError("a job bound to an instance is refused")
+
+
+def _allowed(path: object) -> str:
+    if not isinstance(path, str) or path not in ALLOWED:
+        raise DeserializationError(f"a job that names {path!r} is refused; only {sorted(ALLOWED)} are run")
+    return path
+
+
+HINT_TTL_S = 60
+"""A hint nobody took for this long is dropped; the next tick gives another while there is work."""
+
+FAILURE_TTL_S = 3600
+SPARE_S = 10
+
+
+class DrainQueue:
+    """The one RQ queue of a namespace.
+
+    A drain claims whatever is ready when it runs. So a waiting hint stands for all the work there is, a lost one costs
+    at most a tick, and a doubled one finds nothing to do.
+
+    Args:
+        connection: Client of the control server.
+        settings: The namespace names the queue.
+    """
+
+    def __init__(self, connection: "Redis", settings: Settings) -> None:
+        """Prepare; nothing is sent yet."""
+        self._settings = settings
+        self.rq = Queue(settings.namespace, connection=connection, job_class=SafeJob, serializer=JSONSerializer)
+
+    def hint(self, wanted: int = 1) -> int:
+        """Have at least this many drains waiting; returns how many had to be added.
+
+        Args:
+            wanted: How many workers could be busy with what is ready.
+        """
+        missing = max(0, wanted - self.rq.count)
+        for _ in range(missing):
+            self.rq.enqueue_job(self.drain_job())
+        return missing
+
+    def drain_job(self) -> Any:
+        """Return a new job that drains."""
+        return SafeJob.create(
+            DRAIN,
+            connection=self.rq.connection,
+            origin=self.rq.name,
+            description="drain",
+            timeout=math.ceil(self._settings.drain_s) + 2 * longest_task_s(self._settings),
+            ttl=HINT_TTL_S,
+            result_ttl=0,
+            failure_ttl=FAILURE_TTL_S,
+        )
+
+
+def longest_task_s(settings: Settings) -> int:
+    """Return how long a drain may go on after it has stopped claiming, in seconds."""
+    return math.ceil(settings.longest_task_s) + SPARE_S

@@ -1,0 +1,102 @@
+"""What a refresh means for its target: when it is due again, and how it is judged. Pure functions of what is known."""
+
+import random
+from typing import NamedTuple
+
+from warmer import policy
+from warmer.codec.entry import Origin
+from warmer.refresh.publisher import Refreshed
+from warmer.settings import Settings
+from warmer.store import DueKind, Outcome, Result, Timing
+from warmer.tasks.task import WarmingTask
+
+BUSY_RETRY_MS = 1000
+GIVE_UP_AFTER = 5
+"""Failures in a row after which a target that nobody reads is left alone."""
+
+JUDGEMENT_GRACE_S = 5.0
+"""Reads are flushed in batches: a refresh is judged wasted only when the last of them has surely arrived."""
+
+FAILED = (Result.FAILED, Result.CRASHED)
+
+
+class Due(NamedTuple):
+    """When a target is due next.
+
+    Args:
+        kind: "at" ms since the epoch, "in" ms from now, or "never"; "review" and "review_in": when it is to be decided
+            whether it is refreshed.
+        ms: That number of ms.
+    """
+
+    kind: DueKind
+    ms: int = 0
+
+
+def outcome_of(ref: str, token: str, origin: Origin, refreshed: Refreshed, due: Due, settings: Settings) -> Outcome:
+    """Return what is recorded of a refresh.
+
+    Args:
+        ref: Canonical text of the target; "" for a key without a task.
+        token: The claim's token; "" without a claim.
+        origin: Who computed.
+        refreshed: How it ended.
+        due: When the target is due next.
+        settings: How often reads are flushed.
+    """
+    is_warm = origin is Origin.WARM
+    judged = is_warm and refreshed.result is Result.PUBLISHED and ref != ""
+    return Outcome(
+        ref,
+        token,
+        refreshed.result,
+        "warm" if is_warm else "miss",
+        due.kind,
+        due.ms,
+        refreshed.duration_ms,
+        refreshed.computed_at_ms,
+        refreshed.error,
+        refreshed.computed_at_ms if judged else None,
+        refreshed.fresh_until_ms + round(1000 * (settings.flush_s + JUDGEMENT_GRACE_S)),
+        refreshed.fresh_until_ms,
+    )
+
+
+def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: int, settings: Settings) -> Due:
+    """Return when a target is due again, or is reviewed.
+
+    Args:
+        task: The target's task.
+        timing: What is known of how long it takes.
+        refreshed: How the refresh ended.
+        failures: Failures in a row before it.
+        settings: The tick.
+    """
+    if refreshed.result is Result.BUSY:
+        return Due("in", BUSY_RETRY_MS)
+    if refreshed.result is Result.LOST:
+        return Due("in")
+    if refreshed.result in FAILED:
+        if failures + 1 >= GIVE_UP_AFTER and not policy.is_kept_warm(task, timing.switch):
+            return Due("review_in", round(1000 * task.ttl))
+        return due_after_failure(failures)
+    if refreshed.result is Result.PUBLISHED and refreshed.duration_ms >= 1000 * task.ttl:
+        return Due("in", round(refreshed.duration_ms))  # stale as soon as it was there: no computing without a pause
+    slowest_s = max(timing.compute_p95_s, refreshed.duration_ms / 1000)
+    lead_s = policy.lead_s(slowest_s, timing.queue_wait_s, settings.tick_s, task.ttl)
+    due_s = policy.next_due_s(
+        task, timing.switch, lead_s, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
+    )
+    if due_s is None:
+        return Due("never")
+    return Due("review" if policy.is_reviewed(task, timing.switch) else "at", round(1000 * due_s))
+
+
+def due_after_refusal(failures: int) -> Due:
+    """Return when a target is due again that cannot be computed at all: later and later, and then never."""
+    return Due("never") if failures + 1 >= GIVE_UP_AFTER else due_after_failure(failures)
+
+
+def due_after_failure(failures: int) -> Due:
+    """Return when a target is due again that has failed once more."""
+    return Due("in", round(1000 * policy.retry_delay_s(failures + 1, random.random())))

@@ -1,0 +1,135 @@
+"""Registers tasks for the whole fleet: at once, when they were only declared, and again after Redis was emptied."""
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from redis.exceptions import RedisError
+
+from warmer.errors import InvalidTaskError, TaskConflictError, WarmerError
+from warmer.store import Store
+from warmer.tasks.registry import Registry, check_importable
+from warmer.tasks.task import WarmingTask
+
+logger = logging.getLogger("warmer")
+
+
+class Registration:
+    """Makes the tasks of this process known to the fleet.
+
+    Args:
+        registry: The tasks of this process.
+        find_store: Says where definitions are kept; asked only when something is sent.
+        is_embedded: Says whether this process warms by itself, so that only functions that run in processes apart
+            need to be importable.
+        registered_in: Told in which epoch of Redis something was registered.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        find_store: Callable[[], Store],
+        is_embedded: Callable[[], bool],
+        registered_in: Callable[[str], None],
+    ) -> None:
+        """Start with nothing declared."""
+        self._registry = registry
+        self._find_store = find_store
+        self._is_embedded = is_embedded
+        self._registered_in = registered_in
+        self._declared: deque[WarmingTask] = deque()
+        self._refused: dict[str, InvalidTaskError] = {}
+
+    def declare(self, task: WarmingTask) -> None:
+        """Know a task here, and register it later; nothing is sent."""
+        before = self._registry.get(task.task_id)
+        if before is not None and before.cache_key != task.cache_key:
+            logger.warning(
+                "task %r was declared with the key %r before, and with %r now: only the latter is kept warm; "
+                "give one of them a task_id of its own",
+                task.task_id,
+                before.cache_key,
+                task.cache_key,
+            )
+        self._registry.add(task)
+        self._declared.append(task)
+
+    def register(self, task: WarmingTask, replace: bool) -> str:
+        """Register a task now; returns "registered", "changed" or "unchanged".
+
+        Raises:
+            NotImportableError: workers, or the processes apart in which it runs, could not import its function.
+            TaskConflictError: another enabled task owns the cache key.
+            redis.RedisError: Redis did not answer.
+        """
+        if task.isolation == "process" or not self._is_embedded():
+            check_importable(task)
+        return self._write(task, replace)
+
+    def register_declared(self) -> None:
+        """Register now what has been declared, and not registered yet.
+
+        Raises:
+            redis.RedisError: Redis did not answer; what is left stays declared.
+        """
+        while self._declared:
+            task = self._declared[0]
+            if self._registry.get(task.task_id) is task:  # else it was replaced since
+                self._register_if_possible(task)
+            with contextlib.suppress(IndexError, ValueError):  # another thread was as quick
+                self._declared.remove(task)
+
+    def check_registered(self, task_id: str) -> None:
+        """Raise what kept a declared task from being registered, if anything did.
+
+        Raises:
+            InvalidTaskError: its function cannot be imported by workers, or another task owns its key.
+        """
+        if task_id in self._refused:
+            raise self._refused[task_id].with_traceback(None)  # or it would keep the frames of every caller
+
+    def register_again(self) -> None:
+        """Register all that this process knows, after Redis was emptied.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        for task in self._registry.tasks():
+            self._register_if_possible(task)
+
+    def unregister(self, task_id: str) -> bool:
+        """Forget a task, here and for the fleet; False when it was not registered.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        known = self._find_store().unregister(task_id)
+        self._registry.remove(task_id)
+        return known
+
+    def _register_if_possible(self, task: WarmingTask) -> None:
+        try:
+            self.register(task, replace=False)
+        except InvalidTaskError as error:  # its values are still cached, by whoever misses them
+            logger.warning("%s is not kept warm: %s", task.task_id, error)
+            self._refused[task.task_id] = error
+            self._registry.add(task)
+
+    def _write(self, task: WarmingTask, replace: bool) -> str:
+        """Know the task first, so that a worker of this process does, too, by the time it can claim it."""
+        displaced = self._registry.add(task)
+        try:
+            status, other, epoch = self._find_store().register(task, replace)
+            if status == "conflict":
+                raise TaskConflictError(
+                    f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "
+                    f"call unregister_warming_task({other!r}) first, or register with replace=True"
+                )
+        except (WarmerError, RedisError):
+            self._registry.restore(task.task_id, displaced)
+            raise
+        self._registry.remove(other)  # what was replaced, if anything
+        self._refused.pop(task.task_id, None)
+        self._registered_in(epoch)
+        return status

@@ -1,0 +1,74 @@
+"""Switches warming on and off, for the whole fleet."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from warmer.clock import Clock
+from warmer.engine.background import Pulse
+from warmer.store import Store
+from warmer.tasks.switch import Switch
+
+_is_yielding = False
+
+
+@contextmanager
+def yielding() -> Iterator[None]:
+    """Let `Switching.switch_on`, of whichever `Warmer`, set the switch in this block only if the fleet has none yet.
+
+    For workers, while they import the module that registers their tasks: a call in it was made when the fleet was
+    started, and a restarted worker must not undo what has been switched since.
+    """
+    global _is_yielding
+    _is_yielding = True
+    try:
+        yield
+    finally:
+        _is_yielding = False
+
+
+class Switching:
+    """Sets the fleet's switch, and moves what it covers.
+
+    Args:
+        store: Where the switch is.
+        pulse: Keeps in mind what this process has set.
+        clock: Tells the time.
+    """
+
+    def __init__(self, store: Store, pulse: Pulse, clock: Clock) -> None:
+        """Start with nothing set."""
+        self._store = store
+        self._pulse = pulse
+        self._clock = clock
+
+    def switch_on(self, switch: Switch) -> None:
+        """Set the switch, and have critical targets refreshed as it says.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        self._store.epoch()  # the clock follows the server's from here on
+        if _is_yielding:
+            self._store.restore_switch(switch)
+            switch = self._store.switch()
+        else:
+            self._store.set_switch(switch)
+        self._pulse.saw(switch)
+        self._pulse.start()
+        if switch.critical:
+            self._store.reconcile()
+            latest_ms = self._clock.now_ms() + round(1000 * switch.interval_s)
+            for task_id in self._store.critical_ids():
+                self._store.reschedule(task_id, latest_ms, forward_only=True)
+        self._store.tick()
+
+    def switch_off(self) -> None:
+        """Set the switch to off, and leave what it covers.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        switch = replace(self._store.switch(), on=False)
+        self._store.set_switch(switch)
+        self._pulse.saw(switch)

@@ -1,0 +1,141 @@
+"""Applies what was learnt to the schedules of the hottest targets, now rather than when each comes due."""
+
+import logging
+import math
+
+from warmer import policy
+from warmer.engine.reviews import Mind, knobs_of
+from warmer.policy.history import LONG_TTLS, TO_REFRESH, History
+from warmer.policy.model import chance_of
+from warmer.results import Optimization, ScheduleAdjustment
+from warmer.settings import Settings
+from warmer.store import Standing, Store
+
+logger = logging.getLogger("warmer.tuning")
+
+WORTH_MOVING = 0.1
+"""A lead that has changed by less than this part of itself stays."""
+
+
+def optimize(store: Store, settings: Settings) -> Optimization:
+    """Adjust the schedules of the targets that are read most, and say what changed.
+
+    One that lapsed, and is worth a refresh by now, is reviewed at once; one that is not worth it any more is let go;
+    and where computing, or waiting for a worker, takes longer than it did, the next refresh begins earlier. Critical
+    targets are left alone: they are kept warm whatever their reads.
+
+    Args:
+        store: Where reads and schedules are.
+        settings: How many targets to look at, and the fleet's knob.
+
+    Raises:
+        redis.RedisError: Redis did not answer.
+    """
+    look = store.look([hot.ref for hot in store.hottest(settings.hottest)[1]])
+    if not (look.switch.on and look.switch.pattern):
+        return Optimization(tasks_optimized=0, schedules_adjusted=[])
+    mind = Mind(look.memory)
+    mind.know(knobs_of(store, settings, [target.account for target in look.targets]))
+    adjusted = []
+    for target in look.targets:
+        if not (target.history and target.ttl_s) or target.account is None or target.place not in ("review", ""):
+            continue
+        schedule = Schedule(mind, settings, target, look.now_ms / 1000)
+        adjustment = schedule.adjusted(store)
+        if adjustment is not None:
+            logger.info("%s: %s", adjustment.ref, adjustment.reason)
+            adjusted.append(adjustment)
+    return Optimization(tasks_optimized=len(adjusted), schedules_adjusted=adjusted)
+
+
+class Schedule:
+    """How often one target is refreshed, and how often it should be.
+
+    Args:
+        mind: What was learnt.
+        settings: The tick.
+        target: Where the target stands.
+        now_s: Now.
+    """
+
+    def __init__(self, mind: Mind, settings: Settings, target: Standing, now_s: float) -> None:
+        """Weigh it."""
+        self._target = target
+        self._now_s = now_s
+        self._history = History.unpack(target.history)
+        self._price = mind.price_of(target.account)
+        self._log_odds = mind.reviewer.foresee(self._history, now_s, target.ttl_s)
+        self._lead_s = policy.lead_s(target.compute_p95_s, target.queue_wait_s, settings.tick_s, target.ttl_s)
+
+    def adjusted(self, store: Store) -> ScheduleAdjustment | None:
+        """Change the schedule if it has to be, and say how; None if it stays."""
+        is_fresh = self._history.fresh_until_s > self._now_s
+        is_worth_it = self._log_odds >= self._price.log_odds
+        if is_worth_it and not is_fresh:
+            return self._come_back(store)
+        if is_fresh and self._target.place == "review":
+            return self._move(store) if is_worth_it else self._let_go(store)
+        return None
+
+    def _come_back(self, store: Store) -> ScheduleAdjustment | None:
+        if not store.reschedule(self._target.ref, round(1000 * self._now_s), forward_only=True, where="reviews"):
+            return None
+        return self._adjustment(self._interval_minutes(self._lead_s), None, f"read again: {self._weighed('reaches')}")
+
+    def _let_go(self, store: Store) -> ScheduleAdjustment | None:
+        if not self._history.flags & TO_REFRESH or not store.reschedule(self._target.ref, None):
+            return None
+        return self._adjustment(None, self._interval_minutes(self._present_lead_s), self._weighed("is below"))
+
+    def _move(self, store: Store) -> ScheduleAdjustment | None:
+        present_s = self._present_lead_s
+        if present_s <= 0 or abs(self._lead_s - present_s) <= WORTH_MOVING * max(self._lead_s, present_s):
+            return None
+        at_ms = round(1000 * (self._history.fresh_until_s - self._lead_s))
+        if not store.reschedule(self._target.ref, at_ms, where="reviews"):
+            return None
+        return self._adjustment(
+            self._interval_minutes(self._lead_s),
+            self._interval_minutes(present_s),
+            f"its refresh has to begin {self._lead_s:.1f} s before its value expires, rather than {present_s:.1f} s",
+        )
+
+    @property
+    def _present_lead_s(self) -> float:
+        return self._history.fresh_until_s - self._target.at_ms / 1000
+
+    def _interval_minutes(self, lead_s: float) -> float:
+        return (self._target.ttl_s - lead_s) / 60
+
+    def _weighed(self, how: str) -> str:
+        chance, price = 100 * chance_of(self._log_odds), 100 * chance_of(self._price.log_odds)
+        return f"the chance of a read within its ttl, {chance:.0f} %, {how} the price of {price:.0f} %"
+
+    def _adjustment(self, interval: float | None, previous: float | None, reason: str) -> ScheduleAdjustment:
+        return ScheduleAdjustment(
+            task_id=self._target.ref.partition("{")[0],
+            ref=self._target.ref,
+            frequency=60 * reads_per_s(self._history, self._now_s, self._target.ttl_s),
+            interval_minutes=interval,
+            previous_interval_minutes=previous,
+            reason=reason,
+        )
+
+
+def reads_per_s(history: History, now_s: float, ttl_s: float) -> float:
+    """Return a target's decayed read rate.
+
+    Args:
+        history: What is remembered of it.
+        now_s: Now.
+        ttl_s: Its ttl.
+
+    Example:
+        >>> history = History()
+        >>> for second in range(2000):
+        ...     _ = history.read(1_700_000_000.0 + second, reads=3, ttl_s=10.0)
+        >>> round(reads_per_s(history, 1_700_002_000.0, ttl_s=10.0), 1)
+        3.0
+    """
+    span_s = LONG_TTLS * ttl_s
+    return history.reads_16 * math.exp(-max(0.0, now_s - history.last_s) / span_s) / span_s

@@ -1,0 +1,1 @@
+"""On-demand warming: what an application requests explicitly."""

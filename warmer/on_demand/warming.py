@@ -1,0 +1,143 @@
+"""Warming by hand: one key here and now, or targets that the workers are asked for."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from secrets import token_hex
+from typing import Any
+
+from warmer.codec.entry import Origin
+from warmer.engine.claims import Claims
+from warmer.errors import BacklogFullError, InvalidTaskError, UnknownTaskError, WarmerError
+from warmer.on_demand.handle import WATCH_S
+from warmer.refresh.cache_options import TaskTerms
+from warmer.refresh.effects import run
+from warmer.refresh.publisher import Work
+from warmer.refresh.read_counter import uncounted
+from warmer.refresh.refresher import Refresher, is_fresh, nothing_will_do
+from warmer.results import UserWarming
+from warmer.store import Result, Store
+from warmer.tasks.registry import Registry
+from warmer.tasks.task import Target, WarmingTask, check_argument
+from warmer.tasks.validation import check_function, check_key, check_ttl
+
+
+def refusal(task_id: str, answer: str, capacity: int) -> WarmerError:
+    """Return what is raised for an answer other than "asked".
+
+    Args:
+        task_id: The task that was asked for.
+        answer: "full", "quarantined", "disabled" or "unknown".
+        capacity: How many targets may wait.
+
+    Example:
+        >>> refusal("profile", "disabled", 100)
+        UnknownTaskError("task 'profile' is disabled; register it, enabled, before warming it")
+    """
+    if answer == "full":
+        return BacklogFullError(
+            f"task {task_id!r} was not asked for: {capacity} targets wait for a worker, as many as may; start more "
+            "workers and try again, or raise WARMER_BACKLOG_CAPACITY"
+        )
+    if answer == "quarantined":
+        return WarmerError(
+            f"task {task_id!r}, or the target of it that was asked for, is in quarantine: it has killed the processes "
+            "that computed it, so workers leave it alone; `warmer stats` shows it, and a new definition or "
+            "`warmer release NAME` lets it go"
+        )
+    state = "not registered" if answer == "unknown" else answer
+    return UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
+
+
+logger = logging.getLogger("warmer")
+
+FORMS = "forms"
+"""Tag of the user-scoped tasks that a login may leave out."""
+
+
+class ByHand:
+    """What applications ask for outside of any schedule; `Warmer` documents each.
+
+    Args:
+        store: Where targets and entries are.
+        registry: Says which task a key belongs to.
+        terms: On which terms each task's values are cached.
+        refresher: The refresh routine.
+        claims: What a refresh means for its target.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        terms: TaskTerms,
+        refresher: Refresher,
+        claims: Claims,
+    ) -> None:
+        """Start with nothing asked."""
+        self._store = store
+        self._registry = registry
+        self._terms = terms
+        self._refresher = refresher
+        self._claims = claims
+
+    def target_of(self, task_id: str, arguments: Mapping[str, Any]) -> Target:
+        """Return the target with these arguments, of a task that any process may have registered."""
+        (definition,) = self._store.definitions_of([task_id])
+        if definition is None:
+            raise refusal(task_id, "unknown", self._store.settings.backlog_capacity)
+        known = self._registry.get(task_id)
+        task = WarmingTask.from_definition(definition) if known is None else known
+        return task.target(**arguments)
+
+    def ask_for(self, target: Target, force: bool, watcher: str) -> None:
+        """Ask the workers for one target."""
+        (answer,) = self._store.request([target.ref], force=force, watcher=watcher, watch_s=WATCH_S)
+        if answer != "asked":
+            raise refusal(target.task.task_id, answer, self._store.settings.backlog_capacity)
+
+    def ask_for_user(self, user_id: str, force: bool, preload_forms: bool) -> UserWarming:
+        """Ask the workers for a user's targets."""
+        check_argument("user_id", user_id)
+        if user_id == "":
+            raise InvalidTaskError("argument 'user_id' must not be empty")
+        task_ids = self._store.scoped_ids(["user_id"])
+        records = self._store.definitions_of(task_ids)
+        tasks = [WarmingTask.from_definition(record) for record in records if record is not None]
+        wanted = [task for task in tasks if preload_forms or FORMS not in task.tags]
+        answers = self._store.request([task.target(user_id=user_id).ref for task in wanted], force=force)
+        if answers:
+            self._store.count("users_preloaded")
+        requested = [task.task_id for task, answer in zip(wanted, answers, strict=True) if answer == "asked"]
+        skipped = [task_id for task_id in task_ids if task_id not in requested]
+        return UserWarming(user_id=str(user_id), requested=requested, skipped=skipped)
+
+    def compute_here(
+        self, cache_key: str, function: Callable[[], Any], ttl_s: float, tags: Iterable[str] | None, force: bool
+    ) -> bool:
+        """Compute a value in this process and cache it; says whether a fresh value is cached now."""
+        words = _checked_tags(tags)
+        task = self._registry.owner(check_key(cache_key))
+        ref = task.task_id if task else ""
+        terms = self._terms.of_call(task, check_function(function), check_ttl(ttl_s))
+        work = Work(ref, cache_key, terms, Origin.WARM, function, {}, token_hex(16))
+        with uncounted():
+            refreshed = run(self._refresher.refreshing_in_turn(work, nothing_will_do if force else is_fresh))
+        if refreshed.result is not Result.BUSY:
+            self._claims.settle([(ref, Origin.WARM, refreshed)])
+        succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
+        if not succeeded:
+            tagged = f" (tags: {', '.join(words)})" if words else ""
+            why = refreshed.error or refreshed.result.value
+            logger.warning("warming %r%s did not succeed: %s", cache_key, tagged, why)
+        return succeeded
+
+
+def _checked_tags(tags: Iterable[str] | None) -> list[str]:
+    if tags is None:
+        return []
+    if isinstance(tags, str) or not isinstance(tags, Iterable):
+        raise InvalidTaskError(f"tags must be a set or list of words, got {tags!r}")
+    words = list(tags)
+    if not all(isinstance(word, str) for word in words):
+        raise InvalidTaskError(f"tags must be words, got {words!r}")
+    return sorted(words)

@@ -1,0 +1,1 @@
+"""Processes: child processes and the private Redis server."""

@@ -1,0 +1,1 @@
+"""Refresh: lease, compute, publish; the one routine that renews a value."""

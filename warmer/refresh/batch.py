@@ -1,0 +1,258 @@
+"""Computes many values by one call of a user's function, and finds out which of them made it fail."""
+
+import inspect
+import time
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, NamedTuple
+
+from warmer.errors import ComputationFailedError, ComputeTimeoutError, InvalidTaskError, WarmerError
+from warmer.refresh.compute import ends_the_caller
+from warmer.refresh.effects import Compute, Steps
+from warmer.refresh.single_flight import computing
+from warmer.tasks.registry import batch_function_of, function_of
+from warmer.tasks.task import Target, WarmingTask
+
+QUOTED_KEYS = 3
+"""So many keys of each kind are named where those of an answer are not those that were asked for."""
+
+
+class Part(NamedTuple):
+    """What a batch brought for one target.
+
+    Args:
+        value: Its value, unless there is an error.
+        error: What its computation raised; an object of its own.
+        duration_s: Its share of the time of the call that brought this.
+
+    Example:
+        >>> Part(value=49, duration_s=0.002).error is None
+        True
+    """
+
+    value: Any = None
+    error: BaseException | None = None
+    duration_s: float = 0.0
+
+
+def computing_many(
+    task: WarmingTask,
+    targets: Sequence[Target],
+    timeout_s: float | None,
+    *,
+    leaves_thread: bool = False,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> Steps[list[Part]]:
+    """Compute the values of many targets by one call of their task's `compute_many_fn`.
+
+    If that raises, or returns no mapping, the targets are halved, and each half is tried, until the culprits stand
+    alone: k of them among n cost a number of calls in the order of k log n. A time-out is not tried again: all of its
+    call have it.
+
+    Args:
+        task: The task.
+        targets: Its targets.
+        timeout_s: Seconds that each call may take; None for ever.
+        leaves_thread: Whether a sync function is run in a thread of its own, and left behind at its time-out.
+        monotonic_s: Measures the time.
+
+    Returns:
+        For each target what came of it, in their order.
+
+    Raises:
+        BaseException: only what ends the caller itself: a cancellation, or an exit in the main thread.
+
+    Example:
+        >>> from warmer.refresh.effects import run
+        >>> def square_all(numbers):
+        ...     return {n: 100 // n for n in numbers}
+        >>> task = WarmingTask(task_id="hundredth", cache_key="hundredth:{n}", compute_fn="math:isqrt",
+        ...                    compute_many_fn=square_all)
+        >>> [part.value or part.error for part in run(computing_many(task, [task.target(n=n) for n in (5, 0)], 60))]
+        [20, ZeroDivisionError('integer division or modulo by zero')]
+    """
+    try:
+        function, names = batch_function_of(task), argument_names(task)
+    except WarmerError as error:
+        return [Part(error=_copied(error)) for _ in targets]
+    asked = [_asked(target, names) for target in targets]
+    parts = _Parts(len(targets))
+    with computing(*(target.cache_key for target in targets)):
+        pending = list(_calls(task, asked, parts))
+        while pending:
+            indices = pending.pop()
+            call = _Call([asked[index] for index in indices], function, monotonic_s)
+            answer = yield from call.made(timeout_s, leaves_thread)
+            if isinstance(answer, list):
+                parts.settle(indices, answer)
+            elif len(indices) == 1 or isinstance(answer, _WholeFailure):
+                parts.fail(indices, answer)
+            else:
+                half = len(indices) // 2
+                pending += [indices[half:], indices[:half]]
+    return parts.settled()
+
+
+def argument_names(task: WarmingTask) -> tuple[str, ...]:
+    """Return the names of a key's fields in the order in which a batch function gets their values.
+
+    It is that of the compute function's parameters, and so the same in all processes; what the function does not name
+    follows in the template's order.
+
+    Args:
+        task: The task.
+
+    Raises:
+        NotImportableError: its compute function is given by a path that leads nowhere.
+
+    Example:
+        >>> def load(shop: str, product_id: int): ...
+        >>> argument_names(WarmingTask(task_id="p", cache_key="p:{product_id}:{shop}", compute_fn=load))
+        ('shop', 'product_id')
+    """
+    named: list[str] = []
+    with suppress(ValueError, TypeError):  # a function written in C may say nothing of its parameters
+        named += inspect.signature(function_of(task)).parameters
+    named += [field.root for field in task.template.places]
+    return tuple(dict.fromkeys(name for name in named if name in task.fields))
+
+
+class _WholeFailure(NamedTuple):
+    """A failure that has nothing to do with single targets: halves would fail like the whole."""
+
+    error: BaseException
+    duration_s: float
+
+
+class _Failure(NamedTuple):
+    """A failure for which one of the targets may be to blame."""
+
+    error: BaseException
+    duration_s: float
+
+
+class _Call:
+    """One call of a batch function.
+
+    Args:
+        asked: What it is asked for.
+        function: The function.
+        monotonic_s: Measures the time.
+    """
+
+    def __init__(self, asked: list[Any], function: Callable[..., Any], monotonic_s: Callable[[], float]) -> None:
+        self._asked = asked
+        self._function = function
+        self._monotonic_s = monotonic_s
+        self._share_s = 0.0
+
+    def made(self, timeout_s: float | None, leaves_thread: bool) -> Steps[list[Part] | _Failure | _WholeFailure]:
+        began_s = self._monotonic_s()
+        try:
+            function = partial(self._function, list(self._asked))  # a list of its own, which it may change
+            answer = yield Compute(function, {}, timeout_s, leaves_thread)
+            self._share_s = self._share_of(began_s)
+            return self._parts_of(answer)
+        except BaseException as error:
+            if ends_the_caller(error):
+                raise
+            kind = _WholeFailure if isinstance(error, ComputeTimeoutError) else _Failure
+            return kind(error, self._share_of(began_s))
+
+    def _share_of(self, began_s: float) -> float:
+        return (self._monotonic_s() - began_s) / len(self._asked)
+
+    def _parts_of(self, answer: Any) -> list[Part] | _WholeFailure:
+        if not isinstance(answer, Mapping):
+            raise ComputationFailedError(
+                f"compute_many_fn must return a dict with the values by what it was asked for, got "
+                f"{type(answer).__name__}"
+            )
+        if answer and not any(one in answer for one in self._asked):
+            return _WholeFailure(_wrongly_keyed(self._asked, answer), self._share_s)
+        return [Part(answer.get(one), None, self._share_s) for one in self._asked]
+
+
+class _Parts:
+    """What is known of each target by now; no two of them share an exception.
+
+    Args:
+        count: How many targets there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._parts: list[Part | None] = [None] * count
+        self._given: set[int] = set()
+
+    def settle(self, indices: Sequence[int], parts: Sequence[Part]) -> None:
+        for index, part in zip(indices, parts, strict=True):
+            self._parts[index] = part
+
+    def fail(self, indices: Sequence[int], failure: _Failure | _WholeFailure) -> None:
+        for index in indices:
+            error = failure.error
+            if id(error) in self._given:  # which are all kept, so that an id tells them apart
+                error = _copied(error)
+            self._given.add(id(error))
+            self._parts[index] = Part(None, error, failure.duration_s)
+
+    def settled(self) -> list[Part]:
+        return [part for part in self._parts if part is not None]
+
+
+def _asked(target: Target, names: Sequence[str]) -> Any:
+    values = tuple(target.arguments[name] for name in names)
+    return values[0] if len(values) == 1 else values
+
+
+def _calls(task: WarmingTask, asked: Sequence[Any], parts: _Parts) -> Iterator[list[int]]:
+    """Yield which targets are asked for by one call each: all by one, unless a dict could not tell them apart."""
+    by_key: dict[Hashable, list[int]] = {}
+    for index, one in enumerate(asked):
+        try:
+            by_key.setdefault(one, []).append(index)
+        except TypeError:
+            parts.fail([index], _Failure(_not_a_key(task, one), 0.0))
+    alike = list(by_key.values())  # 1 and True are different arguments, and the same key
+    for turn in range(max(map(len, alike), default=0)):
+        yield [indices[turn] for indices in alike if turn < len(indices)]
+
+
+def _not_a_key(task: WarmingTask, asked: Any) -> InvalidTaskError:
+    return InvalidTaskError(
+        f"task {task.task_id!r}: compute_many_fn returns a dict keyed by the arguments, but {_shortened(asked)} cannot "
+        "be a key; annotate its parameter with a type that can, such as an id or a frozen dataclass, or leave out "
+        "compute_many_fn"
+    )
+
+
+def _wrongly_keyed(asked: Sequence[Any], answer: Mapping[Any, Any]) -> ComputationFailedError:
+    keys = [key for _, key in zip(range(QUOTED_KEYS), answer, strict=False)]
+    return ComputationFailedError(
+        f"compute_many_fn was asked for {_quoted(asked[:QUOTED_KEYS])}, and returned a dict of {len(answer)} other "
+        f"keys: {_quoted(keys)}; key it by exactly what it is asked for, in the same types"
+    )
+
+
+def _quoted(keys: Sequence[Any]) -> str:
+    return ", ".join(map(_shortened, keys))
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+
+
+def _copied(error: BaseException) -> BaseException:
+    """Return an exception like another, made without its constructor, which may want something else than its args."""
+    kind = type(error)
+    try:
+        copied = kind.__new__(kind, *error.args)
+        copied.args = error.args
+        vars(copied).update(vars(error))
+    except Exception:  # of a class that is made in a way of its own
+        copied = ComputationFailedError(f"{kind.__name__}: {error}")
+    copied.__cause__, copied.__context__ = error.__cause__, error.__context__
+    copied.__suppress_context__ = error.__suppress_context__
+    return copied.with_traceback(error.__traceback__)

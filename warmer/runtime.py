@@ -1,0 +1,230 @@
+"""What a `Warmer` is made of: each part is made at first use, from those that it needs."""
+
+import logging
+import threading
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from redis.exceptions import RedisError
+
+from warmer import fork
+from warmer.cache import Filler
+from warmer.cache.background_refresh import Behind
+from warmer.cache.cache import Cache
+from warmer.client.embedded import Embedded
+from warmer.clock import Clock
+from warmer.engine.background import Pulse
+from warmer.engine.claims import Claims
+from warmer.engine.drain_queue import DrainQueue
+from warmer.engine.registration import Registration
+from warmer.engine.switching import Switching
+from warmer.errors import described
+from warmer.on_demand.bulk import BulkRuns
+from warmer.on_demand.warming import ByHand
+from warmer.refresh.cache_options import TaskTerms
+from warmer.refresh.read_counter import ReadCounter
+from warmer.refresh.reader_usage import Guests
+from warmer.refresh.refresher import Refresher
+from warmer.settings import Settings
+from warmer.store import Store
+from warmer.tasks.registry import Registry
+from warmer.tasks.switch import Switch
+
+Made = TypeVar("Made")
+
+
+class part(cached_property[Made]):  # noqa: N801  # used like cached_property
+    """A cached property that is made only once, however many threads come at the same time.
+
+    The object has a re-entrant lock in `_making`. Once made, a part is found without it.
+    """
+
+    if not TYPE_CHECKING:  # the base class has the very types that are wanted
+
+        def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
+            """Make it under the lock."""
+            if instance is None:
+                return self
+            with instance._making:
+                return super().__get__(instance, owner)
+
+
+logger = logging.getLogger("warmer")
+
+
+class Parts:
+    """The parts of a `Warmer`, and what they owe to one another.
+
+    Args:
+        settings: What is configured; from ``WARMER_*`` variables when not given.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Prepare; nothing is sent and no thread runs yet."""
+        self.settings = settings or Settings.load()
+        self.registry = Registry()
+        self.clock = Clock()
+        self.counter = ReadCounter()
+        self.registration = Registration(
+            self.registry,
+            lambda: self.store,
+            lambda: self.settings.embedded,
+            lambda epoch: self.pulse.registered_in(epoch),
+        )
+        self._start_afresh()
+        self._fork_hook = fork.in_child(self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        self._making = threading.RLock()
+        self._has_declared_limits = False
+
+    @part
+    def embedded(self) -> Embedded:
+        """The scheduler, the worker and, where no Redis is configured, the private server of this process."""
+        return Embedded(self)  # type: ignore[arg-type]  # nothing but a Warmer is made of parts
+
+    @part
+    def store(self) -> Store:
+        """The keys in Redis."""
+        if self.settings.redis_url is None and self.settings.embedded:
+            url = self.embedded.start_server()
+            self.settings = self.settings.model_copy(update={"redis_url": url})
+        return Store(self.settings, self.clock)
+
+    @part
+    def queue(self) -> DrainQueue:
+        """The RQ queue."""
+        return DrainQueue(self.store.control, self.settings)
+
+    @part
+    def refresher(self) -> Refresher:
+        """The refresh routine."""
+        return Refresher(self.store.entries, self.settings, self.clock, self.pulse.owe, self.guests)
+
+    @part
+    def guests(self) -> Guests:
+        """What this process computes under limits without having been asked by a worker."""
+        return Guests(self.store.guests, self.settings.lease_timeout_s)
+
+    @part
+    def terms(self) -> TaskTerms:
+        """On which terms each task's values are cached."""
+        return TaskTerms(self.settings)
+
+    @part
+    def claims(self) -> Claims:
+        """What workers do with claims."""
+        return Claims(self.store, self.registry, self.terms, self.settings)
+
+    @part
+    def by_hand(self) -> ByHand:
+        """Warming by hand."""
+        return ByHand(self.store, self.registry, self.terms, self.refresher, self.claims)
+
+    @part
+    def readers_refresher(self) -> Refresher:
+        """The refresh routine, with the patience of a reader."""
+        return Refresher(self.store.readers_entries, self.settings, self.clock, self.pulse.owe, self.guests)
+
+    @part
+    def filler(self) -> Filler:
+        """What happens at a miss."""
+        return Filler(
+            self.store.keys,
+            self.store.reads,
+            self.readers_refresher,
+            self.settings,
+            self.clock,
+            self.pulse.unsettled,
+            self.behind,
+        )
+
+    @part
+    def behind(self) -> Behind:
+        """Where refreshes run that no reader waits for."""
+        return Behind()
+
+    @part
+    def cache(self) -> Cache:
+        """The read path."""
+        return Cache(
+            self.store.keys,
+            self.store.reads,
+            self.filler,
+            self.registry,
+            self.terms,
+            self.counter,
+            self.settings,
+            self.clock,
+            self.pulse,
+        )
+
+    @part
+    def bulk_runs(self) -> BulkRuns:
+        """The runs of `warm_many` in this process."""
+        return BulkRuns(self.store, self.registry, self.settings, self._hint)
+
+    @part
+    def pulse(self) -> Pulse:
+        """The background thread."""
+        return Pulse(
+            self.store,
+            self.counter,
+            lambda ended: self.claims.settle(ended),
+            self._emptied,
+            self._register,
+            min(self.settings.flush_s, self.settings.tick_s),
+        )
+
+    @part
+    def switching(self) -> Switching:
+        """The fleet's switch."""
+        return Switching(self.store, self.pulse, self.clock)
+
+    def close(self) -> None:
+        """Send what is unsent, stop the threads of this object and close its connections."""
+        parts = vars(self)
+        if "bulk_runs" in parts:
+            self.bulk_runs.close()
+        if "embedded" in parts:
+            self.embedded.stop()
+        if "pulse" in parts:
+            self.pulse.stop()
+        if "filler" in parts:
+            self.filler.close()
+        if "guests" in parts:
+            self.guests.close()
+        if "store" in parts:
+            self.store.close()
+        if "embedded" in parts:
+            self.embedded.stop_server()
+
+    # --- what they owe to one another ------------------------------------------------------------------------
+    def _hint(self) -> None:
+        """Ask for a drain now; if that fails, the next tick asks for it."""
+        try:
+            self.queue.hint()
+        except RedisError as error:
+            logger.warning("could not ask for a drain, the next tick will: %s", described(error))
+
+    def _register(self) -> None:
+        """Register what was declared; at first also the limits that this process knows of."""
+        if not self._has_declared_limits:
+            self._declare_limits()
+        self.registration.register_declared()
+
+    def _declare_limits(self) -> None:
+        self.store.declare_limits({name: limit.to_json() for name, limit in self.settings.limits.items()})
+        self._has_declared_limits = True
+
+    def _emptied(self, switch: Switch | None) -> None:
+        """Bring back what this process knows, after Redis was emptied.
+
+        Raises:
+            redis.RedisError: Redis did not answer; it will be tried again.
+        """
+        if switch is not None:
+            self.store.restore_switch(switch)
+        self._declare_limits()
+        self.registration.register_again()
+        self._hint()

@@ -1,0 +1,1 @@
+"""Traces: recorded reads, read from files."""

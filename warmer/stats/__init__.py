@@ -1,0 +1,1 @@
+"""Statistics: what the fleet does, and what warming saved and cost."""

@@ -1,0 +1,79 @@
+"""What the scripts have to know of a task: what its targets need, for how long they are fresh, who pays for them."""
+
+from typing import Literal, NamedTuple
+
+from warmer.errors import NotImportableError
+from warmer.refresh.compute import is_async
+from warmer.tasks.registry import batch_function_of, function_of
+from warmer.tasks.task import WarmingTask
+
+
+class Lane(NamedTuple):
+    """What the scripts know of a task.
+
+    Args:
+        priority: Higher first.
+        is_critical: Whether it may use what limits reserve.
+        kind: What a computation needs: "t" a thread, "l" the event loop, "p" a process.
+        batch_size: How many of its targets one call computes at most.
+        limit: The limit that its computations are under; "" for none.
+    """
+
+    priority: int
+    is_critical: bool
+    kind: Literal["t", "l", "p"]
+    batch_size: int
+    limit: str
+
+
+def lane_in(text: str) -> Lane:
+    """Return what `lane_text` says of a task.
+
+    Args:
+        text: As Redis keeps it.
+
+    Example:
+        >>> lane_in("7 o t 1 0 3600000 f pg")
+        Lane(priority=7, is_critical=False, kind='t', batch_size=1, limit='pg')
+    """
+    priority, importance, kind, batch_size, _, _, _, limit = text.split(" ", 7)
+    return Lane(int(priority), importance == "c", kind, int(batch_size), limit)  # type: ignore[arg-type]
+
+
+def lane_text(task: WarmingTask) -> str:
+    """Return what the scripts have to know of a task, as they read it.
+
+    Args:
+        task: The task; a function given by its path is imported, if it can be.
+
+    Returns:
+        "priority c|o t|l|p batch_size batch_wait_ms ttl_ms f|t|n limit": critical or ordinary; a thread, the event
+        loop or a process; whether refreshes are paid for by the fleet's account, the task's own, or none, as they are
+        made whatever they cost.
+
+    Example:
+        >>> lane_text(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd", priority=7, uses="pg"))
+        '7 o t 1 0 3600000 f pg'
+    """
+    batch_size = task.batch_size if task.compute_many_fn is not None else 1
+    batch_wait_ms = round(1000 * task.batch_wait_s) if batch_size > 1 else 0
+    importance = "c" if task.is_critical else "o"
+    ttl_ms = max(1, round(1000 * task.ttl))
+    needs = f"{importance} {_kind(task)} {batch_size} {batch_wait_ms}"
+    return f"{task.priority} {needs} {ttl_ms} {_account(task)} {task.uses or ''}"
+
+
+def _account(task: WarmingTask) -> str:
+    if task.is_always_warm:
+        return "n"
+    return "t" if task.has_its_own_price else "f"
+
+
+def _kind(task: WarmingTask) -> str:
+    if task.isolation == "process":
+        return "p"
+    try:
+        function = function_of(task) if task.compute_many_fn is None else batch_function_of(task)
+        return "l" if is_async(function) else "t"
+    except NotImportableError:  # whoever can import it says so when it registers it
+        return "t"

@@ -1,0 +1,694 @@
+"""What an application declares: tasks, and the targets they stand for."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from functools import cached_property, lru_cache
+from types import MappingProxyType
+from typing import Annotated, Any, Final, Literal, Self
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+from cronsim import CronSim, CronSimError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    PrivateAttr,
+    ValidationError,
+    model_validator,
+)
+
+from warmer.errors import InvalidTaskError
+from warmer.tasks.parameters import Parameters
+from warmer.tasks.template import Template, canonical_json
+from warmer.tasks.template import is_plain_text as is_plain_text
+from warmer.tasks.validation import check_knobs
+
+CRITICAL_PRIORITY = 50
+"""Targets of this priority and above are critical, flagged or not."""
+
+MAX_PRIORITY = 4096
+"""A rota packs a priority and a turn into the 53 exact bits of a sorted set's score."""
+
+MAX_REF_BYTES = 8192
+
+TEN_YEARS_S: Final = 315_360_000
+
+NO_FUNCTION = "warmer:no_function"
+
+Arguments = Mapping[str, Any]
+
+_MEMORISED_TYPES: Final = (str, int, bool, type(None), UUID, date)
+"""Types whose values are equal only if they are the same argument; 0.0 and -0.0 are not, nor are equal datetimes."""
+
+_UNCHANGEABLE_TYPES: Final = (*_MEMORISED_TYPES, float, datetime, time, timedelta, Decimal, bytes)
+"""Types whose values a function cannot change, so that many calls may share them."""
+
+_MEMORISED_CALLS: Final = 2048
+_MEMORISED_CHARACTERS: Final = 200
+
+
+def _usable_text(text: str) -> str:
+    if not is_plain_text(text):
+        raise ValueError("control characters and lone surrogates are not allowed")
+    return text
+
+
+def _usable_template(text: str) -> str:
+    try:
+        Template.parse(text)
+    except InvalidTaskError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+def _usable_cron(schedule: str | None) -> str | None:
+    if schedule is not None:
+        try:
+            CronSim(schedule, datetime.now(UTC))
+        except CronSimError as error:
+            raise ValueError(
+                f"not a cron line ({error}); expected five fields such as '*/15 8-18 * * MON-FRI'"
+            ) from None
+    return schedule
+
+
+def _usable_zone(timezone: str) -> str:
+    try:
+        ZoneInfo(timezone)
+    except Exception:
+        raise ValueError("not a time zone; expected a name such as 'UTC' or 'Europe/Berlin'") from None
+    return timezone
+
+
+_FunctionOrPath = Callable[..., Any] | Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
+
+_Seconds = Annotated[float, Field(gt=0, le=TEN_YEARS_S, allow_inf_nan=False)]
+
+
+class _NotMemorisedError(Exception):
+    """A call whose arguments may be equal to others without being the same, or may be changed by the function.
+
+    Args:
+        target: Its target, if that is known by now.
+    """
+
+    def __init__(self, target: "Target | None" = None) -> None:
+        super().__init__()
+        self.target = target
+
+
+class WarmingTask(BaseModel):
+    """How to compute a value, under which cache key, for how long it is valid, how much it matters.
+
+    Args:
+        task_id: 1 to 128 characters out of letters, digits and ``_ . : / @ -``.
+        name: What people call it; the id when empty.
+        cache_key: The key, or a template such as ``"user:{user_id}"``, up to 512 characters. Fields are parameters of
+            the function or their attributes (``{user.id}``); ``{query:hash}`` lets a long value stand as a digest in
+            the key, while the target's ref still holds the whole value, of up to 8,192 bytes as JSON.
+            Every parameter without a default has to be a field.
+        compute_fn: The function that computes the value, or its path ``"module:function"``; sync or async, no
+            generator. Its arguments are validated by its annotations, and passed by name as JSON brings them back: 1.0
+            for a 1 in a dataclass's field of type float, dicts with sorted keys. What JSON would bring back as
+            something else is refused; a moment in a time zone with rules of its own, for one.
+        compute_many_fn: The function that computes many values at once, or its path; only for a cache_key with fields.
+            It is called with one list, by position, and returns a dict. For a key of one field the list holds that
+            field's values, and the dict is keyed by them; for more it holds tuples, in the order of the parameters of
+            `compute_fn`, and the dict is keyed by those. What is not in the dict is None; what was not asked for is
+            left aside. If it raises, the list is halved and each half tried, so that only the culprits fail.
+        batch_size: With `compute_many_fn`, how many are computed by one call, at most; from 1 to 1000.
+        batch_wait_s: Seconds for which a worker lets the first of a batch wait for others; 0 takes what there is.
+        ttl: Seconds for which a value is fresh, counted from the moment its computation began.
+        stale_ttl: Seconds beyond the ttl for which a value is kept, and may be served while one refresh runs or when
+            computing fails.
+        refresh_ahead: Seconds before the end of freshness from which a read has one refresh run in the background;
+            less than the ttl.
+        negative_ttl: Seconds for which a None is fresh; the ttl when not given.
+        cache_errors: Exceptions of the function that are cached themselves, each for so many seconds.
+        jitter: By up to which part, from 0 to 0.5, a value's freshness is shortened, by its key, so that what was
+            computed together does not expire together.
+        wait_s: Seconds for which a reader waits for another's computation; the setting lease_wait_s when not given.
+        after_wait: What the reader does then: computes by itself, takes a stale value, or raises WaitTimeoutError.
+        codec: How values are stored: "json", "msgpack", "bytes", or "pickle", signed. JSON and msgpack take the
+            function's return annotation at its word: after it was changed, what is cached is computed anew.
+        compress_over: Values of more bytes than this are compressed; none when not given.
+        max_value_bytes: No value may take more bytes; the setting of that name when not given.
+        tags: Words to find tasks by; over the key's fields, also templates such as ``"product:{product_id}"``.
+        priority: From -4096 to 4096, higher first; 50 and above are critical.
+        schedule: A cron line at which to refresh as well; it can only bring a refresh forward.
+        timezone: The zone in which the cron line is read.
+        enabled: Whether the task is warmed at all.
+        critical: Whether it is kept warm whatever its reads; with a key template, it only goes first.
+        extra_compute: What warming this task may spend beyond a plain cache, as a part of what that spends; it has an
+            account of its own then. The fleet's setting holds when none of these three is given.
+        target_hit_ratio: Instead of it: part of this task's reads that shall hit, for the least compute.
+        budget_s_per_minute: Instead of it: compute seconds that warming this task may spend in a minute.
+        timeout_s: Seconds after which a computation by a worker counts as failed.
+        uses: Name of the limit that protects what the function loads from, as in ``configure(limits={...})``.
+        isolation: Where a worker runs the function: in a "thread" of its own process, or in a "process" apart, for what
+            keeps a processor busy or may crash. That one imports the function, which has to be importable then.
+
+    Raises:
+        InvalidTaskError: an argument cannot be used; the message names it.
+
+    Example:
+        >>> task = WarmingTask(task_id="catalog", name="Catalog", cache_key="catalog:products",
+        ...                    compute_fn="shop.catalog:load", ttl=3600, priority=100)
+        >>> task.is_critical
+        True
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    task_id: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:/@-]+$")
+    name: Annotated[str, AfterValidator(_usable_text)] = Field(default="", max_length=200)
+    cache_key: Annotated[str, AfterValidator(_usable_text), AfterValidator(_usable_template)] = Field(
+        min_length=1, max_length=512
+    )
+    compute_fn: _FunctionOrPath
+    compute_many_fn: _FunctionOrPath | None = None
+    batch_size: int = Field(default=100, ge=1, le=1000)
+    batch_wait_s: float = Field(default=0.05, ge=0, le=60, allow_inf_nan=False)
+    ttl: float = Field(default=3600.0, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    stale_ttl: float = Field(default=0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    refresh_ahead: float = Field(default=0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    negative_ttl: float | None = Field(default=None, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
+    cache_errors: Annotated[Mapping[type[Exception], _Seconds], AfterValidator(MappingProxyType)] = Field(
+        default_factory=lambda: MappingProxyType({})
+    )
+    jitter: float = Field(default=0.05, ge=0, le=0.5, allow_inf_nan=False)
+    wait_s: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False)
+    after_wait: Literal["compute", "stale", "raise"] = "compute"
+    codec: Literal["json", "msgpack", "bytes", "pickle"] = "json"
+    compress_over: int | None = Field(default=None, ge=0)
+    max_value_bytes: int | None = Field(default=None, ge=1)
+    tags: frozenset[Annotated[str, AfterValidator(_usable_template)]] = frozenset()
+    priority: int = Field(default=0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
+    schedule: Annotated[str | None, AfterValidator(_usable_cron)] = None
+    timezone: Annotated[str, AfterValidator(_usable_zone)] = "UTC"
+    enabled: bool = True
+    critical: bool = False
+    extra_compute: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
+    target_hit_ratio: float | None = Field(default=None, gt=0, lt=1, allow_inf_nan=False)
+    budget_s_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
+    timeout_s: float = Field(default=60.0, gt=0, le=86_400, allow_inf_nan=False)
+    uses: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")
+    isolation: Literal["thread", "process"] = "thread"
+
+    _described: Mapping[str, Any] = PrivateAttr(default_factory=dict)
+    """What a definition said of the parameters of a function that this process does not know."""
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _explain_refusal(cls, data: Any, handler: ModelWrapValidatorHandler["WarmingTask"]) -> "WarmingTask":
+        try:
+            task = handler(data)
+        except ValidationError as error:
+            raise InvalidTaskError(_explained(data, error)) from None
+        try:
+            task._check_as_a_whole()
+        except InvalidTaskError as error:
+            raise InvalidTaskError(f"task {task.task_id!r} refused: {error}") from None
+        return task
+
+    def _check_as_a_whole(self) -> None:
+        check_returns(self.compute_fn)
+        self._check_batches()
+        self._check_knobs()
+        if self.refresh_ahead >= self.ttl:
+            raise InvalidTaskError(
+                f"refresh_ahead must be less than the ttl of {self.ttl:g} s, got {self.refresh_ahead:g}"
+            )
+        for template in self._tag_templates:
+            if unknown := [name for name in template.fields if name not in self.fields]:
+                raise InvalidTaskError(
+                    f"the tag {template.text!r} has the fields {unknown}, the cache_key has only {list(self.fields)}"
+                )
+        _ = self.parameters  # refuses what does not fit together
+
+    def _check_knobs(self) -> None:
+        try:
+            check_knobs(self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute)
+        except ValueError as error:
+            raise InvalidTaskError(str(error)) from None
+
+    def _check_batches(self) -> None:
+        if self.compute_many_fn is None:
+            return
+        if not self.fields:
+            raise InvalidTaskError(
+                f"compute_many_fn computes the values of many keys, but {self.cache_key!r} is only one; give the "
+                "cache_key a field, as in 'product:{product_id}', or leave it to compute_fn"
+            )
+        check_batch_function(self.compute_many_fn)
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy with some fields changed, validated like any task."""
+        copied = type(self)(**{name: getattr(self, name) for name in type(self).model_fields} | dict(update or {}))
+        copied._describe_parameters(self._described)
+        return copied
+
+    def __deepcopy__(self, memo: Any = None) -> Self:
+        return self  # nothing of it can change
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        fields = {name: getattr(self, name) for name in type(self).model_fields}
+        return _restored, (type(self), fields | {"cache_errors": dict(self.cache_errors)}, dict(self._described))
+
+    def __hash__(self) -> int:
+        return hash((self.task_id, self.cache_key, self.compute_path))
+
+    @property
+    def is_critical(self) -> bool:
+        """Whether the task is kept warm whatever its reads."""
+        return self.critical or self.priority >= CRITICAL_PRIORITY
+
+    @property
+    def is_always_warm(self) -> bool:
+        """Whether it is refreshed whatever its reads: critical, with a plain key.
+
+        Nobody knows how many targets a key template will have; even those of a critical task are kept only while they
+        are read, so that yesterday's users do not fill the schedule for ever.
+        """
+        return self.is_critical and not self.fields
+
+    @property
+    def has_its_own_price(self) -> bool:
+        """Whether it has a knob, and so an account, of its own."""
+        return any(knob is not None for knob in (self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute))
+
+    @property
+    def label(self) -> str:
+        """What people call the task: its name, or its id."""
+        return self.name or self.task_id
+
+    @cached_property
+    def template(self) -> Template:
+        """The cache key's template."""
+        return Template.parse(self.cache_key)
+
+    @cached_property
+    def parameters(self) -> Parameters:
+        """What the function takes; untyped when it is given by its path, unless a definition describes it."""
+        templates = [self.template, *self._tag_templates]
+        known = None if isinstance(self.compute_fn, str) else Parameters.of(self.compute_fn, templates)
+        if known is not None and known.is_typed:
+            return known
+        return Parameters.described(
+            self._described.get("parameters", {}), self._described.get("defaults", {}), templates
+        )
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The names of the arguments that the key template takes, sorted; empty for a plain key."""
+        return self.template.fields
+
+    @property
+    def key_shape(self) -> str:
+        """The cache key with nameless fields: two templates that differ only in names make the same keys."""
+        return self.template.shape
+
+    @property
+    def compute_path(self) -> str:
+        """Where the compute function lives, as ``"module:function"``."""
+        return _path_of(self.compute_fn)
+
+    @property
+    def compute_many_path(self) -> str | None:
+        """Where the function lives that computes many values at once, as ``"module:function"``; None without one."""
+        return None if self.compute_many_fn is None else _path_of(self.compute_many_fn)
+
+    def target(self, /, **arguments: Any) -> "Target":
+        """Return the target that this task stands for with these arguments.
+
+        Args:
+            **arguments: A value for each field of the key template; parameters with a default can be left out.
+
+        Raises:
+            InvalidTaskError: an argument is missing, unknown or of no type that its parameter takes.
+
+        Example:
+            >>> WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load"
+            ...             ).target(user_id=42).cache_key
+            'user:42'
+        """
+        return self.target_of_call((), arguments)
+
+    def target_of_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "Target":
+        """Return the target that a call of the function asks for; quick for one that was met before.
+
+        Args:
+            args: The call's positional arguments.
+            kwargs: Its keyword arguments.
+
+        Raises:
+            InvalidTaskError: an argument is missing, unknown or of no type that its parameter takes.
+
+        Example:
+            >>> def load(user_id: int): ...
+            >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn=load)
+            >>> task.target_of_call(("42",), {}).ref
+            'profile{"user_id":42}'
+        """
+        try:
+            return self._memory(*args, **kwargs)
+        except _NotMemorisedError as error:
+            known = error.target
+        except TypeError:  # an argument has no hash
+            known = None
+        return known or Target(self, self._bound(args, kwargs))
+
+    def key_of(self, /, *args: Any, **kwargs: Any) -> str:
+        """Return the cache key of a call of the function.
+
+        Args:
+            *args: The call's positional arguments.
+            **kwargs: Its keyword arguments.
+
+        Raises:
+            InvalidTaskError: an argument is missing, unknown or of no type that its parameter takes.
+
+        Example:
+            >>> def load(user_id: int): ...
+            >>> WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn=load).key_of(42)
+            'user:42'
+        """
+        return self.target_of_call(args, kwargs).cache_key
+
+    def target_of_ref(self, ref: str) -> "Target":
+        """Return the target that a canonical text names, its arguments rebuilt by the function's annotations.
+
+        Args:
+            ref: What `Target.ref` returned, here or in another process.
+
+        Raises:
+            InvalidTaskError: it names another task, or its arguments do not fit this one.
+
+        Example:
+            >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load")
+            >>> task.target_of_ref('profile{"user_id":42}').cache_key
+            'user:42'
+        """
+        task_id, natives = parse_ref(ref)
+        if task_id != self.task_id:
+            raise InvalidTaskError(f"a target of task {self.task_id!r} was expected, got {_shortened(ref)}")
+        return self.target_of_json(natives)
+
+    def target_of_json(self, natives: Mapping[str, Any]) -> "Target":
+        """Return the target with these arguments, rebuilt by the function's annotations.
+
+        Args:
+            natives: The arguments as JSON holds them.
+
+        Raises:
+            InvalidTaskError: they do not fit this task.
+
+        Example:
+            >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load")
+            >>> task.target_of_json({"user_id": 42}).arguments
+            {'user_id': 42}
+        """
+        try:
+            return Target(self, self.parameters.load(natives))
+        except InvalidTaskError as error:
+            raise InvalidTaskError(f"task {self.task_id!r}: {error}") from None
+
+    def definition(self) -> bytes:
+        """Return the task as Redis keeps it: canonical JSON; functions are only named, never run from there."""
+        record = self.model_dump(mode="python", exclude={"compute_fn", "compute_many_fn", "tags", "cache_errors"})
+        return orjson.dumps(
+            {
+                **record,
+                "name": self.label,
+                "tags": sorted(self.tags),
+                "cache_errors": {
+                    f"{error.__module__}.{error.__qualname__}": seconds for error, seconds in self.cache_errors.items()
+                },
+                "compute": self.compute_path,
+                "compute_many": self.compute_many_path,
+                "critical": self.is_critical,
+                "fields": ",".join(self.fields),
+                "key_shape": self.key_shape,
+                "parameters": self.parameters.kinds,
+                "defaults": self.parameters.defaults,
+            },
+            option=orjson.OPT_SORT_KEYS,
+        )
+
+    @classmethod
+    def from_definition(
+        cls,
+        record: Mapping[str, Any],
+        compute_fn: Callable[..., Any] | str = NO_FUNCTION,
+        cache_errors: Mapping[type[Exception], float] = MappingProxyType({}),
+        compute_many_fn: Callable[..., Any] | str | None = None,
+    ) -> "WarmingTask":
+        """Return the task that Redis describes, with functions of this process.
+
+        Args:
+            record: The definition, parsed.
+            compute_fn: The function; what the definition names is never imported. Without one the task can be looked
+                at and its keys made, but not run.
+            cache_errors: The exceptions that are cached; the definition only names them, and is never imported from.
+            compute_many_fn: The function that computes many at once; without one, each is computed by itself.
+
+        Raises:
+            InvalidTaskError: the definition is none that this version understands, or does not fit the function.
+        """
+        # What another version wrote beside our fields is left aside.
+        described = {name: value for name, value in record.items() if name in cls.model_fields}
+        own = {"compute_fn": compute_fn, "compute_many_fn": compute_many_fn, "cache_errors": cache_errors}
+        task = cls(**described | own)
+        task._describe_parameters({name: record.get(name, {}) for name in ("parameters", "defaults")})
+        return task
+
+    def _describe_parameters(self, described: Mapping[str, Any]) -> None:
+        """Take over what a definition says of the parameters, if the function does not say it itself."""
+        if not self.parameters.is_typed:
+            self._described = described
+            del self.__dict__["parameters"]
+            _ = self.parameters  # refuses defaults that do not fit
+
+    @cached_property
+    def _tag_templates(self) -> tuple[Template, ...]:
+        return tuple(map(Template.parse, sorted(self.tags)))
+
+    @cached_property
+    def _memory(self) -> Callable[..., "Target"]:
+        """Returns the targets of calls, and remembers the latest; one per task, so it goes when the task goes."""
+
+        @lru_cache(maxsize=_MEMORISED_CALLS, typed=True)
+        def target(*args: Any, **kwargs: Any) -> Target:
+            if not all(map(_is_memorised, (*args, *kwargs.values()))):
+                raise _NotMemorisedError
+            met = Target(self, self._bound(args, kwargs))
+            if not all(map(_is_unchangeable, met.arguments.values())):
+                raise _NotMemorisedError(met)
+            return met
+
+        return target
+
+    def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return self.parameters.bind(args, kwargs)
+        except InvalidTaskError as error:
+            raise InvalidTaskError(f"task {self.task_id!r}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Target:
+    """One task with one set of arguments: the unit that is claimed, computed and cached.
+
+    Args:
+        task: The task.
+        arguments: A value for each argument of its key template, as the function takes them.
+
+    Example:
+        >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load")
+        >>> Target(task, {"user_id": 42}).ref
+        'profile{"user_id":42}'
+    """
+
+    task: WarmingTask
+    arguments: Arguments
+
+    @cached_property
+    def ref(self) -> str:
+        """The canonical text of this target: its task id, then its arguments as sorted compact JSON.
+
+        Raises:
+            InvalidTaskError: it would be longer than 8,192 bytes.
+        """
+        return make_ref(self.task.task_id, self.task.parameters.dump(self.arguments))
+
+    @cached_property
+    def cache_key(self) -> str:
+        """The key under which this target's value is cached; `Template` says how arguments stand in it.
+
+        Raises:
+            InvalidTaskError: an argument cannot stand in a key, or it would be longer than 512 characters.
+        """
+        return self.task.template.key(self.arguments, self.task.parameters.plain)
+
+    @cached_property
+    def identity(self) -> tuple[str, ...]:
+        """What tells this target from all others of its task that could have the same key.
+
+        For fields without annotation, 42 and ``"42"`` make the same key; their identities differ.
+        """
+        return self.task.template.identity(self.arguments)
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The task's tags for these arguments, sorted."""
+        templates, plain = self.task._tag_templates, self.task.parameters.plain
+        return tuple(sorted(template.key(self.arguments, plain) for template in templates))
+
+
+def _is_memorised(value: Any) -> bool:
+    return type(value) in _MEMORISED_TYPES and not (type(value) is str and len(value) > _MEMORISED_CHARACTERS)
+
+
+def _is_unchangeable(value: Any) -> bool:
+    return type(value) in _UNCHANGEABLE_TYPES or isinstance(value, Enum)
+
+
+def check_returns(function: Callable[..., Any] | str, name: str = "compute_fn") -> None:
+    """Refuse a function that yields its values one by one: there is nothing to be cached before they are asked for.
+
+    Args:
+        function: A compute function; of one that is given by its path nothing is known yet.
+        name: What it was given as, for the message.
+
+    Raises:
+        InvalidTaskError: it is a generator function, sync or async.
+
+    Example:
+        >>> check_returns(lambda: [1, 2])
+    """
+    if isinstance(function, str):
+        return
+    wanted, made = ("a value that can be cached", "list") if name == "compute_fn" else ("a dict", "dict")
+    for called in (function, type(function).__call__):  # an instance may be called, too
+        if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
+            raise InvalidTaskError(
+                f"{name} must return {wanted}, but it is a generator function, which yields; collect what it yields "
+                f"and return a {made}"
+            )
+
+
+def check_batch_function(function: Callable[..., Any] | str) -> None:
+    """Refuse a function that cannot compute many values at once: it takes one list, and returns a dict.
+
+    Args:
+        function: What was given as `compute_many_fn`; of one that is given by its path nothing is known yet.
+
+    Raises:
+        InvalidTaskError: it yields, or cannot be called with one list by position.
+
+    Example:
+        >>> check_batch_function(lambda numbers: {n: n * n for n in numbers})
+    """
+    if isinstance(function, str):
+        return
+    check_returns(function, "compute_many_fn")
+    try:
+        signature = inspect.signature(function)
+    except (ValueError, TypeError):  # one written in C says nothing of its parameters
+        return
+    try:
+        signature.bind([])
+    except TypeError:
+        raise InvalidTaskError(
+            "compute_many_fn must take one list by position and return a dict, as in "
+            f"'def load_many(product_ids): return {{1: ..., 2: ...}}', but it takes {signature}"
+        ) from None
+
+
+def _path_of(function: Callable[..., Any] | str) -> str:
+    if isinstance(function, str):
+        return function
+    innermost = getattr(function, "func", function)  # a functools.partial names its inner one
+    return f"{getattr(innermost, '__module__', '?')}:{getattr(innermost, '__qualname__', repr(type(innermost)))}"
+
+
+def _restored(cls: type[WarmingTask], fields: dict[str, Any], described: dict[str, Any]) -> WarmingTask:
+    task = cls(**fields)
+    task._describe_parameters(described)
+    return task
+
+
+def check_argument(name: str, value: object) -> None:
+    """Refuse a value that cannot be an argument of a target.
+
+    Raises:
+        InvalidTaskError: it is neither a plain text nor a whole number of at most 64 bits.
+
+    Example:
+        >>> check_argument("user_id", 42)
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise InvalidTaskError(f"argument {name!r} must be a str or an int, got {type(value).__name__}")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise InvalidTaskError(f"argument {name!r} must fit into 64 bits, got {value}")
+    if isinstance(value, str) and not is_plain_text(value):
+        raise InvalidTaskError(f"argument {name!r} must be plain text, got {value!a}")
+
+
+def make_ref(task_id: str, arguments: Arguments) -> str:
+    """Return the canonical text of a target: its task id, then its arguments as sorted compact JSON.
+
+    Args:
+        task_id: The task's id.
+        arguments: Its arguments, as JSON holds them; nothing is appended when there are none.
+
+    Raises:
+        InvalidTaskError: the text would be longer than 8,192 bytes, or JSON cannot hold an argument.
+
+    Example:
+        >>> make_ref("catalog", {})
+        'catalog'
+    """
+    if not arguments:
+        return task_id
+    ref = task_id + canonical_json("arguments", dict(arguments))
+    if len(ref.encode()) > MAX_REF_BYTES:
+        raise InvalidTaskError(
+            f"the arguments of task {task_id!r} take {len(ref.encode())} bytes as JSON; "
+            f"at most {MAX_REF_BYTES} are allowed. Pass an id, not the thing itself."
+        )
+    return ref
+
+
+def parse_ref(ref: str) -> tuple[str, dict[str, Any]]:
+    """Return the task id and the arguments, as JSON holds them, that a target's canonical text names.
+
+    Example:
+        >>> parse_ref('profile{"user_id":42}')
+        ('profile', {'user_id': 42})
+    """
+    task_id, brace, rest = ref.partition("{")
+    return task_id, orjson.loads(brace + rest) if brace else {}
+
+
+def _explained(data: Any, error: ValidationError) -> str:
+    task_id = data.get("task_id") if isinstance(data, dict) else None
+    problems = []
+    for problem in error.errors(include_url=False):
+        place = problem["loc"][0] if problem["loc"] else "task"
+        said = problem["msg"].removeprefix("Value error, ")
+        problems.append(f"{place}: {said}, got {_shortened(problem['input'])}")
+    return f"task {_shortened(task_id)} refused: " + "; ".join(dict.fromkeys(problems))
+
+
+def _shortened(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"

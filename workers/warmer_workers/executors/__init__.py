@@ -1,0 +1,1 @@
+"""Executors: where computations run, in threads, on an event loop or in isolated processes."""

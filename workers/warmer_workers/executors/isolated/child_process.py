@@ -1,0 +1,200 @@
+"""A worker's hold on one of its children: starts it, has it compute, kills it, and never leaves it behind."""
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from warmer import fork
+from warmer.codec import Encoded
+from warmer.errors import ComputationFailedError
+from warmer.refresh.publisher import Computed
+from warmer_workers.executors.isolated.error_transfer import unpacked
+from warmer_workers.executors.isolated.frames import Channel, Frame
+from warmer_workers.executors.isolated.order import Order
+
+LOOK_EVERY_S = 0.5
+"""A child that died is noticed at once, unless something that it forked holds its socket: then after so long."""
+
+LAST_BREATH_S = 1.0
+"""A child that closed its socket has so long to say by its exit code why."""
+
+_FRESH_INTERPRETER = (
+    "import sys; sys.path[:] = sys.argv[3:]; channel, lifeline = map(int, sys.argv[1:3]); del sys.argv[1:]; "
+    "from warmer_workers.executors.isolated.child_main import main; main(channel, lifeline)"
+)
+
+
+class DiedError(Exception):
+    """The child died before it had computed everything; the message says how."""
+
+
+class ChildProcess:
+    """One child, a fresh interpreter in a process group of its own.
+
+    Args:
+        import_path: Where it finds modules; where this process does if empty.
+        environment: Variables that it has besides those of this process.
+
+    Raises:
+        OSError: it could not be started.
+    """
+
+    def __init__(self, import_path: Sequence[str], environment: Mapping[str, str]) -> None:
+        """Start it; it is not ready yet."""
+        self.computing_since_s: float | None = None
+        self._is_ready = False
+        self._reaping = threading.Lock()
+        our_stream, its_stream = socket.socketpair()
+        self._channel = Channel(our_stream, self._await_readable)
+        its_lifeline, self._lifeline = os.pipe()
+        try:
+            self._process = subprocess.Popen(
+                [
+                    *(sys.executable, "-X", "faulthandler", "-c", _FRESH_INTERPRETER),
+                    *(str(its_stream.fileno()), str(its_lifeline)),
+                    *(import_path or [entry for entry in sys.path if isinstance(entry, str)]),
+                ],
+                stdin=subprocess.DEVNULL,
+                pass_fds=(its_stream.fileno(), its_lifeline),
+                env=_environment(environment),
+                process_group=0,  # so that it can be killed with all that it has started, and Ctrl-C is not for it
+            )
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            its_stream.close()
+            os.close(its_lifeline)
+        self._poll = select.poll()
+        self._poll.register(our_stream, select.POLLIN)
+        self._fork_hook = fork.in_child(self._close)  # what this process forks must not keep the child alive
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it has not died yet."""
+        return self._returncode() is None
+
+    def await_ready(self) -> None:
+        """Wait until it can compute, if that has not been waited for.
+
+        Raises:
+            DiedError: it died instead.
+        """
+        if not self._is_ready:
+            self._receive()
+            self._is_ready = True
+
+    def compute(self, order: Order, refs: Sequence[str]) -> Iterator[Computed]:
+        """Have targets computed, and yield what comes of each, in their order.
+
+        Args:
+            order: What the targets have in common.
+            refs: Their canonical texts.
+
+        Raises:
+            DiedError: the child died; those that have not been yielded are still to be computed.
+        """
+        self.computing_since_s = None
+        try:
+            self._channel.send({"refs": refs}, order.task_as_json())
+        except OSError:
+            raise self._died() from None
+        received = 0
+        while received < len(refs):
+            frame = self._receive()
+            self.computing_since_s = time.monotonic()
+            if "began" not in frame.header:
+                received += 1
+                yield _computed(frame, order)
+        self.computing_since_s = None
+
+    def kill(self) -> None:
+        """Kill it, and all that it has started; returns at once."""
+        with self._reaping:  # its number is its own until it has been waited for
+            if self._process.returncode is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        """Kill it and wait until it is gone."""
+        self.kill()
+        self._await_death(None)
+        self._close()
+
+    def _receive(self) -> Frame:
+        frame = self._channel.receive()
+        if frame is None:
+            raise self._died()
+        return frame
+
+    def _await_readable(self) -> None:
+        while not self._poll.poll(1000 * LOOK_EVERY_S):
+            if not self.is_alive and not self._poll.poll(0):
+                raise self._died()
+
+    def _died(self) -> DiedError:
+        if not self._await_death(LAST_BREATH_S):
+            self.end()
+        return DiedError(_cause(self._process.returncode))
+
+    def _await_death(self, limit_s: float | None) -> bool:
+        began_s, pause_s = time.monotonic(), 0.0005
+        while self._returncode() is None:
+            if limit_s is not None and time.monotonic() - began_s > limit_s:
+                return False
+            time.sleep(pause_s)
+            pause_s = min(2 * pause_s, 0.02)
+        return True
+
+    def _returncode(self) -> int | None:
+        with self._reaping:
+            return self._process.poll()
+
+    def _close(self) -> None:
+        self._channel.close()
+        lifeline, self._lifeline = self._lifeline, -1
+        if lifeline >= 0:
+            os.close(lifeline)
+
+
+def _environment(additions: Mapping[str, str]) -> dict[str, str]:
+    """Return a child's variables: what it imports must not make a worker or a scheduler of it."""
+    return {name: value for name, value in {**os.environ, **additions}.items() if name != "WARMER_EMBEDDED"}
+
+
+def _computed(frame: Frame, order: Order) -> Computed:
+    header = frame.header
+    if "number" in header:
+        return Computed(header["duration_s"], Encoded(header["number"], frame.payload), header["is_none"])
+    return Computed(header["duration_s"], error=unpacked(frame.payload, order.cache_errors))
+
+
+def _cause(returncode: int) -> str:
+    if returncode >= 0:
+        return f"exit code {returncode}"
+    try:
+        return f"signal {signal.Signals(-returncode).name}"
+    except ValueError:  # one without a name
+        return f"signal {-returncode}"
+
+
+def not_started(reason: str) -> ComputationFailedError:
+    """Return what to tell of a computation whose process could not be started.
+
+    Args:
+        reason: Why it could not.
+
+    Example:
+        >>> print(not_started("exit code 1"))
+        no process of its own could be started for the computation (exit code 1); its message is in the worker's log
+    """
+    return ComputationFailedError(
+        f"no process of its own could be started for the computation ({reason}); its message is in the worker's log"
+    )
