@@ -41,7 +41,7 @@ from warmer.simulation.chart import draw
 from warmer.simulation.comparison import Comparison, compare, parts_of
 from warmer.simulation.policies import FIXED, PLAIN, PRICED, SWEPT
 from warmer.simulation.result import Finding
-from warmer.simulation.trace.reader import read_trace
+from warmer.simulation.trace.trace_reader import read_trace
 
 WARMUP = 0.2
 BUDGETS = (0.05, 0.25, 0.5, 1.0)

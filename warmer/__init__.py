@@ -50,8 +50,8 @@ from warmer.errors import (
     WarmerError,
 )
 from warmer.on_demand.bulk import BulkWarming
-from warmer.on_demand.handle import Handle
-from warmer.refresh.read_counter import uncounted
+from warmer.on_demand.handle import Warming
+from warmer.refresh.read_counter import uncounted_reads
 from warmer.settings import Settings
 from warmer.tasks.limit import Limit
 from warmer.tasks.task import WarmingTask
@@ -63,7 +63,6 @@ __all__ = [
     "CodecError",
     "ComputationFailedError",
     "ComputeTimeoutError",
-    "Handle",
     "InvalidTaskError",
     "Limit",
     "NotImportableError",
@@ -79,6 +78,7 @@ __all__ = [
     "Warmed",
     "Warmer",
     "WarmerError",
+    "Warming",
     "WarmingTask",
     "aget",
     "aget_many",
@@ -100,7 +100,7 @@ __all__ = [
     "set",
     "start_cache_warming",
     "stop_cache_warming",
-    "uncounted",
+    "uncounted_reads",
     "unregister_warming_task",
     "warm_cache",
     "warm_critical_data",

@@ -134,7 +134,7 @@ class Counterfactual(DictLike):
         )
 
 
-class WhatIf(DictLike):
+class BudgetWhatIf(DictLike):
     """What one price would do: a point of the curve of misses against extra compute, drawn from the last hours.
 
     Args:
@@ -150,7 +150,7 @@ class WhatIf(DictLike):
     refresh_seconds_per_minute: float
 
 
-class KnobStanding(DictLike):
+class BudgetState(DictLike):
     """How a knob is held: the fleet's, or that of a task with one of its own. What is always kept warm is left out.
 
     Args:
@@ -171,7 +171,7 @@ class KnobStanding(DictLike):
     price: float
     fuse_blown: bool
     counterfactual: Counterfactual
-    what_if: list[WhatIf]
+    what_if: list[BudgetWhatIf]
 
 
 class Ledger(DictLike):
@@ -233,8 +233,8 @@ class WarmingPerformance(Ledger):
     p99_ms: float
     hit_ratio: float
     unjudged: int
-    knobs: list[KnobStanding]
-    what_if: list[WhatIf]
+    knobs: list[BudgetState]
+    what_if: list[BudgetWhatIf]
 
 
 class TaskDetail(Ledger):

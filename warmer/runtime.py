@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from redis.exceptions import RedisError
 
 from warmer import fork
-from warmer.cache import Filler
-from warmer.cache.background_refresh import Behind
+from warmer.cache import MissHandler
+from warmer.cache.background_refresh import BackgroundRefresh
 from warmer.cache.cache import Cache
 from warmer.client.embedded import Embedded
 from warmer.clock import Clock
-from warmer.engine.background import Pulse
+from warmer.engine.background import Background
 from warmer.engine.claims import Claims
 from warmer.engine.drain_queue import DrainQueue
 from warmer.engine.registration import Registration
 from warmer.engine.switching import Switching
 from warmer.errors import described
 from warmer.on_demand.bulk import BulkRuns
-from warmer.on_demand.warming import ByHand
-from warmer.refresh.cache_options import TaskTerms
+from warmer.on_demand.warming import OnDemandWarming
+from warmer.refresh.cache_options import TaskCacheOptions
 from warmer.refresh.read_counter import ReadCounter
-from warmer.refresh.reader_usage import Guests
+from warmer.refresh.reader_usage import ReaderUsage
 from warmer.refresh.refresher import Refresher
 from warmer.settings import Settings
 from warmer.store import Store
@@ -33,7 +33,7 @@ from warmer.tasks.switch import Switch
 Made = TypeVar("Made")
 
 
-class part(cached_property[Made]):  # noqa: N801  # used like cached_property
+class lazy(cached_property[Made]):  # noqa: N801  # used like cached_property
     """A cached property that is made only once, however many threads come at the same time.
 
     The object has a re-entrant lock in `_making`. Once made, a part is found without it.
@@ -52,7 +52,7 @@ class part(cached_property[Made]):  # noqa: N801  # used like cached_property
 logger = logging.getLogger("warmer")
 
 
-class Parts:
+class Runtime:
     """The parts of a `Warmer`, and what they owe to one another.
 
     Args:
@@ -69,7 +69,7 @@ class Parts:
             self.registry,
             lambda: self.store,
             lambda: self.settings.embedded,
-            lambda epoch: self.pulse.registered_in(epoch),
+            lambda epoch: self.background.registered_in(epoch),
         )
         self._start_afresh()
         self._fork_hook = fork.in_child(self._start_afresh)
@@ -78,12 +78,12 @@ class Parts:
         self._making = threading.RLock()
         self._has_declared_limits = False
 
-    @part
+    @lazy
     def embedded(self) -> Embedded:
         """The scheduler, the worker and, where no Redis is configured, the private server of this process."""
         return Embedded(self)  # type: ignore[arg-type]  # nothing but a Warmer is made of parts
 
-    @part
+    @lazy
     def store(self) -> Store:
         """The keys in Redis."""
         if self.settings.redis_url is None and self.settings.embedded:
@@ -91,83 +91,85 @@ class Parts:
             self.settings = self.settings.model_copy(update={"redis_url": url})
         return Store(self.settings, self.clock)
 
-    @part
+    @lazy
     def queue(self) -> DrainQueue:
         """The RQ queue."""
         return DrainQueue(self.store.control, self.settings)
 
-    @part
+    @lazy
     def refresher(self) -> Refresher:
         """The refresh routine."""
-        return Refresher(self.store.entries, self.settings, self.clock, self.pulse.owe, self.guests)
+        return Refresher(self.store.entries, self.settings, self.clock, self.background.retry_later, self.guests)
 
-    @part
-    def guests(self) -> Guests:
+    @lazy
+    def guests(self) -> ReaderUsage:
         """What this process computes under limits without having been asked by a worker."""
-        return Guests(self.store.guests, self.settings.lease_timeout_s)
+        return ReaderUsage(self.store.guests, self.settings.lease_timeout_s)
 
-    @part
-    def terms(self) -> TaskTerms:
+    @lazy
+    def terms(self) -> TaskCacheOptions:
         """On which terms each task's values are cached."""
-        return TaskTerms(self.settings)
+        return TaskCacheOptions(self.settings)
 
-    @part
+    @lazy
     def claims(self) -> Claims:
         """What workers do with claims."""
         return Claims(self.store, self.registry, self.terms, self.settings)
 
-    @part
-    def by_hand(self) -> ByHand:
+    @lazy
+    def on_demand(self) -> OnDemandWarming:
         """Warming by hand."""
-        return ByHand(self.store, self.registry, self.terms, self.refresher, self.claims)
+        return OnDemandWarming(self.store, self.registry, self.terms, self.refresher, self.claims)
 
-    @part
+    @lazy
     def readers_refresher(self) -> Refresher:
         """The refresh routine, with the patience of a reader."""
-        return Refresher(self.store.readers_entries, self.settings, self.clock, self.pulse.owe, self.guests)
+        return Refresher(
+            self.store.readers_entries, self.settings, self.clock, self.background.retry_later, self.guests
+        )
 
-    @part
-    def filler(self) -> Filler:
+    @lazy
+    def miss_handler(self) -> MissHandler:
         """What happens at a miss."""
-        return Filler(
+        return MissHandler(
             self.store.keys,
             self.store.reads,
             self.readers_refresher,
             self.settings,
             self.clock,
-            self.pulse.unsettled,
-            self.behind,
+            self.background.record_miss,
+            self.background_refresh,
         )
 
-    @part
-    def behind(self) -> Behind:
+    @lazy
+    def background_refresh(self) -> BackgroundRefresh:
         """Where refreshes run that no reader waits for."""
-        return Behind()
+        return BackgroundRefresh()
 
-    @part
+    @lazy
     def cache(self) -> Cache:
         """The read path."""
         return Cache(
             self.store.keys,
             self.store.reads,
-            self.filler,
+            self.miss_handler,
             self.registry,
             self.terms,
             self.counter,
             self.settings,
             self.clock,
-            self.pulse,
+            self.background,
         )
 
-    @part
+    @lazy
     def bulk_runs(self) -> BulkRuns:
         """The runs of `warm_many` in this process."""
         return BulkRuns(self.store, self.registry, self.settings, self._hint)
 
-    @part
-    def pulse(self) -> Pulse:
+    @lazy
+    def background(self) -> Background:
         """The background thread."""
-        return Pulse(
+        return Background(
             self.store,
             self.counter,
             lambda ended: self.claims.settle(ended),
@@ -176,10 +178,10 @@ class Parts:
             min(self.settings.flush_s, self.settings.tick_s),
         )
 
-    @part
+    @lazy
     def switching(self) -> Switching:
         """The fleet's switch."""
-        return Switching(self.store, self.pulse, self.clock)
+        return Switching(self.store, self.background, self.clock)
 
     def close(self) -> None:
         """Send what is unsent, stop the threads of this object and close its connections."""
@@ -189,9 +191,9 @@ class Parts:
         if "embedded" in parts:
             self.embedded.stop()
         if "pulse" in parts:
-            self.pulse.stop()
+            self.background.stop()
         if "filler" in parts:
-            self.filler.close()
+            self.miss_handler.close()
         if "guests" in parts:
             self.guests.close()
         if "store" in parts:

@@ -6,8 +6,8 @@ from itertools import count
 from typing import Any
 
 from warmer import Settings, Warmer, WarmingTask
-from warmer.engine.reviews import Brain
-from warmer.store import Batch, Outcome, Places, Result
+from warmer.engine.reviews import ReviewLoop
+from warmer.store import Capacity, ClaimBatch, Outcome, Result
 
 AT_ONCE = 500
 """Targets in one call: more would keep Redis from answering others."""
@@ -65,10 +65,10 @@ class Flow:
     def ask(self, refs: Sequence[str]) -> None:
         ask_for(self._warmer, refs)
 
-    def claim(self, wanted: int) -> Batch:
-        return self._store.claim(Places(threads=wanted))
+    def claim(self, wanted: int) -> ClaimBatch:
+        return self._store.claim(Capacity(threads=wanted))
 
-    def finish(self, batch: Batch) -> None:
+    def finish(self, batch: ClaimBatch) -> None:
         """End claims as a worker does that has published their values: due again before these expire."""
         lifetime_ms = round(1000 * self._task.ttl)
         self._store.complete(
@@ -116,7 +116,7 @@ class Memory:
         self.store = warmer.store
         self._task = task
         self._flushes = count(1)
-        self._brain = Brain(warmer.store, warmer.settings, LEADER)
+        self._brain = ReviewLoop(warmer.store, warmer.settings, LEADER)
         warmer.start()
         warmer.register(task)
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from warmer import Warmer
 from warmer.codec.entry import Header, unpack
-from warmer.engine.reviews import Mind, knobs_of
+from warmer.engine.reviews import PolicyState, budgets_of
 from warmer.policy.model import chance_of
 from warmer.results import TaskDetail, WarmingStats
 from warmer.store import Store
@@ -94,8 +94,8 @@ def take(warmer: Warmer) -> Snapshot:
 
 
 def _price(warmer: Warmer) -> float:
-    mind = Mind(warmer.store.look([]).memory)
-    mind.know(knobs_of(warmer.store, warmer.settings, []))
+    mind = PolicyState(warmer.store.look([]).memory)
+    mind.know(budgets_of(warmer.store, warmer.settings, []))
     return chance_of(mind.price_of("").log_odds)
 
 

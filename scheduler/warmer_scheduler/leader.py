@@ -5,7 +5,7 @@ from secrets import token_hex
 from warmer.store import Store
 
 
-class Leader:
+class Leadership:
     """A leadership with an owner token, which lapses unless it is renewed.
 
     Args:

@@ -9,13 +9,13 @@ from redis.exceptions import RedisError
 from warmer.client.warmer import Warmer
 from warmer.clock import Clock
 from warmer.engine.drain_queue import DrainQueue
-from warmer.engine.reviews import Brain
+from warmer.engine.reviews import ReviewLoop
 from warmer.errors import described
 from warmer.settings import Settings
 from warmer.store import Store
-from warmer_scheduler.leader import Leader
+from warmer_scheduler.leader import Leadership
 from warmer_scheduler.periodic_jobs import periodic_jobs
-from warmer_scheduler.rq_schedule import Schedule
+from warmer_scheduler.rq_schedule import RqSchedule
 from warmer_scheduler.tick import Ticker
 
 logger = logging.getLogger("warmer.scheduler")
@@ -41,10 +41,10 @@ def run_scheduler(warmer: Warmer) -> None:
 
 def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
     """Run a scheduler in this thread until `stop` is set."""
-    Loop(warmer.store, warmer.queue, warmer.settings, warmer.clock).run(stop)
+    SchedulerLoop(warmer.store, warmer.queue, warmer.settings, warmer.clock).run(stop)
 
 
-class Loop:
+class SchedulerLoop:
     """Leads or stands by, tick after tick; no failure ends it.
 
     Args:
@@ -59,9 +59,9 @@ class Loop:
         self._store = store
         self._settings = settings
         self._clock = clock
-        self._leader = Leader(store, settings.tick_s)
-        self._ticker = Ticker(store, queue, Brain(store, settings, self._leader.token), clock)
-        self._schedule = Schedule(queue, settings, self._leader.token)
+        self._leader = Leadership(store, settings.tick_s)
+        self._ticker = Ticker(store, queue, ReviewLoop(store, settings, self._leader.token), clock)
+        self._schedule = RqSchedule(queue, settings, self._leader.token)
         self._leads = False
         self._healthy = True
 

@@ -20,7 +20,7 @@ logger = logging.getLogger("warmer.scheduler")
 RQ_QUEUES_KEY = "rq:queues"
 
 
-class Schedule(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
+class RqSchedule(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
     """The periodic jobs of one namespace, in rq-scheduler's own format.
 
     What stock rq-scheduler leaves open is closed here: a crash between two of its commands loses a job for ever, one

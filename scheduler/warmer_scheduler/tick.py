@@ -4,7 +4,7 @@ import logging
 
 from warmer.clock import Clock
 from warmer.engine.drain_queue import DrainQueue
-from warmer.engine.reviews import Brain
+from warmer.engine.reviews import ReviewLoop
 from warmer.store import Store
 
 logger = logging.getLogger("warmer.scheduler")
@@ -22,7 +22,7 @@ class Ticker:
         clock: Measures the time between the rarer duties.
     """
 
-    def __init__(self, store: Store, queue: DrainQueue, brain: Brain, clock: Clock) -> None:
+    def __init__(self, store: Store, queue: DrainQueue, brain: ReviewLoop, clock: Clock) -> None:
         """Start with every duty due."""
         self._store = store
         self._queue = queue

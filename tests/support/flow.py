@@ -5,17 +5,17 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from warmer.engine.claims import Job, computed_here
-from warmer.store import Batch, DueKind, Outcome, Places, Result, Store
+from warmer.store import Capacity, ClaimBatch, DueKind, Outcome, Result, Store
 from warmer_workers.drain import Drain
-from warmer_workers.job_context import Post
+from warmer_workers.job_context import JobContext
 
 
-def claim(store: Store, count: int, unknown_ids: Iterable[str] = (), **options: Any) -> Batch:
+def claim(store: Store, count: int, unknown_ids: Iterable[str] = (), **options: Any) -> ClaimBatch:
     """Claim for so many threads."""
-    return store.claim(Places(threads=count), unknown_ids, **options)
+    return store.claim(Capacity(threads=count), unknown_ids, **options)
 
 
-def refs(batch: Batch) -> list[str]:
+def refs(batch: ClaimBatch) -> list[str]:
     """What was claimed, in its order."""
     return [claimed.ref for claimed in batch.claims]
 
@@ -40,7 +40,7 @@ def complete(store: Store, *outcomes: Outcome) -> bool:
 
 def take_one(warmer: Any) -> Job:
     """Claim the best ready target, which has to be computed."""
-    taken = warmer.claims.take(Places(threads=1))
+    taken = warmer.claims.take(Capacity(threads=1))
     assert len(taken.jobs) == 1, taken
     job: Job = taken.jobs[0]
     return job
@@ -56,7 +56,7 @@ def carry_out(warmer: Any, job: Job) -> Result:
 def work_off(warmer: Any) -> list[Result]:
     """Refresh what is ready, one after the other, until nothing is; returns how each ended."""
     results: list[Result] = []
-    while (taken := warmer.claims.take(Places(threads=1))).claimed:
+    while (taken := warmer.claims.take(Capacity(threads=1))).claimed:
         results += [ended.refreshed.result for ended in taken.ended]
         results += [carry_out(warmer, job) for job in taken.jobs]
     return results
@@ -64,7 +64,7 @@ def work_off(warmer: Any) -> list[Result]:
 
 def drain(warmer: Any, stop: threading.Event | None = None) -> int:
     """Drain as a worker does, until nothing is left; returns how many targets were refreshed."""
-    return Drain(Post(warmer, "worker-1", stop or threading.Event(), is_burst=True)).run()
+    return Drain(JobContext(warmer, "worker-1", stop or threading.Event(), is_burst=True)).run()
 
 
 def server_ms(store: Store) -> int:

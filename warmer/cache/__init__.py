@@ -1,6 +1,6 @@
 """What happens at a miss: of all readers, in all processes, one computes a value, and the others get it from there.
 
-    filler        `Filler`: what the facade calls, for those who wait and for what is renewed behind their backs
+    filler        `MissHandler`: what the facade calls, for those who wait and for what is renewed behind their backs
     leader        the one of this process who computes, under a lease, or without where Redis is away
     following     the others, who wait for its flight
     slots         how many compute at once without a lease
@@ -10,6 +10,8 @@ and the same for many values, where a batch function computes several by one cal
     manyfiller, batchleader, manyrefresher
 """
 
-from warmer.cache.miss import Filler
+from warmer.cache.miss import MissHandler
 
-__all__ = ["Filler"]
+__all__ = [
+    "MissHandler",
+]

@@ -9,7 +9,7 @@ from typing import Any
 
 from warmer import fork
 from warmer.refresh.effects import running_loop
-from warmer.refresh.read_counter import uncounted
+from warmer.refresh.read_counter import uncounted_reads
 
 logger = logging.getLogger("warmer.cache")
 
@@ -17,12 +17,12 @@ MOST_AT_ONCE = 8
 """In one process; what comes beyond them waits for the next read."""
 
 
-class Behind:
+class BackgroundRefresh:
     """Runs refreshes behind readers' backs.
 
     Example:
         >>> done = threading.Event()
-        >>> Behind().offer("catalog", done.set)
+        >>> BackgroundRefresh().offer("catalog", done.set)
         >>> done.wait(10)
         True
     """
@@ -63,7 +63,7 @@ class Behind:
     def _start_thread(self, name: str, renew: Callable[[], object]) -> None:
         def run() -> None:
             try:
-                with uncounted():
+                with uncounted_reads():
                     renew()
             finally:
                 self._running.pop(name, None)
@@ -76,7 +76,7 @@ class Behind:
 
     def _start_task(self, name: str, arenew: Callable[[], Coroutine[Any, Any, object]]) -> None:
         async def run() -> None:
-            with uncounted():
+            with uncounted_reads():
                 await arenew()
 
         # What the reader has in its context, such as a transaction, is not for what goes on behind its back.

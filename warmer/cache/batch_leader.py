@@ -11,20 +11,20 @@ from typing import NamedTuple, cast
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from warmer.cache.leader import Leader, landed_from, landed_with, waited_in_vain, work_of
-from warmer.cache.request import Wanted
+from warmer.cache.miss_leader import MissLeader, landed_from, landed_with, waited_in_vain, work_of
+from warmer.cache.request import CacheRequest
 from warmer.clock import Clock
 from warmer.codec import cached_error
 from warmer.codec.entry import Header, Origin
 from warmer.refresh.batch import Part, computing_many
-from warmer.refresh.cache_options import Terms
-from warmer.refresh.effects import Do, Pause, Steps, pauses
-from warmer.refresh.publisher import Computed, Done, Refreshed, Work, computed_of, present_of
+from warmer.refresh.cache_options import CacheOptions
+from warmer.refresh.effects import Call, Routine, Sleep, pauses
+from warmer.refresh.publisher import Computed, Done, Refreshed, RefreshRequest, computed_of, present_of
 from warmer.refresh.refresher import Refresher, failed_elsewhere, is_fresh, nothing_will_do
-from warmer.refresh.single_flight import ABANDONED, Flight, Flights, Landed
+from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight
 from warmer.store import Keys, Lease
 from warmer.tasks.task import Target, WarmingTask
-from warmer.wire import AWAY, Reads
+from warmer.wire import AWAY, Reader
 
 
 class Held(NamedTuple):
@@ -36,7 +36,7 @@ class Held(NamedTuple):
         present: Header of the present entry, if that is the same target's.
     """
 
-    work: Work
+    work: RefreshRequest
     lease: Lease
     present: Header | None
 
@@ -52,7 +52,7 @@ class ManyRefresher:
         """Start idle."""
         self._refresher = refresher
 
-    def take(self, works: Sequence[Work], waiting_since_ms: Sequence[int]) -> list[Lease]:
+    def take(self, works: Sequence[RefreshRequest], waiting_since_ms: Sequence[int]) -> list[Lease]:
         """Take the leases that can be had.
 
         Args:
@@ -73,19 +73,19 @@ class ManyRefresher:
                 (leases[index],) = take([(work.cache_key, work.token, 0)])
         return leases
 
-    def renewing(self, works: Sequence[Work]) -> AbstractContextManager[None]:
+    def renewing(self, works: Sequence[RefreshRequest]) -> AbstractContextManager[None]:
         """Keep leases for as long as the block runs."""
         return self._refresher.renewing(works)
 
-    def counting(self, work: Work) -> AbstractContextManager[None]:
+    def counting(self, work: RefreshRequest) -> AbstractContextManager[None]:
         """Count one computation in this block under the limit that protects what it asks."""
         return self._refresher.counting(work.terms)
 
-    def release(self, works: Sequence[Work]) -> None:
+    def release(self, works: Sequence[RefreshRequest]) -> None:
         """Give leases back; those that are not held any more are left alone."""
         self._refresher.publisher.release(works)
 
-    def release_later(self, works: Sequence[Work]) -> None:
+    def release_later(self, works: Sequence[RefreshRequest]) -> None:
         """Have leases released once Redis answers: they may have been taken, though nobody was told in time."""
         for work in works:
             self._refresher.release_later(work)
@@ -109,11 +109,11 @@ class ManyRefresher:
         ]
 
 
-def _computed(work: Work, part: Part) -> Computed:
+def _computed(work: RefreshRequest, part: Part) -> Computed:
     return computed_of(work.terms.codec, work.cache_key, part.duration_s, part.value, part.error)
 
 
-def held_by(work: Work, lease: Lease) -> Held:
+def held_by(work: RefreshRequest, lease: Lease) -> Held:
     """Return what is to be computed under a lease that was taken."""
     return Held(work, lease, present_of(work, lease))
 
@@ -131,12 +131,12 @@ class Seat:
         landed: What came of it in the end.
     """
 
-    wanted: Wanted
-    flight: Flight | None = None
+    wanted: CacheRequest
+    flight: InFlight | None = None
     leads: bool = False
-    in_vain: Flight | None = None
+    in_vain: InFlight | None = None
     has_waited: bool = False
-    landed: Landed | None = None
+    landed: FlightResult | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -152,13 +152,13 @@ class _Led:
     """
 
     seat: Seat
-    flight: Flight
-    work: Work
+    flight: InFlight
+    work: RefreshRequest
     waiting_since_ms: int = 0
     will_do: Callable[[Header, int], bool] = is_fresh
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> CacheRequest:
         """The value."""
         return self.seat.wanted
 
@@ -176,7 +176,13 @@ class BatchLeader:
     """
 
     def __init__(
-        self, keys: Keys, reads: Reads, leader: Leader, refresher: ManyRefresher, flights: Flights, clock: Clock
+        self,
+        keys: Keys,
+        reads: Reader,
+        leader: MissLeader,
+        refresher: ManyRefresher,
+        flights: SingleFlight,
+        clock: Clock,
     ) -> None:
         """Start idle."""
         self._entry_key = keys.entry
@@ -188,7 +194,7 @@ class BatchLeader:
 
     def leading(
         self, unboarded: deque[Seat], wait_s: float, loop: asyncio.AbstractEventLoop | None, *, is_guarded: bool
-    ) -> Steps[float]:
+    ) -> Routine[float]:
         """Board the flights of those who have none, batch by batch, and look after all that this caller leads.
 
         A batch is landed before the next one boards, but for what another process computes: that is waited for only
@@ -204,7 +210,7 @@ class BatchLeader:
             Until when others were waited for, on the monotonic clock.
         """
         aboard: list[_Led] = []
-        unclear = ABANDONED
+        unclear = NO_RESULT
         try:
             busy: list[_Led] = []
             while batch := self._boarded(unboarded, aboard, loop):
@@ -212,7 +218,7 @@ class BatchLeader:
             deadline_s = self._clock.monotonic_s() + wait_s
             yield from self._waiting_for(busy, deadline_s)
         except Exception as error:
-            unclear = Landed.with_error(error)
+            unclear = FlightResult.with_error(error)
             raise
         finally:
             for led in aboard:
@@ -233,15 +239,15 @@ class BatchLeader:
                 aboard.append(_Led(seat, seat.flight, self._work(seat.wanted, token)))
         return aboard[first:]
 
-    def _work(self, wanted: Wanted, token: str) -> Work:
+    def _work(self, wanted: CacheRequest, token: str) -> RefreshRequest:
         return work_of(wanted, Origin.MISS, token, lambda: self._flights.close(wanted.flight_name))
 
-    def _land(self, led: _Led, landed: Landed) -> None:
+    def _land(self, led: _Led, landed: FlightResult) -> None:
         if not led.flight.done():
             self._flights.land(led.wanted.flight_name, led.flight, landed)
 
     # --- under leases ----------------------------------------------------------------------------------------------
-    def _tried(self, batch: Sequence[_Led]) -> Steps[list[_Led]]:
+    def _tried(self, batch: Sequence[_Led]) -> Routine[list[_Led]]:
         """Compute what nobody else does, and land it; return what others compute right now."""
         away = {led: None for led in batch if self._is_away(led)}
         within_reach = [led for led in batch if led not in away]
@@ -262,7 +268,7 @@ class BatchLeader:
     def _is_away(self, led: _Led) -> bool:
         return self._reads.is_away(self._entry_key(led.wanted.cache_key))
 
-    def _taking(self, batch: Sequence[_Led]) -> Steps[list[Lease]]:
+    def _taking(self, batch: Sequence[_Led]) -> Routine[list[Lease]]:
         """Take leases; ask a second time if Redis, or this process, only had too much to do at once.
 
         Raises:
@@ -273,14 +279,14 @@ class BatchLeader:
         works, since_ms = [led.work for led in batch], [led.waiting_since_ms for led in batch]
         for is_last in (False, True):
             try:
-                leases: list[Lease] = yield Do(lambda: self._refresher.take(works, since_ms))
+                leases: list[Lease] = yield Call(lambda: self._refresher.take(works, since_ms))
             except RedisTimeoutError:
                 if is_last or any(map(self._is_away, batch)):
                     raise
             except (GeneratorExit, RedisError):
                 raise
             except BaseException:
-                yield Do(lambda: self._refresher.release(works))
+                yield Call(lambda: self._refresher.release(works))
                 raise
             else:
                 return leases
@@ -305,30 +311,30 @@ class BatchLeader:
                 to_compute[led] = held
         return to_compute, fresh, busy
 
-    def _computing(self, to_compute: dict[_Led, Held], fresh: Sequence[_Led]) -> Steps[None]:
+    def _computing(self, to_compute: dict[_Led, Held], fresh: Sequence[_Led]) -> Routine[None]:
         """Give back the leases of what is fresh; compute the rest under theirs, publish and land it."""
         unneeded, works = [led.work for led in fresh], [led.work for led in to_compute]
         try:
             if unneeded:
-                yield Do(lambda: self._refresher.release(unneeded))
+                yield Call(lambda: self._refresher.release(unneeded))
             if works:
                 yield from self._publishing(to_compute, works)
         except GeneratorExit:
             raise
         except BaseException:
-            yield Do(lambda: self._refresher.release(unneeded + works))
+            yield Call(lambda: self._refresher.release(unneeded + works))
             raise
 
-    def _publishing(self, to_compute: dict[_Led, Held], works: Sequence[Work]) -> Steps[None]:
+    def _publishing(self, to_compute: dict[_Led, Held], works: Sequence[RefreshRequest]) -> Routine[None]:
         held = list(to_compute.values())
         with self._refresher.renewing(works):
             with self._refresher.counting(held[0].work):
                 parts = yield from self._parts_of(list(to_compute))
-            concluded = yield Do(lambda: self._refresher.conclude(held, parts))
+            concluded = yield Call(lambda: self._refresher.conclude(held, parts))
         for led, refreshed in zip(to_compute, concluded, strict=True):
             self._land(led, self._leader.landed(led.wanted, refreshed))
 
-    def _parts_of(self, batch: Sequence[_Led]) -> Steps[list[Part]]:
+    def _parts_of(self, batch: Sequence[_Led]) -> Routine[list[Part]]:
         terms = _terms_of(batch)
         return (
             yield from computing_many(
@@ -341,13 +347,13 @@ class BatchLeader:
         )
 
     # --- what others compute -----------------------------------------------------------------------------------------
-    def _waiting_for(self, busy: list[_Led], deadline_s: float) -> Steps[None]:
+    def _waiting_for(self, busy: list[_Led], deadline_s: float) -> Routine[None]:
         """Land what others publish; what they give up is computed here. What is left has waited long enough."""
         for pause_s in pauses():
             remaining_s = deadline_s - self._clock.monotonic_s()
             if not busy or remaining_s <= 0:
                 break
-            yield Pause(min(pause_s, remaining_s))
+            yield Sleep(min(pause_s, remaining_s))
             waiting = deque((yield from self._looking(busy)))
             busy = []
             while waiting:
@@ -356,13 +362,13 @@ class BatchLeader:
         for led in busy:
             led.seat.has_waited = True
 
-    def _looking(self, batch: Sequence[_Led]) -> Steps[list[_Led]]:
+    def _looking(self, batch: Sequence[_Led]) -> Routine[list[_Led]]:
         """Land what is cached by now, and can be read; return the rest."""
         if not batch:
             return []
         keys = [self._entry_key(led.wanted.cache_key) for led in batch]
         try:
-            entries = yield Do(lambda: self._reads.get_many(keys))
+            entries = yield Call(lambda: self._reads.get_many(keys))
         except RedisError:
             entries = [AWAY] * len(keys)
         missing = []
@@ -375,7 +381,7 @@ class BatchLeader:
         return missing
 
     # --- without leases -------------------------------------------------------------------------------------------
-    def _unguarded(self, batch: Sequence[_Led]) -> Steps[list[_Led]]:
+    def _unguarded(self, batch: Sequence[_Led]) -> Routine[list[_Led]]:
         """Compute without leases, in turn, and land it; nothing is left."""
         if not batch:
             return []
@@ -385,24 +391,24 @@ class BatchLeader:
         return []
 
 
-def _landed_unguarded(wanted: Wanted, part: Part | None) -> Landed:
+def _landed_unguarded(wanted: CacheRequest, part: Part | None) -> FlightResult:
     if part is None:
-        return Landed.with_error(waited_in_vain(wanted))
+        return FlightResult.with_error(waited_in_vain(wanted))
     if part.error is not None:
-        return Landed.with_error(part.error)
+        return FlightResult.with_error(part.error)
     try:
         return landed_with(wanted, part.value)
     except Exception as error:
-        return Landed.with_error(error)
+        return FlightResult.with_error(error)
 
 
-def _terms_of(batch: Sequence[_Led]) -> Terms:
+def _terms_of(batch: Sequence[_Led]) -> CacheOptions:
     return batch[0].wanted.terms  # all are of one task
 
 
-def _task_of(wanted: Wanted) -> WarmingTask:
+def _task_of(wanted: CacheRequest) -> WarmingTask:
     return _target_of(wanted).task
 
 
-def _target_of(wanted: Wanted) -> Target:
+def _target_of(wanted: CacheRequest) -> Target:
     return cast(Target, wanted.target)  # only tasks have batch functions

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from warmer.cache.batch_leader import BatchLeader, Seat
-from warmer.cache.leader import OVERDUE, Leader, after_waiting, landing_of
-from warmer.cache.request import Wanted
+from warmer.cache.miss_leader import TIMED_OUT, MissLeader, after_waiting, landing_of
+from warmer.cache.request import CacheRequest
 from warmer.clock import Clock
-from warmer.refresh.effects import Compute, Steps, Wait, arun, run
-from warmer.refresh.single_flight import Landed, is_own
+from warmer.refresh.effects import Compute, Routine, Wait, arun, run
+from warmer.refresh.single_flight import FlightResult, is_own
 
 MOST_BATCHES_AT_ONCE = 4
 """Calls of an async reader's batch function that run side by side; those of a thread run one after the other."""
@@ -24,7 +24,7 @@ Start = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 """Starts a task beside the running event loop that goes on when its reader is cancelled."""
 
 
-class ManyFiller:
+class BatchMissHandler:
     """Computes missing values in batches: each once, however many ask.
 
     Args:
@@ -37,7 +37,7 @@ class ManyFiller:
 
     def __init__(
         self,
-        leader: Leader,
+        leader: MissLeader,
         batch_leader: BatchLeader,
         clock: Clock,
         start: Start,
@@ -50,7 +50,7 @@ class ManyFiller:
         self._start = start
         self._find_threads = find_threads
 
-    def fill(self, wanted: Sequence[Wanted]) -> list[Any]:
+    def fill(self, wanted: Sequence[CacheRequest]) -> list[Any]:
         """Compute missing values of one task, or wait for others who do.
 
         Raises:
@@ -63,7 +63,7 @@ class ManyFiller:
         run(self._filling(seats, self._lead_here))
         return _given(seats)
 
-    async def afill(self, wanted: Sequence[Wanted]) -> list[Any]:
+    async def afill(self, wanted: Sequence[CacheRequest]) -> list[Any]:
         """As `fill`, beside an event loop.
 
         A batch that has begun goes on when the caller is cancelled: others may wait for it, and its values are cached.
@@ -72,7 +72,7 @@ class ManyFiller:
         await arun(self._filling(seats, self._lead_in_tasks), self._find_threads())
         return _given(seats)
 
-    def _filling(self, seats: Sequence[Seat], lead: Lead) -> Steps[None]:
+    def _filling(self, seats: Sequence[Seat], lead: Lead) -> Routine[None]:
         """Lead or follow, until there is an outcome for each.
 
         As with single values, one of those who have waited in vain computes, without a lease.
@@ -85,18 +85,18 @@ class ManyFiller:
             for seat in pending:
                 yield from self._following(seat, deadline_s)
 
-    def _computing_own(self, seat: Seat) -> Steps[None]:
+    def _computing_own(self, seat: Seat) -> Routine[None]:
         """Compute what this very computation is for, as its function asks for it itself."""
         wanted = seat.wanted
         seat.leads = True
         try:
             value = yield Compute(wanted.function, wanted.arguments, wanted.terms.timeout_s, leaves_thread=False)
         except Exception as error:
-            seat.landed = Landed.with_error(error)
+            seat.landed = FlightResult.with_error(error)
         else:
-            seat.landed = Landed(value, is_computed=True)
+            seat.landed = FlightResult(value, is_computed=True)
 
-    def _leading(self, pending: Sequence[Seat], lead: Lead) -> Steps[float]:
+    def _leading(self, pending: Sequence[Seat], lead: Lead) -> Routine[float]:
         """Have all led that nobody leads; return until when others are waited for."""
         wait_s = pending[0].wanted.terms.wait_s
         deadline_s = self._clock.monotonic_s() + wait_s
@@ -112,7 +112,7 @@ class ManyFiller:
                 unboarded.clear()  # when nobody wants them any more
         return deadline_s
 
-    def _following(self, seat: Seat, deadline_s: float) -> Steps[None]:
+    def _following(self, seat: Seat, deadline_s: float) -> Routine[None]:
         """Wait for what a seat's flight brings; if that is nothing, the seat has to board another."""
         if seat.flight is None:  # whoever was to board was stopped
             return
@@ -122,7 +122,7 @@ class ManyFiller:
             seat.landed = landed
             return
         is_late = not seat.leads and self._clock.monotonic_s() >= deadline_s
-        seat.has_waited = seat.has_waited or landed is OVERDUE or is_late
+        seat.has_waited = seat.has_waited or landed is TIMED_OUT or is_late
         if seat.has_waited and seat.wanted.terms.after_wait != "compute":
             seat.landed = yield from after_waiting(seat.wanted, self._leader)
         seat.in_vain, seat.flight, seat.leads = seat.flight, None, False
@@ -140,7 +140,7 @@ class ManyFiller:
             for _ in range(_tasks_for(unboarded))
         ]
 
-    def _in_task(self, leading: Steps[float]) -> "Future[float]":
+    def _in_task(self, leading: Routine[float]) -> "Future[float]":
         ended: Future[float] = Future()
         self._start(arun(leading, self._find_threads())).add_done_callback(partial(_tell, ended))
         return ended
@@ -162,7 +162,7 @@ def _tell(ended: "Future[float]", task: "asyncio.Task[float]") -> None:
         ended.set_result(task.result())
 
 
-def _seats_for(wanted: Sequence[Wanted]) -> list[Seat]:
+def _seats_for(wanted: Sequence[CacheRequest]) -> list[Seat]:
     return [Seat(one.with_terms()) for one in wanted]
 
 
@@ -171,6 +171,6 @@ def _given(seats: Sequence[Seat]) -> list[Any]:
 
 
 def _value_of(seat: Seat) -> Any:
-    landed = seat.landed or OVERDUE
+    landed = seat.landed or TIMED_OUT
     key, codec = seat.wanted.cache_key, seat.wanted.terms.codec
     return landed.for_leader(key, codec) if seat.leads else landed.for_follower(key, codec)

@@ -7,20 +7,20 @@ from typing import Any, Final, NamedTuple
 import orjson
 from redis.exceptions import RedisError
 
-from warmer.cache import Filler
-from warmer.cache.request import Wanted
+from warmer.cache import MissHandler
+from warmer.cache.request import CacheRequest
 from warmer.clock import Clock
 from warmer.codec import ERROR, JSON, Codec, cached_error
 from warmer.codec.entry import Header, unpack
-from warmer.engine.background import Pulse
+from warmer.engine.background import Background
 from warmer.errors import CodecError, InvalidTaskError
-from warmer.refresh.cache_options import TaskTerms, Terms
+from warmer.refresh.cache_options import CacheOptions, TaskCacheOptions
 from warmer.refresh.read_counter import ReadCounter
 from warmer.settings import Settings
 from warmer.store import Keys
 from warmer.tasks.registry import Registry, late_function_of
 from warmer.tasks.task import Target, WarmingTask
-from warmer.wire import AWAY, Reads
+from warmer.wire import AWAY, Reader
 
 logger = logging.getLogger("warmer.cache")
 
@@ -42,37 +42,37 @@ class Cache:
     Args:
         keys: Names the keys.
         reads: The wire.
-        filler: Computes what is missing.
+        miss_handler: Computes what is missing.
         registry: Says which task a key belongs to.
         terms: On which terms each task's values are cached.
         counter: Counts the reads.
         settings: What holds for keys without a task.
         clock: Tells the time.
-        pulse: Sends the counts.
+        background: Sends the counts.
     """
 
     def __init__(
         self,
         keys: Keys,
-        reads: Reads,
-        filler: Filler,
+        reads: Reader,
+        miss_handler: MissHandler,
         registry: Registry,
-        terms: TaskTerms,
+        terms: TaskCacheOptions,
         counter: ReadCounter,
         settings: Settings,
         clock: Clock,
-        pulse: Pulse,
+        background: Background,
     ) -> None:
         """Prepare; nothing is read yet."""
         self._entry_key = keys.entry
         self._reads = reads
-        self._filler = filler
+        self._filler = miss_handler
         self._registry = registry
         self._terms = terms
         self._counter = counter
         self._settings = settings
         self._clock = clock
-        self._pulse = pulse
+        self._pulse = background
         self._codec = Codec(signing_key=settings.signing_key())
         self._said_unreadable: set[bytes] = set()
 
@@ -94,7 +94,7 @@ class Cache:
         return self._found(cache_keys, await self._aread_many(cache_keys))
 
     # --- what is wanted, and computed if it is missing -----------------------------------------------------------
-    def want(self, wanted: Wanted) -> Any:
+    def want(self, wanted: CacheRequest) -> Any:
         """Return a value, computed and cached if it is missing.
 
         Raises:
@@ -103,36 +103,36 @@ class Cache:
         value = self._opened(wanted.cache_key, self._read(wanted.cache_key), wanted)
         return self._filler.fill(wanted) if value is MISSING else _value_of(value)
 
-    async def awant(self, wanted: Wanted) -> Any:
+    async def awant(self, wanted: CacheRequest) -> Any:
         """As `want`, beside an event loop."""
         value = self._opened(wanted.cache_key, await self._aread(wanted.cache_key), wanted)
         return await self._filler.afill(wanted) if value is MISSING else _value_of(value)
 
-    def fill(self, wanted: Wanted) -> Any:
+    def fill(self, wanted: CacheRequest) -> Any:
         """Return a value that `look_for` did not find, computed and cached."""
         return self._filler.fill(wanted)
 
-    async def afill(self, wanted: Wanted) -> Any:
+    async def afill(self, wanted: CacheRequest) -> Any:
         """As `fill`, beside an event loop."""
         return await self._filler.afill(wanted)
 
-    def fill_many(self, wanted: Sequence[Wanted]) -> list[Any]:
+    def fill_many(self, wanted: Sequence[CacheRequest]) -> list[Any]:
         """Return values that `look_for` did not find, computed together and cached; all of one task."""
         return self._filler.fill_many(wanted)
 
-    async def afill_many(self, wanted: Sequence[Wanted]) -> list[Any]:
+    async def afill_many(self, wanted: Sequence[CacheRequest]) -> list[Any]:
         """As `fill_many`, beside an event loop."""
         return await self._filler.afill_many(wanted)
 
-    def peek(self, wanted: Wanted, default: Any) -> Any:
+    def peek(self, wanted: CacheRequest, default: Any) -> Any:
         """Return a value if it is cached, else the default."""
         return self._or_default(self._opened(wanted.cache_key, self._read(wanted.cache_key), wanted), default)
 
-    async def apeek(self, wanted: Wanted, default: Any) -> Any:
+    async def apeek(self, wanted: CacheRequest, default: Any) -> Any:
         """As `peek`, beside an event loop."""
         return self._or_default(self._opened(wanted.cache_key, await self._aread(wanted.cache_key), wanted), default)
 
-    def look_for(self, wanted: Sequence[Wanted]) -> list[Any]:
+    def look_for(self, wanted: Sequence[CacheRequest]) -> list[Any]:
         """Return for each what is cached, or `MISSING`; all are asked for at once.
 
         Raises:
@@ -141,30 +141,32 @@ class Cache:
         entries = self._read_many([one.cache_key for one in wanted])
         return self._opened_all(wanted, entries)
 
-    async def alook_for(self, wanted: Sequence[Wanted]) -> list[Any]:
+    async def alook_for(self, wanted: Sequence[CacheRequest]) -> list[Any]:
         """As `look_for`, beside an event loop."""
         entries = await self._aread_many([one.cache_key for one in wanted])
         return self._opened_all(wanted, entries)
 
-    def wanting(self, task: WarmingTask) -> Callable[[Target], Wanted]:
+    def wanting(self, task: WarmingTask) -> Callable[[Target], CacheRequest]:
         """Return what says of each target of a task what a read of it asks for."""
         terms, function = self._terms.of(task), late_function_of(task)
         takes_plain = terms.codec.takes_plain
 
-        def find_terms() -> Terms:
+        def find_terms() -> CacheOptions:
             return terms
 
-        def wanted_of(target: Target) -> Wanted:
-            return Wanted(target.cache_key, target.ref, find_terms, function, target.arguments, target, takes_plain)
+        def wanted_of(target: Target) -> CacheRequest:
+            return CacheRequest(
+                target.cache_key, target.ref, find_terms, function, target.arguments, target, takes_plain
+            )
 
         return wanted_of
 
-    def wanted_by_key(self, cache_key: str, function: Callable[[], Any], ttl_s: float) -> Wanted:
+    def wanted_by_key(self, cache_key: str, function: Callable[[], Any], ttl_s: float) -> CacheRequest:
         """Return what a read of this key asks for, which may be that of a task."""
         owner = self._registry.owner(cache_key)
         target = None if owner is None else owner.target()
         ref = "" if target is None else target.ref
-        return Wanted(cache_key, ref, lambda: self._terms.of_call(owner, function, ttl_s), function, {}, target)
+        return CacheRequest(cache_key, ref, lambda: self._terms.of_call(owner, function, ttl_s), function, {}, target)
 
     # --- asking Redis -------------------------------------------------------------------------------------------
     def _read(self, cache_key: str) -> Any:
@@ -198,7 +200,7 @@ class Cache:
             return [AWAY] * len(cache_keys)
 
     # --- opening what came ----------------------------------------------------------------------------------------
-    def _opened(self, cache_key: str, entry: Any, wanted: Wanted | None) -> Any:
+    def _opened(self, cache_key: str, entry: Any, wanted: CacheRequest | None) -> Any:
         """Return an entry's value, and count the read; what cannot be read, for whatever reason, is a miss."""
         unpacked = unpack(entry)
         if unpacked is not None:
@@ -228,14 +230,14 @@ class Cache:
             self._said_unreadable.add(about)
             logger.warning("the entry of %r is unreadable, and such are taken as misses: %s", cache_key, error)
 
-    def _is_ours(self, cache_key: str, header: Header, wanted: Wanted | None) -> bool:
+    def _is_ours(self, cache_key: str, header: Header, wanted: CacheRequest | None) -> bool:
         """Say whether the entry is that of the target which this process knows under the key."""
         if wanted is not None:
             return wanted.is_in(header)
         owner = self._registry.owner(cache_key)
         return owner is None or not header.ref or header.ref == owner.task_id.encode()
 
-    def _rebuilt(self, cache_key: str, header: Header, payload: Any, wanted: Wanted | None) -> Any:
+    def _rebuilt(self, cache_key: str, header: Header, payload: Any, wanted: CacheRequest | None) -> Any:
         if header.codec == ERROR:
             return CachedError(cached_error.restored(bytes(payload), wanted.terms.cache_errors if wanted else {}))
         if wanted is not None and (wanted.target is not None or not header.ref):
@@ -247,7 +249,7 @@ class Cache:
     def _task_of(self, header: Header) -> WarmingTask | None:
         return self._registry.get(header.task_id.decode(errors="replace"))
 
-    def _opened_all(self, wanted: Sequence[Wanted], entries: Iterable[Any]) -> list[Any]:
+    def _opened_all(self, wanted: Sequence[CacheRequest], entries: Iterable[Any]) -> list[Any]:
         return [
             _value_of(self._opened(one.cache_key, self._or_away(entry), one))
             for one, entry in zip(wanted, entries, strict=True)
@@ -273,7 +275,7 @@ class Cache:
     def _or_default(self, value: Any, default: Any) -> Any:
         return default if value is MISSING or isinstance(value, CachedError) else value
 
-    def _look_after(self, cache_key: str, header: Header, wanted: Wanted | None) -> None:
+    def _look_after(self, cache_key: str, header: Header, wanted: CacheRequest | None) -> None:
         """Renew a value that is stale, or will be soon, if this process knows how."""
         if header.expires_at_ms <= header.renew_from_ms:  # it expires right now: the next reader will miss it
             return
@@ -281,7 +283,7 @@ class Cache:
         if renewal is not None:
             self._filler.renew_behind(renewal)
 
-    def _wanted_of_entry(self, cache_key: str, header: Header) -> Wanted | None:
+    def _wanted_of_entry(self, cache_key: str, header: Header) -> CacheRequest | None:
         task = self._task_of(header)
         if task is None or not task.enabled:
             return None

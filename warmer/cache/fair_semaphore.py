@@ -5,14 +5,14 @@ from collections import deque
 from concurrent.futures import Future
 
 
-class Slots:
+class FairSemaphore:
     """So many at once; whoever comes beyond them gets a turn when another leaves, first come, first served.
 
     Args:
         count: How many at once.
 
     Example:
-        >>> slots = Slots(1)
+        >>> slots = FairSemaphore(1)
         >>> first, second = slots.take(), slots.take()
         >>> first.done(), second.done()
         (True, False)

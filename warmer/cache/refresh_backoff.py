@@ -13,7 +13,7 @@ BUSY_REST_S = 0.25
 MOST_REMEMBERED = 10_000
 
 
-class Resting:
+class RefreshBackoff:
     """Keys that are not renewed for now; what is stale of them is served meanwhile, and their source is left in peace.
 
     Args:
@@ -22,7 +22,7 @@ class Resting:
 
     Example:
         >>> now_s = 0.0
-        >>> resting = Resting(lambda: now_s, luck=lambda: 1.0)
+        >>> resting = RefreshBackoff(lambda: now_s, luck=lambda: 1.0)
         >>> resting.failed("catalog")
         >>> resting.is_resting("catalog")
         True

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 from warmer.codec.entry import Header
 from warmer.errors import InvalidTaskError
-from warmer.refresh.cache_options import Terms
+from warmer.refresh.cache_options import CacheOptions
 from warmer.tasks.task import Target
 
 
-class Wanted(NamedTuple):
+class CacheRequest(NamedTuple):
     """A value that somebody wants: where it is cached, and how it is computed.
 
     Args:
@@ -24,14 +24,14 @@ class Wanted(NamedTuple):
 
     cache_key: str
     ref: str
-    find_terms: Callable[[], Terms]
+    find_terms: Callable[[], CacheOptions]
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
     target: Target | None
     takes_plain: bool = True
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> CacheOptions:
         """On which terms it is cached."""
         return self.find_terms()
 
@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
         target = self.target
         return self.cache_key if target is None else (self.cache_key, target.task.task_id, target.identity)
 
-    def with_terms(self) -> "Wanted":
+    def with_terms(self) -> "CacheRequest":
         """Return the same with its terms worked out."""
         terms = self.terms
         return self._replace(find_terms=lambda: terms)

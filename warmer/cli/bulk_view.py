@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 
 from warmer.errors import WaitTimeoutError
-from warmer.on_demand.bulk.handle import BulkWarming
+from warmer.on_demand.bulk.bulk_warming import BulkWarming
 from warmer.results import BulkOutcome
 
 LOOK_S = 0.1

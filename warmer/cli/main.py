@@ -82,7 +82,7 @@ def worker(
     module is refused.
     """
     from warmer_workers.main import run_worker
-    from warmer_workers.supervisor import Several
+    from warmer_workers.supervisor import Supervisor
 
     _log(verbose)
     _set_variables(concurrency=concurrency, async_concurrency=async_concurrency, isolated=isolated, grace_s=grace)
@@ -92,7 +92,7 @@ def worker(
     if processes == 1:
         sys.exit(run_worker(warmer, modules, burst=burst, is_supervised=supervised))
     flags = [flag for flag, is_given in (("--burst", burst), ("--verbose", verbose)) if is_given]
-    several = Several([*_imports(modules), *flags], processes, warmer.settings.grace_s, is_burst=burst)
+    several = Supervisor([*_imports(modules), *flags], processes, warmer.settings.grace_s, is_burst=burst)
     sys.exit(several.run())
 
 

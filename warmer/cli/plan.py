@@ -13,7 +13,7 @@ from rich.table import Table
 from warmer.cli.exits import ends_well
 from warmer.client.default import fleet
 from warmer.planning import LONGEST_MINUTES
-from warmer.planning.results import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
+from warmer.planning.planned import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
 
 PLACES = {"thread": "threads", "loop": "places on event loops", "process": "processes"}
 

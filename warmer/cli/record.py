@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from warmer.cli.exits import EXIT_NO, ends_well
 from warmer.client.default import fleet
-from warmer.recording.recorder import Recorded, Recorder
+from warmer.recording.read_recorder import ReadRecorder, Recorded
 from warmer.recording.trace_file import new_trace
 
 LONGEST_MINUTES = 7 * 1440
@@ -35,7 +35,7 @@ def record(file: Path, minutes: float, sample: float, as_json: bool) -> None:
     are digests with a random salt that is thrown away. Ctrl-C ends it in good order, with what it has. The exit code is
     1 if nothing was recorded.
     """
-    recorder = Recorder(fleet().store, sample)
+    recorder = ReadRecorder(fleet().store, sample)
     _record(recorder, file, 60 * minutes)
     recorded = recorder.recorded
     click.echo(recorded.model_dump_json(indent=2) if as_json else summary(recorded))
@@ -57,7 +57,7 @@ def summary(recorded: Recorded) -> str:
     )
 
 
-def _record(recorder: Recorder, file: Path, seconds: float) -> None:
+def _record(recorder: ReadRecorder, file: Path, seconds: float) -> None:
     console = Console(stderr=True)
     columns = TextColumn("recording"), BarColumn(), TextColumn("{task.fields[so_far]}"), TimeRemainingColumn()
     with (

@@ -19,8 +19,8 @@ from warmer.simulation.chart import check_can_draw, draw
 from warmer.simulation.comparison import Comparison, compare, parts_of
 from warmer.simulation.policies import POLICIES, PRICED
 from warmer.simulation.result import Finding
-from warmer.simulation.trace.reader import Account, read_trace
 from warmer.simulation.trace.trace import Trace
+from warmer.simulation.trace.trace_reader import Account, read_trace
 
 
 def tables(traces: Sequence[Trace], findings: Sequence[Finding]) -> list[Table]:

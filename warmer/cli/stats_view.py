@@ -10,14 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from warmer.results import (
+    BudgetState,
+    BudgetWhatIf,
     Counterfactual,
-    KnobStanding,
     LimitUse,
     MissesByCause,
     QuarantinedTarget,
     WarmingPerformance,
     WarmingStats,
-    WhatIf,
 )
 
 SHOWN_EXTRA_COMPUTE = (0.05, 0.1, 0.25, 0.5, 1.0)
@@ -65,7 +65,7 @@ def problems_of(stats: WarmingStats) -> Iterator[str]:
         yield _in_quarantine(target)
 
 
-def what_if_at(extra_compute: float, curve: list[WhatIf]) -> WhatIf | None:
+def what_if_at(extra_compute: float, curve: list[BudgetWhatIf]) -> BudgetWhatIf | None:
     """Return the point of the curve that makes the most of this extra compute; None if none takes as little.
 
     Args:
@@ -73,8 +73,8 @@ def what_if_at(extra_compute: float, curve: list[WhatIf]) -> WhatIf | None:
         curve: From the least extra compute to the most.
 
     Example:
-        >>> curve = [WhatIf(price=0.7, extra_compute=0.1, miss_ratio=0.04, refresh_seconds_per_minute=2.0),
-        ...     WhatIf(price=0.4, extra_compute=0.3, miss_ratio=0.02, refresh_seconds_per_minute=5.0)]
+        >>> curve = [BudgetWhatIf(price=0.7, extra_compute=0.1, miss_ratio=0.04, refresh_seconds_per_minute=2.0),
+        ...     BudgetWhatIf(price=0.4, extra_compute=0.3, miss_ratio=0.02, refresh_seconds_per_minute=5.0)]
         >>> what_if_at(0.25, curve).miss_ratio
         0.04
     """
@@ -130,7 +130,7 @@ def _beside_plain(found: Counterfactual) -> str:
     )
 
 
-def _held(knob: KnobStanding) -> str:
+def _held(knob: BudgetState) -> str:
     stands = (
         "not decided on anything yet" if knob.holds_at is None else f"stands at {_amount(knob.knob, knob.holds_at)}"
     )
@@ -175,7 +175,7 @@ def _ledger_table(stats: WarmingStats) -> Table:
     return table
 
 
-def _knob_table(knobs: list[KnobStanding]) -> Table:
+def _knob_table(knobs: list[BudgetState]) -> Table:
     table = _table("knob of", "knob", "set to", "stands at", "price")
     for knob in knobs:
         table.add_row(
@@ -188,7 +188,7 @@ def _knob_table(knobs: list[KnobStanding]) -> Table:
     return table
 
 
-def _what_if_table(curve: list[WhatIf]) -> Table:
+def _what_if_table(curve: list[BudgetWhatIf]) -> Table:
     table = _table("with extra compute", "users would wait for", "refreshes take")
     for extra_compute in SHOWN_EXTRA_COMPUTE:
         point = what_if_at(extra_compute, curve)

@@ -6,10 +6,10 @@ from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, cast, overload
 
 from warmer.cache.cache import MISSING
-from warmer.cache.request import Wanted
+from warmer.cache.request import CacheRequest
 from warmer.errors import InvalidTaskError
-from warmer.on_demand.bulk.handle import BulkWarming
-from warmer.on_demand.handle import Handle
+from warmer.on_demand.bulk.bulk_warming import BulkWarming
+from warmer.on_demand.handle import Warming
 from warmer.refresh.compute import is_async
 from warmer.tasks.registry import function_of
 from warmer.tasks.task import Target, WarmingTask, check_returns
@@ -81,7 +81,7 @@ class _WarmedFunction(Generic[Parameters, Returned]):
         self.task = task
         self.warmed_function = function
         self._find_warmer = find_warmer
-        self._wanting: tuple[Warmer, Callable[[Target], Wanted]] | None = None
+        self._wanting: tuple[Warmer, Callable[[Target], CacheRequest]] | None = None
 
     def __repr__(self) -> str:
         return f"<warmed {self.task.task_id}: {self.task.cache_key}>"
@@ -97,17 +97,17 @@ class _WarmedFunction(Generic[Parameters, Returned]):
         """
         return self.task.target_of_call(args, kwargs).cache_key
 
-    def _wanted(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple["Warmer", Wanted]:
+    def _wanted(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple["Warmer", CacheRequest]:
         warmer, wanting = self._find_warmer(), self._wanting
         if wanting is None or wanting[0] is not warmer:
             wanting = self._wanting = warmer, warmer.cache.wanting(self.task)
         return warmer, wanting[1](self.task.target_of_call(args, kwargs))
 
-    def _wanted_each(self, arguments: Iterable[Any]) -> tuple["Warmer", list[Wanted]]:
+    def _wanted_each(self, arguments: Iterable[Any]) -> tuple["Warmer", list[CacheRequest]]:
         wanted = [self._wanted(*_spread(one))[1] for one in arguments]
         return self._find_warmer(), wanted
 
-    def _ask(self, force: bool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Handle:
+    def _ask(self, force: bool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Warming:
         return self._find_warmer().ask(self.task.target_of_call(args, kwargs), force=force)
 
     def _ask_many(self, arguments: Iterable[Any], force: bool, in_flight: int) -> BulkWarming:
@@ -176,7 +176,7 @@ class Warmed(_WarmedFunction[Parameters, Returned]):
         warmer, wanted = self._wanted(args, kwargs)
         return warmer.refresh_now(wanted)  # type: ignore[no-any-return]
 
-    def warm(self, *args: Any, force: bool = False, **kwargs: Any) -> Handle:
+    def warm(self, *args: Any, force: bool = False, **kwargs: Any) -> Warming:
         """Ask the workers to warm the value for these arguments.
 
         Args:
@@ -252,7 +252,7 @@ class AsyncWarmed(_WarmedFunction[Parameters, Returned]):
             return _completed(found, await warmer.cache.afill_many(missing))
         turn = asyncio.Semaphore(MOST_AT_ONCE)
 
-        async def fill(one: Wanted) -> Any:
+        async def fill(one: CacheRequest) -> Any:
             async with turn:
                 return await warmer.cache.afill(one)
 
@@ -263,7 +263,7 @@ class AsyncWarmed(_WarmedFunction[Parameters, Returned]):
         warmer, wanted = self._wanted(args, kwargs)
         return await warmer.arefresh_now(wanted)  # type: ignore[no-any-return]
 
-    async def warm(self, *args: Any, force: bool = False, **kwargs: Any) -> Handle:
+    async def warm(self, *args: Any, force: bool = False, **kwargs: Any) -> Warming:
         """Ask the workers to warm the value for these arguments; the handle can be awaited."""
         return await asyncio.to_thread(self._ask, force, args, kwargs)
 
@@ -371,7 +371,7 @@ def _dotted_name(function: Callable[..., Any]) -> str:
     return f"{function.__module__}.{name}".replace("<locals>.", "").replace("<lambda>", "lambda")
 
 
-def _missing(wanted: Sequence[Wanted], found: Sequence[Any]) -> list[Wanted]:
+def _missing(wanted: Sequence[CacheRequest], found: Sequence[Any]) -> list[CacheRequest]:
     return [one for one, value in zip(wanted, found, strict=True) if value is MISSING]
 
 

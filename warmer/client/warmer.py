@@ -6,14 +6,14 @@ from typing import Any, Unpack, overload
 
 from redis.exceptions import RedisError
 
-from warmer.cache.request import Wanted
+from warmer.cache.request import CacheRequest
 from warmer.client.decorator import AsyncWarmed, Decorator, TaskOptions, Warmed, warmed_by
-from warmer.client.keys import Reading, unavailable
+from warmer.client.key_access import KeyAccess, unavailable
 from warmer.engine import tuning
 from warmer.errors import InvalidTaskError
 from warmer.on_demand.bulk import BulkWarming
 from warmer.on_demand.critical import CriticalRun
-from warmer.on_demand.handle import Handle
+from warmer.on_demand.handle import Warming
 from warmer.planning import Plan, make_plan
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
 from warmer.stats import fleet, ledger
@@ -21,7 +21,7 @@ from warmer.tasks.switch import Switch
 from warmer.tasks.task import Target, WarmingTask
 
 
-class Warmer(Reading):
+class Warmer(KeyAccess):
     """Registers tasks, reads values, and asks for values to be warmed.
 
     Args:
@@ -59,7 +59,7 @@ class Warmer(Reading):
         if not isinstance(task, WarmingTask):
             raise InvalidTaskError(f"expected a WarmingTask, got {type(task).__name__}: {str(task)[:80]}")
         status = self._reach(lambda: self.registration.register(task, replace))
-        self.pulse.start()
+        self.background.start()
         if status != "unchanged" and task.enabled:
             self._hint()
         return status
@@ -122,7 +122,7 @@ class Warmer(Reading):
             self.embedded.stop()
 
     # --- warming by hand -------------------------------------------------------------------------------------
-    def warm(self, task_id: str, arguments: Mapping[str, Any] | None = None, *, force: bool = False) -> Handle:
+    def warm(self, task_id: str, arguments: Mapping[str, Any] | None = None, *, force: bool = False) -> Warming:
         """Ask the workers to warm one target now; does not wait.
 
         Args:
@@ -139,7 +139,7 @@ class Warmer(Reading):
             StoreUnavailableError: Redis did not answer.
         """
         self._reach(self.registration.register_declared)
-        return self.ask(self._reach(lambda: self.by_hand.target_of(task_id, arguments or {})), force=force)
+        return self.ask(self._reach(lambda: self.on_demand.target_of(task_id, arguments or {})), force=force)
 
     def warm_many(
         self,
@@ -203,7 +203,7 @@ class Warmer(Reading):
             InvalidTaskError: the key, the ttl, the function or the tags cannot be used.
             StoreUnavailableError: Redis did not answer.
         """
-        return self._reach(lambda: self.by_hand.compute_here(cache_key, compute_fn, ttl, tags, force))
+        return self._reach(lambda: self.on_demand.compute_here(cache_key, compute_fn, ttl, tags, force))
 
     def warm_critical_data(self, *, timeout_s: float = 60.0, force: bool = False) -> CriticalWarming:
         """Warm all critical targets, highest priority first, and wait.
@@ -234,7 +234,7 @@ class Warmer(Reading):
             InvalidTaskError: the user id is empty or not a str or an int.
             StoreUnavailableError: Redis did not answer.
         """
-        asked = self._reach(lambda: self.by_hand.ask_for_user(user_id, force, preload_forms))
+        asked = self._reach(lambda: self.on_demand.ask_for_user(user_id, force, preload_forms))
         if asked.requested:
             self._hint()
         return asked
@@ -293,7 +293,7 @@ class Warmer(Reading):
         """Know a task here, and register it for the whole fleet soon: nothing is sent by this call."""
         self.registration.declare(task)
 
-    def ask(self, target: Target, *, force: bool = False) -> Handle:
+    def ask(self, target: Target, *, force: bool = False) -> Warming:
         """Ask the workers to warm a target now.
 
         Args:
@@ -311,18 +311,18 @@ class Warmer(Reading):
         watcher = token_hex(16)
         self._reach(self.registration.register_declared)
         self.registration.check_registered(target.task.task_id)
-        self._reach(lambda: self.by_hand.ask_for(target, force, watcher))
+        self._reach(lambda: self.on_demand.ask_for(target, force, watcher))
         self._hint()
-        return Handle(target.ref, watcher, self.store, self.clock)
+        return Warming(target.ref, watcher, self.store, self.clock)
 
-    def refresh_now(self, wanted: Wanted) -> Any:
+    def refresh_now(self, wanted: CacheRequest) -> Any:
         """Compute a value here and now, and cache it; see `Warmed.refresh`."""
-        return self._reach(lambda: self.filler.refresh(wanted))
+        return self._reach(lambda: self.miss_handler.refresh(wanted))
 
-    async def arefresh_now(self, wanted: Wanted) -> Any:
+    async def arefresh_now(self, wanted: CacheRequest) -> Any:
         """As `refresh_now`, beside an event loop."""
         try:
-            return await self.filler.arefresh(wanted)
+            return await self.miss_handler.arefresh(wanted)
         except RedisError as error:
             raise unavailable(error) from error
 
@@ -333,7 +333,7 @@ class Warmer(Reading):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self.pulse.beat()
+        self.background.beat()
         return self._reach(lambda: fleet.stats(self.store))
 
     def performance(self) -> WarmingPerformance:
@@ -342,7 +342,7 @@ class Warmer(Reading):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self.pulse.beat()
+        self.background.beat()
         return self._reach(lambda: ledger.performance(self.store))
 
     def optimize(self) -> Optimization:
@@ -351,7 +351,7 @@ class Warmer(Reading):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self.pulse.beat()
+        self.background.beat()
         return self._reach(lambda: tuning.optimize(self.store, self.settings))
 
     def plan(

@@ -6,4 +6,6 @@ and sockets with forked children, and connects to a Cluster while it is construc
 
 from warmer.connect.client import connect
 
-__all__ = ["connect"]
+__all__ = [
+    "connect",
+]

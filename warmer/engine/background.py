@@ -35,7 +35,7 @@ class _Batch:
     counted: Counted
 
 
-class Pulse:
+class Background:
     """Does at a steady pace what a process owes to the fleet; no failure ends it.
 
     Args:
@@ -127,13 +127,13 @@ class Pulse:
             if worker is not None:
                 self._attempt(lambda: self._store.worker_gone(worker))
 
-    def unsettled(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
+    def record_miss(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
         """Remember a value that a reader computed, to be recorded at the next beat: readers do not wait for that."""
         if len(self._unsettled) == MOST_UNSETTLED:
             self._unrecorded += 1
         self._unsettled.append((ref, origin, refreshed._replace(value=None, encoded=None, exception=None)))
 
-    def owe(self, action: Callable[[], object]) -> None:
+    def retry_later(self, action: Callable[[], object]) -> None:
         """Have an action done at the next beat, or at the first one at which Redis answers."""
         self._owed.append(action)
 

@@ -10,16 +10,25 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 from warmer.codec.entry import Header, Origin
-from warmer.engine.next_due import Due, due_after_refusal, next_due, outcome_of
+from warmer.engine.next_due import NextDue, due_after_refusal, next_due, outcome_of
 from warmer.errors import WarmerError, described
-from warmer.refresh.cache_options import TaskTerms, Terms
+from warmer.refresh.cache_options import CacheOptions, TaskCacheOptions
 from warmer.refresh.compute import call
-from warmer.refresh.publisher import Computed, Done, Publisher, Refreshed, Work, computed_of, fresh_already, present_of
-from warmer.refresh.read_counter import uncounted
+from warmer.refresh.publisher import (
+    Computed,
+    Done,
+    Publisher,
+    Refreshed,
+    RefreshRequest,
+    computed_of,
+    fresh_already,
+    present_of,
+)
+from warmer.refresh.read_counter import uncounted_reads
 from warmer.refresh.refresher import is_fresh
 from warmer.refresh.single_flight import computing
 from warmer.settings import Settings
-from warmer.store import Batch, Claim, Lease, Outcome, Places, Result, Store, Timing
+from warmer.store import Capacity, Claim, ClaimBatch, Lease, Outcome, Result, Store, Timing
 from warmer.tasks.registry import Registry, late_function_of
 from warmer.tasks.task import Target, WarmingTask
 
@@ -38,9 +47,9 @@ class Job(NamedTuple):
     """
 
     claim: Claim
-    batch: Batch
+    batch: ClaimBatch
     target: Target
-    work: Work
+    work: RefreshRequest
     lease: Lease
 
     @property
@@ -63,11 +72,11 @@ class _Skill(NamedTuple):
     """How the targets of a task are computed in this process."""
 
     task: WarmingTask
-    terms: Terms
+    terms: CacheOptions
     function: Callable[..., Any]
 
-    def work_for(self, target: Target, ref: str, token: str) -> Work:
-        return Work(ref, target.cache_key, self.terms, Origin.WARM, self.function, target.arguments, token)
+    def work_for(self, target: Target, ref: str, token: str) -> RefreshRequest:
+        return RefreshRequest(ref, target.cache_key, self.terms, Origin.WARM, self.function, target.arguments, token)
 
 
 class Ended(NamedTuple):
@@ -82,7 +91,7 @@ class Ended(NamedTuple):
     refreshed: Refreshed
 
 
-class Taken(NamedTuple):
+class ClaimedBatch(NamedTuple):
     """What one call of `Claims.take` got.
 
     Args:
@@ -110,7 +119,7 @@ class Claims:
         settings: Time-outs and thresholds.
     """
 
-    def __init__(self, store: Store, registry: Registry, terms: TaskTerms, settings: Settings) -> None:
+    def __init__(self, store: Store, registry: Registry, terms: TaskCacheOptions, settings: Settings) -> None:
         """Start idle."""
         self._store = store
         self._registry = registry
@@ -121,14 +130,14 @@ class Claims:
     # --- taking ------------------------------------------------------------------------------------------------
     def take(
         self,
-        places: Places,
+        places: Capacity,
         unknown_ids: Iterable[str] = (),
         *,
         only: Sequence[str] | None = None,
         life: str = "",
         waits: bool = True,
         is_wanted: Callable[[str], bool] = lambda ref: True,
-    ) -> Taken:
+    ) -> ClaimedBatch:
         """Claim the best of what is ready, and take the leases.
 
         Args:
@@ -149,7 +158,7 @@ class Claims:
             self._store.give_back([claim.ref for claim in batch.claims], batch.token)
             raise
 
-    def _opened(self, batch: Batch, is_wanted: Callable[[str], bool]) -> Taken:
+    def _opened(self, batch: ClaimBatch, is_wanted: Callable[[str], bool]) -> ClaimedBatch:
         known, not_ours = [], []
         unknown_ids: set[str] = set()
         done: list[tuple[Claim, Refreshed, WarmingTask | None]] = []
@@ -184,7 +193,7 @@ class Claims:
         self._store.entries.release_leases(unneeded)
         self._complete([self._outcome(claim, batch, task, refreshed) for claim, refreshed, task in done])
         ended_now = [Ended(claim.ref, refreshed) for claim, refreshed, _ in done]
-        return Taken(jobs, ended_now, frozenset(unknown_ids), len(batch.claims), batch.held)
+        return ClaimedBatch(jobs, ended_now, frozenset(unknown_ids), len(batch.claims), batch.held)
 
     def _skill_for(self, claim: Claim) -> "_Skill | WarmerError | None":
         """Return how targets of the claimed task are computed here; None if this process does not know it."""
@@ -267,7 +276,7 @@ class Claims:
         outcomes = []
         for (ref, origin, refreshed), timing in zip(ended_now, timings, strict=True):
             task = self._registry.get(ref.partition("{")[0])
-            due = Due("never") if task is None else next_due(task, timing, refreshed, 0, self._settings)
+            due = NextDue("never") if task is None else next_due(task, timing, refreshed, 0, self._settings)
             outcomes.append(outcome_of(ref, "", origin, refreshed, due, self._settings))
         self._store.complete(outcomes)
 
@@ -276,7 +285,7 @@ class Claims:
         self._complete([self._outcome(job.claim, job.batch, job.task, refreshed) for job, refreshed in ended_now])
         return [Ended(job.ref, refreshed) for job, refreshed in ended_now]
 
-    def _outcome(self, claim: Claim, batch: Batch, task: WarmingTask | None, refreshed: Refreshed) -> Outcome:
+    def _outcome(self, claim: Claim, batch: ClaimBatch, task: WarmingTask | None, refreshed: Refreshed) -> Outcome:
         _log(claim.ref, refreshed)
         if task is None:
             due = due_after_refusal(claim.failures)
@@ -304,14 +313,14 @@ def computed_here(job: Job, monotonic_s: Callable[[], float] = time.monotonic) -
     """
     work, started_s = job.work, monotonic_s()
     try:
-        with uncounted(), computing(work.cache_key):
+        with uncounted_reads(), computing(work.cache_key):
             value = call(work.function, work.arguments, work.terms.timeout_s)
     except Exception as error:
         return Computed(monotonic_s() - started_s, error=error)
     return computed_of(work.terms.codec, work.cache_key, monotonic_s() - started_s, value)
 
 
-def _nothing_to_do(claim: Claim, work: Work, lease: Lease) -> Refreshed | None:
+def _nothing_to_do(claim: Claim, work: RefreshRequest, lease: Lease) -> Refreshed | None:
     """Return how a refresh has ended at once: another is at it, or the present value will do; None to compute."""
     if not lease.taken:
         return Refreshed(Result.BUSY, lease.now_ms)

@@ -20,7 +20,7 @@ JUDGEMENT_GRACE_S = 5.0
 FAILED = (Result.FAILED, Result.CRASHED)
 
 
-class Due(NamedTuple):
+class NextDue(NamedTuple):
     """When a target is due next.
 
     Args:
@@ -33,7 +33,7 @@ class Due(NamedTuple):
     ms: int = 0
 
 
-def outcome_of(ref: str, token: str, origin: Origin, refreshed: Refreshed, due: Due, settings: Settings) -> Outcome:
+def outcome_of(ref: str, token: str, origin: Origin, refreshed: Refreshed, due: NextDue, settings: Settings) -> Outcome:
     """Return what is recorded of a refresh.
 
     Args:
@@ -62,7 +62,7 @@ def outcome_of(ref: str, token: str, origin: Origin, refreshed: Refreshed, due: 
     )
 
 
-def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: int, settings: Settings) -> Due:
+def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: int, settings: Settings) -> NextDue:
     """Return when a target is due again, or is reviewed.
 
     Args:
@@ -73,30 +73,32 @@ def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: 
         settings: The tick.
     """
     if refreshed.result is Result.BUSY:
-        return Due("in", BUSY_RETRY_MS)
+        return NextDue("in", BUSY_RETRY_MS)
     if refreshed.result is Result.LOST:
-        return Due("in")
+        return NextDue("in")
     if refreshed.result in FAILED:
         if failures + 1 >= GIVE_UP_AFTER and not policy.is_kept_warm(task, timing.switch):
-            return Due("review_in", round(1000 * task.ttl))
+            return NextDue("review_in", round(1000 * task.ttl))
         return due_after_failure(failures)
     if refreshed.result is Result.PUBLISHED and refreshed.duration_ms >= 1000 * task.ttl:
-        return Due("in", round(refreshed.duration_ms))  # stale as soon as it was there: no computing without a pause
+        return NextDue(
+            "in", round(refreshed.duration_ms)
+        )  # stale as soon as it was there: no computing without a pause
     slowest_s = max(timing.compute_p95_s, refreshed.duration_ms / 1000)
     lead_s = policy.lead_s(slowest_s, timing.queue_wait_s, settings.tick_s, task.ttl)
     due_s = policy.next_due_s(
         task, timing.switch, lead_s, refreshed.computed_at_ms / 1000, refreshed.fresh_until_ms / 1000
     )
     if due_s is None:
-        return Due("never")
-    return Due("review" if policy.is_reviewed(task, timing.switch) else "at", round(1000 * due_s))
+        return NextDue("never")
+    return NextDue("review" if policy.is_reviewed(task, timing.switch) else "at", round(1000 * due_s))
 
 
-def due_after_refusal(failures: int) -> Due:
+def due_after_refusal(failures: int) -> NextDue:
     """Return when a target is due again that cannot be computed at all: later and later, and then never."""
-    return Due("never") if failures + 1 >= GIVE_UP_AFTER else due_after_failure(failures)
+    return NextDue("never") if failures + 1 >= GIVE_UP_AFTER else due_after_failure(failures)
 
 
-def due_after_failure(failures: int) -> Due:
+def due_after_failure(failures: int) -> NextDue:
     """Return when a target is due again that has failed once more."""
-    return Due("in", round(1000 * policy.retry_delay_s(failures + 1, random.random())))
+    return NextDue("in", round(1000 * policy.retry_delay_s(failures + 1, random.random())))

@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 import orjson
 
 from warmer.errors import PolicyStateError, described
-from warmer.policy.budget import ComputeBudget, ExtraCompute, Knob, TargetHitRatio
+from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.history import EPOCH_S, History
 from warmer.policy.model import Model
-from warmer.policy.price import Price
 from warmer.policy.review import Reviewer
 from warmer.policy.season import Season
 from warmer.policy.spending import Spent
+from warmer.policy.threshold import Threshold
 from warmer.settings import Settings
-from warmer.store import Agenda, Decided, Reviewed, Store
+from warmer.store import DueReview, DueReviews, ReviewDecision, Store
 
 logger = logging.getLogger("warmer.reviews")
 
@@ -36,14 +36,14 @@ USUAL_EXTRA_COMPUTE = 0.25
 REFRESH_NOW, LET_GO = 0, -1
 
 
-def knob_of(given: Mapping[str, Any] | Settings) -> Knob | None:
+def budget_of(given: Mapping[str, Any] | Settings) -> Budget | None:
     """Return the knob that is set among these settings, or in a task's definition; None if none is.
 
     Args:
         given: With the names of the three knobs.
 
     Example:
-        >>> knob_of({"extra_compute": None, "target_hit_ratio": 0.99, "budget_s_per_minute": None})
+        >>> budget_of({"extra_compute": None, "target_hit_ratio": 0.99, "budget_s_per_minute": None})
         TargetHitRatio(ratio=0.99)
     """
     values = given.model_dump() if isinstance(given, Settings) else given
@@ -56,7 +56,7 @@ def knob_of(given: Mapping[str, Any] | Settings) -> Knob | None:
     return None
 
 
-class Brain:
+class ReviewLoop:
     """Reviews what has come due, as long as its token leads.
 
     Args:
@@ -70,7 +70,7 @@ class Brain:
         self._store = store
         self._settings = settings
         self._token = token
-        self._mind: Mind | None = None
+        self._mind: PolicyState | None = None
 
     def think(self) -> int:
         """Review all that is to be reviewed by now; returns how many targets are ready for it.
@@ -92,9 +92,9 @@ class Brain:
             if len(agenda.targets) < AT_ONCE or not _is_on(agenda):
                 return refreshed
 
-    def _decide(self, agenda: Agenda) -> int:
+    def _decide(self, agenda: DueReviews) -> int:
         if self._mind is None:
-            self._mind = Mind(agenda.memory)
+            self._mind = PolicyState(agenda.memory)
         mind = self._mind
         mind.observe(agenda, self._knobs(agenda))
         decided = [mind.decide(target, agenda.now_ms) for target in agenda.targets] if _is_on(agenda) else []
@@ -104,11 +104,13 @@ class Brain:
             self._mind = None  # it may have learnt what was not kept
             raise
 
-    def _knobs(self, agenda: Agenda) -> dict[str, Knob]:
-        return knobs_of(self._store, self._settings, {*agenda.accounts, *(target.account for target in agenda.targets)})
+    def _knobs(self, agenda: DueReviews) -> dict[str, Budget]:
+        return budgets_of(
+            self._store, self._settings, {*agenda.accounts, *(target.account for target in agenda.targets)}
+        )
 
 
-def knobs_of(store: Store, settings: Settings, accounts: Iterable[str | None]) -> dict[str, Knob]:
+def budgets_of(store: Store, settings: Settings, accounts: Iterable[str | None]) -> dict[str, Budget]:
     """Return the knob of each account that has one; "" is the fleet's.
 
     Args:
@@ -116,16 +118,16 @@ def knobs_of(store: Store, settings: Settings, accounts: Iterable[str | None]) -
         settings: The fleet's knob.
         accounts: Ids of tasks; "" and None are passed over.
     """
-    knobs = {"": knob_of(settings) or ExtraCompute(USUAL_EXTRA_COMPUTE)}
+    knobs = {"": budget_of(settings) or ExtraCompute(USUAL_EXTRA_COMPUTE)}
     task_ids = sorted({account for account in accounts if account})
     for task_id, definition in zip(task_ids, store.definitions_of(task_ids), strict=True):
-        knob = knob_of(definition or {})
+        knob = budget_of(definition or {})
         if knob is not None:
             knobs[task_id] = knob
     return knobs
 
 
-class Mind:
+class PolicyState:
     """What was learnt so far, and what is decided by it; knows no Redis.
 
     Args:
@@ -136,14 +138,14 @@ class Mind:
         """Remember."""
         self.model = _remembered(memory, "model", Model.from_bytes) or Model()
         self.season = _remembered(memory, "season", Season.from_bytes) or Season()
-        self.prices: dict[str, Price] = {}
+        self.prices: dict[str, Threshold] = {}
         self.reviewer = Reviewer(self.model, self.season)
         self._memory = memory
         self._seen: dict[str, dict[str, float]] = _remembered(memory, "seen", _counters_in) or {}
         self._reads: int = _remembered(memory, "reads", int) or 0
         self._kept_at_ms = 0
 
-    def observe(self, agenda: Agenda, knobs: Mapping[str, Knob]) -> None:
+    def observe(self, agenda: DueReviews, knobs: Mapping[str, Budget]) -> None:
         """Take in what was read and spent since the last time: the season and the prices follow it.
 
         Args:
@@ -161,22 +163,22 @@ class Mind:
             self.prices[account].observe(now_s, _spent_since(self._seen.get(account, {}), totals))
             self._seen[account] = totals
 
-    def know(self, knobs: Mapping[str, Knob]) -> None:
+    def know(self, knobs: Mapping[str, Budget]) -> None:
         """Have a price for each account; one whose knob was turned goes on from where it stands."""
         for account, knob in knobs.items():
             price = self.prices.get(account)
             if price is None or price.knob != knob:
                 packed = price.to_bytes() if price else self._memory.get(f"price:{account}", b"")
-                self.prices[account] = _kept_price(knob, packed) or Price(knob)
+                self.prices[account] = _kept_price(knob, packed) or Threshold(knob)
 
-    def price_of(self, account: str | None) -> Price:
+    def price_of(self, account: str | None) -> Threshold:
         """Return what a refresh has to be worth for an account; the fleet's if it has none of its own."""
         return self.prices.get(account or "") or self.prices[""]
 
-    def decide(self, target: Reviewed, now_ms: int) -> Decided:
+    def decide(self, target: DueReview, now_ms: int) -> ReviewDecision:
         """Decide on a target, and learn from what became of the last decision on it."""
         if not (target.ttl_s and target.history):  # its task is gone, or it was forgotten among colder ones
-            return Decided(target.ref, target.planned_ms, LET_GO)
+            return ReviewDecision(target.ref, target.planned_ms, LET_GO)
         history = History.unpack(target.history)
         verdict = self.reviewer.review(history, now_ms / 1000, target.ttl_s, self.price_of(target.account))
         if verdict.refresh:
@@ -184,7 +186,7 @@ class Mind:
         else:
             review_ms = LET_GO if verdict.again_s is None else max(now_ms + 1, round(1000 * verdict.again_s))
         decided_ms = max(0, round(1000 * (history.decided_s - EPOCH_S)))
-        return Decided(target.ref, target.planned_ms, review_ms, decided_ms, history.flags, history.decision)
+        return ReviewDecision(target.ref, target.planned_ms, review_ms, decided_ms, history.flags, history.decision)
 
     def memory(self, now_ms: int) -> dict[str, bytes]:
         """Return what is to be kept; each time the same moment of all of it, or nothing."""
@@ -200,7 +202,7 @@ class Mind:
         }
 
 
-def _is_on(agenda: Agenda) -> bool:
+def _is_on(agenda: DueReviews) -> bool:
     return agenda.switch.on and agenda.switch.pattern
 
 
@@ -221,8 +223,8 @@ def _counters_in(packed: bytes) -> dict[str, dict[str, float]]:
     return counters
 
 
-def _kept_price(knob: Knob, packed: bytes) -> Price | None:
-    return _remembered({"a price": packed}, "a price", lambda kept: Price.from_bytes(knob, kept))
+def _kept_price(knob: Budget, packed: bytes) -> Threshold | None:
+    return _remembered({"a price": packed}, "a price", lambda kept: Threshold.from_bytes(knob, kept))
 
 
 def _spent_since(seen: Mapping[str, float], totals: Mapping[str, float]) -> Spent:

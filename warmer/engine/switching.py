@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from warmer.clock import Clock
-from warmer.engine.background import Pulse
+from warmer.engine.background import Background
 from warmer.store import Store
 from warmer.tasks.switch import Switch
 
@@ -36,7 +36,7 @@ class Switching:
         clock: Tells the time.
     """
 
-    def __init__(self, store: Store, pulse: Pulse, clock: Clock) -> None:
+    def __init__(self, store: Store, pulse: Background, clock: Clock) -> None:
         """Start with nothing set."""
         self._store = store
         self._pulse = pulse

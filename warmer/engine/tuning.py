@@ -4,12 +4,12 @@ import logging
 import math
 
 from warmer import policy
-from warmer.engine.reviews import Mind, knobs_of
+from warmer.engine.reviews import PolicyState, budgets_of
 from warmer.policy.history import LONG_TTLS, TO_REFRESH, History
 from warmer.policy.model import chance_of
 from warmer.results import Optimization, ScheduleAdjustment
 from warmer.settings import Settings
-from warmer.store import Standing, Store
+from warmer.store import Store, TargetState
 
 logger = logging.getLogger("warmer.tuning")
 
@@ -34,13 +34,13 @@ def optimize(store: Store, settings: Settings) -> Optimization:
     look = store.look([hot.ref for hot in store.hottest(settings.hottest)[1]])
     if not (look.switch.on and look.switch.pattern):
         return Optimization(tasks_optimized=0, schedules_adjusted=[])
-    mind = Mind(look.memory)
-    mind.know(knobs_of(store, settings, [target.account for target in look.targets]))
+    mind = PolicyState(look.memory)
+    mind.know(budgets_of(store, settings, [target.account for target in look.targets]))
     adjusted = []
     for target in look.targets:
         if not (target.history and target.ttl_s) or target.account is None or target.place not in ("review", ""):
             continue
-        schedule = Schedule(mind, settings, target, look.now_ms / 1000)
+        schedule = TargetSchedule(mind, settings, target, look.now_ms / 1000)
         adjustment = schedule.adjusted(store)
         if adjustment is not None:
             logger.info("%s: %s", adjustment.ref, adjustment.reason)
@@ -48,7 +48,7 @@ def optimize(store: Store, settings: Settings) -> Optimization:
     return Optimization(tasks_optimized=len(adjusted), schedules_adjusted=adjusted)
 
 
-class Schedule:
+class TargetSchedule:
     """How often one target is refreshed, and how often it should be.
 
     Args:
@@ -58,7 +58,7 @@ class Schedule:
         now_s: Now.
     """
 
-    def __init__(self, mind: Mind, settings: Settings, target: Standing, now_s: float) -> None:
+    def __init__(self, mind: PolicyState, settings: Settings, target: TargetState, now_s: float) -> None:
         """Weigh it."""
         self._target = target
         self._now_s = now_s

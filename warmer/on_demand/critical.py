@@ -9,9 +9,9 @@ from typing import Any
 from warmer.clock import Clock
 from warmer.engine.claims import Claims, computed_here
 from warmer.engine.drain_queue import DrainQueue
-from warmer.refresh.lease_renewal import Renewer
+from warmer.refresh.lease_renewal import LeaseRenewer
 from warmer.results import CriticalTask, CriticalWarming
-from warmer.store import Places, Result, Store
+from warmer.store import Capacity, Result, Store
 
 logger = logging.getLogger("warmer.on_demand")
 
@@ -33,7 +33,7 @@ class CriticalRun:
         clock: Measures the time.
     """
 
-    def __init__(self, store: Store, claims: Claims, renewer: Renewer, queue: DrainQueue, clock: Clock) -> None:
+    def __init__(self, store: Store, claims: Claims, renewer: LeaseRenewer, queue: DrainQueue, clock: Clock) -> None:
         """Start with nothing asked."""
         self._store = store
         self._claims = claims
@@ -75,7 +75,7 @@ class CriticalRun:
 
     def _warm_one_here(self, refs: list[str]) -> None:
         self._store.tick()
-        taken = self._claims.take(Places(threads=1), self._unknown, only=refs)
+        taken = self._claims.take(Capacity(threads=1), self._unknown, only=refs)
         self._unknown |= taken.unknown_ids
         if not taken.claimed:
             time.sleep(PAUSE_S)  # a reader computes it, or the claim of a worker that died has yet to lapse

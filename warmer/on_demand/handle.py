@@ -19,7 +19,7 @@ WATCH_S = 3600
 DEFAULT_WAIT_S = 60.0
 
 
-class Handle:
+class Warming:
     """A target that workers were asked to warm.
 
     It may be waited for, by threads (`wait`) or beside an event loop (``await handle``, or `within`), any number of

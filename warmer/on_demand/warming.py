@@ -9,10 +9,10 @@ from warmer.codec.entry import Origin
 from warmer.engine.claims import Claims
 from warmer.errors import BacklogFullError, InvalidTaskError, UnknownTaskError, WarmerError
 from warmer.on_demand.handle import WATCH_S
-from warmer.refresh.cache_options import TaskTerms
+from warmer.refresh.cache_options import TaskCacheOptions
 from warmer.refresh.effects import run
-from warmer.refresh.publisher import Work
-from warmer.refresh.read_counter import uncounted
+from warmer.refresh.publisher import RefreshRequest
+from warmer.refresh.read_counter import uncounted_reads
 from warmer.refresh.refresher import Refresher, is_fresh, nothing_will_do
 from warmer.results import UserWarming
 from warmer.store import Result, Store
@@ -21,7 +21,7 @@ from warmer.tasks.task import Target, WarmingTask, check_argument
 from warmer.tasks.validation import check_function, check_key, check_ttl
 
 
-def refusal(task_id: str, answer: str, capacity: int) -> WarmerError:
+def rejection(task_id: str, answer: str, capacity: int) -> WarmerError:
     """Return what is raised for an answer other than "asked".
 
     Args:
@@ -30,7 +30,7 @@ def refusal(task_id: str, answer: str, capacity: int) -> WarmerError:
         capacity: How many targets may wait.
 
     Example:
-        >>> refusal("profile", "disabled", 100)
+        >>> rejection("profile", "disabled", 100)
         UnknownTaskError("task 'profile' is disabled; register it, enabled, before warming it")
     """
     if answer == "full":
@@ -54,7 +54,7 @@ FORMS = "forms"
 """Tag of the user-scoped tasks that a login may leave out."""
 
 
-class ByHand:
+class OnDemandWarming:
     """What applications ask for outside of any schedule; `Warmer` documents each.
 
     Args:
@@ -69,7 +69,7 @@ class ByHand:
         self,
         store: Store,
         registry: Registry,
-        terms: TaskTerms,
+        terms: TaskCacheOptions,
         refresher: Refresher,
         claims: Claims,
     ) -> None:
@@ -84,7 +84,7 @@ class ByHand:
         """Return the target with these arguments, of a task that any process may have registered."""
         (definition,) = self._store.definitions_of([task_id])
         if definition is None:
-            raise refusal(task_id, "unknown", self._store.settings.backlog_capacity)
+            raise rejection(task_id, "unknown", self._store.settings.backlog_capacity)
         known = self._registry.get(task_id)
         task = WarmingTask.from_definition(definition) if known is None else known
         return task.target(**arguments)
@@ -93,7 +93,7 @@ class ByHand:
         """Ask the workers for one target."""
         (answer,) = self._store.request([target.ref], force=force, watcher=watcher, watch_s=WATCH_S)
         if answer != "asked":
-            raise refusal(target.task.task_id, answer, self._store.settings.backlog_capacity)
+            raise rejection(target.task.task_id, answer, self._store.settings.backlog_capacity)
 
     def ask_for_user(self, user_id: str, force: bool, preload_forms: bool) -> UserWarming:
         """Ask the workers for a user's targets."""
@@ -119,8 +119,8 @@ class ByHand:
         task = self._registry.owner(check_key(cache_key))
         ref = task.task_id if task else ""
         terms = self._terms.of_call(task, check_function(function), check_ttl(ttl_s))
-        work = Work(ref, cache_key, terms, Origin.WARM, function, {}, token_hex(16))
-        with uncounted():
+        work = RefreshRequest(ref, cache_key, terms, Origin.WARM, function, {}, token_hex(16))
+        with uncounted_reads():
             refreshed = run(self._refresher.refreshing_in_turn(work, nothing_will_do if force else is_fresh))
         if refreshed.result is not Result.BUSY:
             self._claims.settle([(ref, Origin.WARM, refreshed)])

@@ -1,18 +1,25 @@
 """What would be refreshed within some time, and why, what it costs, and what the workers have no room for.
 
-`survey` looks at what stands in Redis, and changes nothing; `rehearse` plays the time through with the policy that
-production follows; `plan_of` adds up what that has shown.
+`take_snapshot` looks at what stands in Redis, and changes nothing; `rehearse` plays the time through with the policy
+that production follows; `plan_of` adds up what that has shown.
 """
 
 from warmer.errors import InvalidTaskError, UnknownTaskError
+from warmer.planning.planned import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
 from warmer.planning.rehearsal import rehearse
-from warmer.planning.results import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
-from warmer.planning.snapshot import Progress, survey
+from warmer.planning.snapshot import Progress, take_snapshot
 from warmer.planning.summary import plan_of
 from warmer.settings import Settings
 from warmer.store import Store
 
-__all__ = ["Plan", "PlannedBackend", "PlannedPlaces", "PlannedTarget", "PlannedTask", "make_plan"]
+__all__ = [
+    "Plan",
+    "PlannedBackend",
+    "PlannedPlaces",
+    "PlannedTarget",
+    "PlannedTask",
+    "make_plan",
+]
 
 LONGEST_MINUTES = 1440.0
 
@@ -40,7 +47,7 @@ def make_plan(
     """
     if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= LONGEST_MINUTES:
         raise InvalidTaskError(f"minutes must be a number above 0 and at most {LONGEST_MINUTES:g}, got {minutes!r}")
-    outlook = survey(store, settings, 60.0 * minutes, progress)
+    outlook = take_snapshot(store, settings, 60.0 * minutes, progress)
     if task_id is not None and task_id not in outlook.tasks:
         raise UnknownTaskError(f"expected the id of an enabled task, got {task_id!r}; `warmer stats` shows them")
     return plan_of(outlook, rehearse(outlook, outlook.now_s + 60.0 * minutes), task_id)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from warmer.store import Places
+from warmer.store import Capacity
 from warmer.tasks.limit import Limit
 
 UNDECLARED = Limit(concurrency=1)
@@ -27,7 +27,7 @@ class Needs(NamedTuple):
     is_critical: bool
 
 
-class Room:
+class PlannedCapacity:
     """The places of all workers, and what is left of the limits.
 
     Args:
@@ -36,14 +36,14 @@ class Room:
         now_s: When to begin; the rates' buckets are full then.
 
     Example:
-        >>> room = Room(Places(threads=2), {"pg": Limit(concurrency=1)}, now_s=0.0)
+        >>> room = PlannedCapacity(Capacity(threads=2), {"pg": Limit(concurrency=1)}, now_s=0.0)
         >>> needs = Needs("t", "pg", is_critical=False)
         >>> room.take(needs, 0.0)
         >>> room.is_free(needs, 0.0), room.is_free(Needs("t", "", False), 0.0)
         (False, True)
     """
 
-    def __init__(self, places: Places, limits: Mapping[str, Limit], now_s: float) -> None:
+    def __init__(self, places: Capacity, limits: Mapping[str, Limit], now_s: float) -> None:
         """Begin with everything free."""
         self._free = {"t": places.threads, "l": places.loop, "p": places.processes}
         self._limits = {name: _LimitLeft(limit, now_s) for name, limit in limits.items()}

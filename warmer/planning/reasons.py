@@ -1,8 +1,8 @@
 """Why a target is refreshed, or is not: one line for people."""
 
 from warmer.policy.model import chance_of
-from warmer.policy.price import Price
-from warmer.policy.review import Verdict
+from warmer.policy.review import Decision
+from warmer.policy.threshold import Threshold
 
 ASKED = "asked for by hand"
 CLAIMED = "is being computed"
@@ -42,7 +42,7 @@ def retry(failures: int) -> str:
     return "tried again after a failure" if failures == 1 else f"tried again after {failures} failures"
 
 
-def decided(verdict: Verdict, price: Price) -> str:
+def decided(verdict: Decision, price: Threshold) -> str:
     """Return what a decision was based on.
 
     Args:
@@ -51,9 +51,9 @@ def decided(verdict: Verdict, price: Price) -> str:
 
     Example:
         >>> from warmer.policy.budget import ExtraCompute
-        >>> decided(Verdict(True, 60.0, 0.834), Price(ExtraCompute(0.25)))
+        >>> decided(Decision(True, 60.0, 0.834), Threshold(ExtraCompute(0.25)))
         'chance of a read 83 %, worth it from 43 %'
-        >>> decided(Verdict(False, None, 0.0), Price(ExtraCompute(0.25)))
+        >>> decided(Decision(False, None, 0.0), Threshold(ExtraCompute(0.25)))
         'nobody has read it for long'
     """
     if verdict.again_s is None:

@@ -12,9 +12,9 @@ from itertools import count
 
 from warmer import policy
 from warmer.planning import reasons
-from warmer.planning.capacity import Needs, Room
-from warmer.planning.snapshot import Candidate, Outlook
-from warmer.planning.target_timeline import Course, obstacle_to
+from warmer.planning.capacity import Needs, PlannedCapacity
+from warmer.planning.snapshot import Candidate, Snapshot
+from warmer.planning.target_timeline import TargetTimeline, obstacle_to
 
 MOST_REFRESHES = 1_000_000
 """More would take minutes to play through; the plan ends there."""
@@ -49,12 +49,12 @@ class Rehearsal:
         until_s: Until when it was played through.
     """
 
-    courses: list[Course]
+    courses: list[TargetTimeline]
     left_alone: list[LeftAlone]
     until_s: float
 
 
-def rehearse(outlook: Outlook, until_s: float) -> Rehearsal:
+def rehearse(outlook: Snapshot, until_s: float) -> Rehearsal:
     """Play the coming minutes through.
 
     Args:
@@ -67,26 +67,26 @@ def rehearse(outlook: Outlook, until_s: float) -> Rehearsal:
         if obstacle:
             left_alone.append(LeftAlone(candidate, obstacle))
         else:
-            play.enter(Course(candidate, outlook.tasks[candidate.task_id], outlook.switch))
+            play.enter(TargetTimeline(candidate, outlook.tasks[candidate.task_id], outlook.switch))
     return Rehearsal(play.courses, left_alone, play.run())
 
 
 class _Play:
-    def __init__(self, outlook: Outlook, until_s: float) -> None:
-        self.courses: list[Course] = []
+    def __init__(self, outlook: Snapshot, until_s: float) -> None:
+        self.courses: list[TargetTimeline] = []
         self._switch = outlook.switch
         self._mind = outlook.mind
         self._tick_s = outlook.tick_s
         self._until_s = until_s
         self._now_s = outlook.now_s
-        self._room = Room(outlook.places, outlook.limits, outlook.now_s)
+        self._room = PlannedCapacity(outlook.places, outlook.limits, outlook.now_s)
         self._waits_s = {task_id: known.queue_wait_s for task_id, known in outlook.tasks.items()}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._ready: dict[Needs, list[tuple[int, float, int, Course]]] = {}
+        self._ready: dict[Needs, list[tuple[int, float, int, TargetTimeline]]] = {}
         self._numbers = count()
         self._refreshes = 0
 
-    def enter(self, course: Course) -> None:
+    def enter(self, course: TargetTimeline) -> None:
         """Let a target begin where it stands."""
         spot, at_s = course.candidate.spot, course.candidate.at_s
         self.courses.append(course)
@@ -119,7 +119,7 @@ class _Play:
     def _at(self, at_s: float, act: Callable[[], None]) -> None:
         heapq.heappush(self._events, (max(at_s, self._now_s), next(self._numbers), act))
 
-    def _review(self, course: Course) -> None:
+    def _review(self, course: TargetTimeline) -> None:
         """Decide as the scheduler does."""
         price = self._mind.price_of(course.account)
         course.history.flags = 0  # what nobody reads while this is played through is nothing to learn from
@@ -132,7 +132,7 @@ class _Play:
         if verdict.again_s is not None:
             self._at(max(verdict.again_s, self._now_s + SHORTEST_STEP_S), lambda: self._review(course))
 
-    def _plan_next(self, course: Course, computed_s: float) -> None:
+    def _plan_next(self, course: TargetTimeline, computed_s: float) -> None:
         known = course.known
         if course.cost_s >= known.task.ttl:  # its value is stale as soon as it is there
             self._again(course, self._now_s + course.cost_s)
@@ -143,7 +143,7 @@ class _Play:
         if at_s is not None and self._switch.on:
             self._again(course, at_s)
 
-    def _again(self, course: Course, at_s: float) -> None:
+    def _again(self, course: TargetTimeline, at_s: float) -> None:
         at_s = max(at_s, self._now_s + SHORTEST_STEP_S)
         if course.is_kept_warm:
             self._at(at_s, lambda: self._want(course, course.why_due(at_s), at_s))
@@ -151,7 +151,7 @@ class _Play:
             self._at(at_s, lambda: self._review(course))
 
     # --- computing ---------------------------------------------------------------------------------------------
-    def _want(self, course: Course, why: str, since_s: float) -> None:
+    def _want(self, course: TargetTimeline, why: str, since_s: float) -> None:
         """Let a target wait for a worker."""
         if not course.wanted(self._now_s, why):
             self._plan_next(course, course.computed_s)
@@ -170,7 +170,7 @@ class _Play:
             if again_s is not None:
                 self._at(again_s, lambda: None)
 
-    def _next_call(self, ready: list[tuple[int, float, int, Course]]) -> list[Course]:
+    def _next_call(self, ready: list[tuple[int, float, int, TargetTimeline]]) -> list[TargetTimeline]:
         """Take the first target, and with it those of its task that follow and fit into one batch."""
         call = [heapq.heappop(ready)[-1]]
         known = call[0].known
@@ -178,7 +178,7 @@ class _Play:
             call.append(heapq.heappop(ready)[-1])
         return call
 
-    def _begin(self, call: list[Course]) -> None:
+    def _begin(self, call: list[TargetTimeline]) -> None:
         needs, began_s = call[0].needs, self._now_s
         self._room.take(needs, began_s)
         self._refreshes += len(call)
@@ -190,7 +190,7 @@ class _Play:
         known_s = PATIENCE_WITH_WAITS * self._waits_s[task_id]
         self._waits_s[task_id] = max(known_s, min(waited_s, LONGEST_WAIT_S))
 
-    def _end(self, call: list[Course], needs: Needs, began_s: float) -> None:
+    def _end(self, call: list[TargetTimeline], needs: Needs, began_s: float) -> None:
         self._room.give_back(needs)
         for course in call:
             course.ended(began_s, self._now_s)

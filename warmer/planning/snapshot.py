@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from warmer.engine.reviews import Mind, knobs_of
+from warmer.engine.reviews import PolicyState, budgets_of
 from warmer.errors import InvalidTaskError
 from warmer.policy.history import History
 from warmer.settings import Settings
-from warmer.store import Look, Places, Standing, Store
+from warmer.store import Capacity, Store, TargetState, TargetStates
 from warmer.store.limit_usage import limits_in_use
-from warmer.store.task_spec import Lane, lane_in
+from warmer.store.task_spec import TaskSpec, parse_task_spec
 from warmer.store.upcoming import Spot, Upcoming, UpcomingTargets
 from warmer.tasks.limit import Limit
 from warmer.tasks.switch import Switch
@@ -29,7 +29,7 @@ class KnownTask(NamedTuple):
     """
 
     task: WarmingTask
-    lane: Lane
+    lane: TaskSpec
     compute_p95_s: float
     queue_wait_s: float
     mean_cost_s: float
@@ -62,7 +62,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class Snapshot:
     """All that a plan depends on.
 
     Args:
@@ -87,10 +87,10 @@ class Outlook:
     candidates: Sequence[Candidate]
     found: int
     tasks: Mapping[str, KnownTask]
-    mind: Mind
+    mind: PolicyState
     quarantined: frozenset[str]
     workers: int
-    places: Places
+    places: Capacity
     limits: Mapping[str, Limit]
 
 
@@ -101,12 +101,12 @@ Progress = Callable[[int, int], object]
 """Takes how many targets were looked at, and how many will be."""
 
 
-def survey(
+def take_snapshot(
     store: Store,
     settings: Settings,
     horizon_s: float,
     progress: Progress = lambda done, total: None,
-) -> Outlook:
+) -> Snapshot:
     """Return all that a plan depends on.
 
     Args:
@@ -131,7 +131,7 @@ def survey(
             candidates.setdefault(candidate.ref, candidate)
         progress(min(len(candidates), most), most)
     places = store.places_of_workers()
-    return Outlook(
+    return Snapshot(
         now_s=look.now_ms / 1000,
         switch=look.switch,
         has_scheduler=store.has_leader(),
@@ -142,18 +142,18 @@ def survey(
         mind=_mind(store, settings, look, accounts),
         quarantined=frozenset(record.name for record in store.quarantined()),
         workers=len(places),
-        places=Places(*map(sum, zip(Places(), *places.values(), strict=True))),
+        places=Capacity(*map(sum, zip(Capacity(), *places.values(), strict=True))),
         limits={used.name: used.limit for used in limits_in_use(store.control, store.keys)},
     )
 
 
-def _mind(store: Store, settings: Settings, look: Look, accounts: set[str | None]) -> Mind:
-    mind = Mind(look.memory)
-    mind.know(knobs_of(store, settings, accounts))
+def _mind(store: Store, settings: Settings, look: TargetStates, accounts: set[str | None]) -> PolicyState:
+    mind = PolicyState(look.memory)
+    mind.know(budgets_of(store, settings, accounts))
     return mind
 
 
-def _candidates(store: Store, page: Sequence[Upcoming], standings: Sequence[Standing]) -> list[Candidate]:
+def _candidates(store: Store, page: Sequence[Upcoming], standings: Sequence[TargetState]) -> list[Candidate]:
     refs = [one.ref for one in page]
     pipeline = store.control.pipeline(transaction=False)
     pipeline.hmget(store.keys.failures, refs)
@@ -194,7 +194,7 @@ def _known(task: WarmingTask, lane: str, counted: Mapping[str, str]) -> KnownTas
     computed = number("warmings") + number("computed_misses")
     return KnownTask(
         task,
-        lane_in(lane),
+        parse_task_spec(lane),
         number("p95_ms") / 1000,
         number("wait_ms") / 1000,
         (number("total_ms") + number("miss_ms")) / 1000 / computed if computed else 0.0,

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
 from warmer.planning.capacity import UNDECLARED
+from warmer.planning.planned import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
 from warmer.planning.rehearsal import LeftAlone, Rehearsal
-from warmer.planning.results import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
-from warmer.planning.snapshot import Outlook
-from warmer.planning.target_timeline import Course
+from warmer.planning.snapshot import Snapshot
+from warmer.planning.target_timeline import TargetTimeline
 from warmer.tasks.limit import Limit
 
 KINDS: tuple[tuple[str, Literal["thread", "loop", "process"], str], ...] = (
@@ -25,7 +25,7 @@ NO_PLACE = {
 Group = TypeVar("Group", bound=Hashable)
 
 
-def plan_of(outlook: Outlook, rehearsal: Rehearsal, task_id: str | None = None) -> Plan:
+def plan_of(outlook: Snapshot, rehearsal: Rehearsal, task_id: str | None = None) -> Plan:
     """Return the plan.
 
     Args:
@@ -54,7 +54,7 @@ def plan_of(outlook: Outlook, rehearsal: Rehearsal, task_id: str | None = None) 
     )
 
 
-def problem_of(course: Course, outlook: Outlook) -> str | None:
+def problem_of(course: TargetTimeline, outlook: Snapshot) -> str | None:
     """Return why a target cannot be kept warm with the present workers; None if it can, or need not.
 
     Args:
@@ -74,7 +74,7 @@ def problem_of(course: Course, outlook: Outlook) -> str | None:
     return "still waits for a worker at the end" if course.is_waiting else None
 
 
-def _late_once(course: Course) -> str:
+def _late_once(course: TargetTimeline) -> str:
     return f"late by {course.late_s:.1f} s"
 
 
@@ -82,22 +82,24 @@ def _field(kind: str) -> str:
     return next(field for letter, _, field in KINDS if letter == kind)
 
 
-def _compute_s(course: Course) -> float:
+def _compute_s(course: TargetTimeline) -> float:
     return course.refreshes * course.cost_s
 
 
-def _wanted_s(course: Course) -> float:
+def _wanted_s(course: TargetTimeline) -> float:
     """Return what would have been computed, had there been room for all of it."""
     return _compute_s(course) + (course.cost_s if course.is_waiting else 0.0)
 
 
-def _targets(courses: Iterable[Course], left_alone: Iterable[LeftAlone], outlook: Outlook) -> list[PlannedTarget]:
+def _targets(
+    courses: Iterable[TargetTimeline], left_alone: Iterable[LeftAlone], outlook: Snapshot
+) -> list[PlannedTarget]:
     targets = [_target(course, outlook) for course in courses] + [_left_alone(one, outlook) for one in left_alone]
     never = datetime.max.replace(tzinfo=UTC)
     return sorted(targets, key=lambda target: (target.first or never, -target.priority, target.ref))
 
 
-def _target(course: Course, outlook: Outlook) -> PlannedTarget:
+def _target(course: TargetTimeline, outlook: Snapshot) -> PlannedTarget:
     return PlannedTarget(
         task_id=course.candidate.task_id,
         ref=course.candidate.ref,
@@ -111,7 +113,7 @@ def _target(course: Course, outlook: Outlook) -> PlannedTarget:
     )
 
 
-def _left_alone(one: LeftAlone, outlook: Outlook) -> PlannedTarget:
+def _left_alone(one: LeftAlone, outlook: Snapshot) -> PlannedTarget:
     known = outlook.tasks.get(one.candidate.task_id)
     return PlannedTarget(
         task_id=one.candidate.task_id,
@@ -126,7 +128,7 @@ def _left_alone(one: LeftAlone, outlook: Outlook) -> PlannedTarget:
     )
 
 
-def _tasks(courses: Iterable[Course], outlook: Outlook) -> list[PlannedTask]:
+def _tasks(courses: Iterable[TargetTimeline], outlook: Snapshot) -> list[PlannedTask]:
     tasks = []
     for task_id, group in _grouped(courses, lambda course: course.candidate.task_id).items():
         known = group[0].known
@@ -145,7 +147,7 @@ def _tasks(courses: Iterable[Course], outlook: Outlook) -> list[PlannedTask]:
     return sorted(tasks, key=lambda task: (-task.priority, task.task_id))
 
 
-def _backends(courses: Iterable[Course], outlook: Outlook, span_s: float) -> list[PlannedBackend]:
+def _backends(courses: Iterable[TargetTimeline], outlook: Snapshot, span_s: float) -> list[PlannedBackend]:
     backends = []
     for name, group in _grouped(courses, lambda course: course.known.lane.limit).items():
         limit: Limit | None = outlook.limits.get(name, UNDECLARED) if name else None
@@ -163,7 +165,7 @@ def _backends(courses: Iterable[Course], outlook: Outlook, span_s: float) -> lis
     return sorted(backends, key=lambda backend: (-backend.compute_s, backend.name or ""))
 
 
-def _places(courses: Iterable[Course], outlook: Outlook, span_s: float) -> list[PlannedPlaces]:
+def _places(courses: Iterable[TargetTimeline], outlook: Snapshot, span_s: float) -> list[PlannedPlaces]:
     wanted_s = dict.fromkeys(NO_PLACE, 0.0)
     for course in courses:
         wanted_s[course.known.lane.kind] += _wanted_s(course)
@@ -178,8 +180,10 @@ def _places(courses: Iterable[Course], outlook: Outlook, span_s: float) -> list[
     ]
 
 
-def _grouped(courses: Iterable[Course], group_of: Callable[[Course], Group]) -> dict[Group, list[Course]]:
-    groups: dict[Group, list[Course]] = {}
+def _grouped(
+    courses: Iterable[TargetTimeline], group_of: Callable[[TargetTimeline], Group]
+) -> dict[Group, list[TargetTimeline]]:
+    groups: dict[Group, list[TargetTimeline]] = {}
     for course in courses:
         groups.setdefault(group_of(course), []).append(course)
     return groups

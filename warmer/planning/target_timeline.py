@@ -6,12 +6,12 @@ from warmer import policy
 from warmer.errors import InvalidTaskError
 from warmer.planning import reasons
 from warmer.planning.capacity import Needs
-from warmer.planning.snapshot import Candidate, KnownTask, Outlook
+from warmer.planning.snapshot import Candidate, KnownTask, Snapshot
 from warmer.policy.history import History
 from warmer.tasks.switch import Switch
 
 
-class Course:
+class TargetTimeline:
     """What becomes of one target.
 
     Args:
@@ -124,7 +124,7 @@ class Course:
         return task.schedule if abs(policy.next_cron_s(task.schedule, task.timezone, computed_s) - at_s) < 1.0 else None
 
 
-def obstacle_to(candidate: Candidate, outlook: Outlook) -> str:
+def obstacle_to(candidate: Candidate, outlook: Snapshot) -> str:
     """Return why a target is left alone whatever its reads; "" if it is not.
 
     Args:

@@ -3,11 +3,11 @@
 Pure functions and plain objects: no clock, no Redis. Production, plans and simulations use the same.
 
 When a target comes due, a `Reviewer` looks at its `History`, learns from what came of the decision before, asks its
-`Model` for the chance of a read within the next ttl, and has it refreshed if that is worth the `Price`. The price is
-moved so that a knob is held, and knows what every other setting of the knob would do.
+`Model` for the chance of a read within the next ttl, and has it refreshed if that is worth the `Threshold`. The price
+is moved so that a knob is held, and knows what every other setting of the knob would do.
 """
 
-from warmer.policy.budget import ComputeBudget, ExtraCompute, Knob, TargetHitRatio
+from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.due import (
     FIRST_RETRY_S,
     LONGEST_LEAD,
@@ -23,10 +23,10 @@ from warmer.policy.due import (
 )
 from warmer.policy.history import HISTORY_BYTES, History
 from warmer.policy.model import Model
-from warmer.policy.price import Price
-from warmer.policy.review import Reviewer, Verdict
+from warmer.policy.review import Decision, Reviewer
 from warmer.policy.season import Season
 from warmer.policy.spending import Spent
+from warmer.policy.threshold import Threshold
 from warmer.policy.what_if import Point
 
 __all__ = [
@@ -34,18 +34,18 @@ __all__ = [
     "HISTORY_BYTES",
     "LONGEST_LEAD",
     "LONGEST_RETRY_S",
+    "Budget",
     "ComputeBudget",
+    "Decision",
     "ExtraCompute",
     "History",
-    "Knob",
     "Model",
     "Point",
-    "Price",
     "Reviewer",
     "Season",
     "Spent",
     "TargetHitRatio",
-    "Verdict",
+    "Threshold",
     "heat_reads_per_s",
     "is_kept_warm",
     "is_reviewed",

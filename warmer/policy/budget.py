@@ -80,4 +80,4 @@ class ComputeBudget:
             )
 
 
-Knob = ExtraCompute | TargetHitRatio | ComputeBudget
+Budget = ExtraCompute | TargetHitRatio | ComputeBudget

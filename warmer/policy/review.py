@@ -5,8 +5,8 @@ from typing import NamedTuple
 from warmer.policy.features import bins_of, packed_decision, sight_of
 from warmer.policy.history import ANSWERED, LAPSED, OPEN, TO_REFRESH, History, gap_ttls
 from warmer.policy.model import Model, chance_of, sight
-from warmer.policy.price import Price
 from warmer.policy.season import Season
+from warmer.policy.threshold import Threshold
 
 LONGEST_IDLE_TTLS = 200.0
 """A target that nobody has read for longer is let go."""
@@ -30,7 +30,7 @@ PATIENCE_WITHOUT_HOPE, LONGEST_PATIENCE_WITHOUT_HOPE_S = 3.0, 12 * 3600.0
 """The same two for such targets: asking them less often cost no miss that was measured, and most reviews are theirs."""
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """What to do with a target that was reviewed.
 
     Args:
@@ -53,7 +53,7 @@ class Reviewer:
 
     Example:
         >>> from warmer.policy.budget import ExtraCompute
-        >>> history, price = History(), Price(ExtraCompute(0.25))
+        >>> history, price = History(), Threshold(ExtraCompute(0.25))
         >>> for second in range(0, 60, 5):
         ...     _ = history.read(1_700_000_000.0 + second, reads=1, ttl_s=60.0)
         >>> history.published(fresh_until_s=1_700_000_060.0, cost_s=0.5)
@@ -67,7 +67,7 @@ class Reviewer:
         self.model = model
         self.season = season
 
-    def review(self, history: History, now_s: float, ttl_s: float, price: Price) -> Verdict:
+    def review(self, history: History, now_s: float, ttl_s: float, price: Threshold) -> Decision:
         """Decide whether a target is refreshed now.
 
         What came of its previous decision is learnt from; the new one is written into the history (`decided_s`,
@@ -83,7 +83,7 @@ class Reviewer:
         idle_s = now_s - history.last_s
         if idle_s > LONGEST_IDLE_TTLS * ttl_s:
             history.flags = 0
-            return Verdict(False, None, 0.0)
+            return Decision(False, None, 0.0)
         bins, poisson = bins_of(history, now_s, ttl_s, self.season.multiplier(now_s, ttl_s))
         has_lapsed = now_s >= history.fresh_until_s + LAPSED_AFTER_TTLS * ttl_s
         log_odds = self.model.log_odds(sight(bins, has_lapsed, poisson))
@@ -94,7 +94,7 @@ class Reviewer:
         history.decided_s = now_s
         history.decision = packed_decision(bins, poisson, log_odds)
         history.flags = OPEN | (TO_REFRESH if refresh else 0) | (LAPSED if has_lapsed else 0)
-        return Verdict(refresh, now_s + wait_s, chance)
+        return Decision(refresh, now_s + wait_s, chance)
 
     def foresee(self, history: History, now_s: float, ttl_s: float) -> float:
         """Return the log-odds of a read within the next ttl; nothing is decided or learnt.

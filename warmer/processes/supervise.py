@@ -29,14 +29,14 @@ PARENT_CHECK_S = 0.5
 PR_SET_PDEATHSIG = 1
 
 
-class Server:
+class SupervisedServer:
     """The server's process, a child of this one.
 
     Args:
         command: The server's absolute path and its arguments.
 
     Example:
-        >>> server = Server(["/bin/sleep", "60"])
+        >>> server = SupervisedServer(["/bin/sleep", "60"])
         >>> server.end()
         >>> server.has_ended()
         True
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> None:
     """
     parent_pid, directory, *command = arguments
     wakeups = _signals_as_bytes()
-    server = Server(command)
+    server = SupervisedServer(command)
     try:
         os.write(ANSWER, b"%d\n" % server.pid)
         _wait_until_over(server, int(parent_pid), wakeups)
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> None:
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _wait_until_over(server: Server, parent_pid: int, wakeups: int) -> None:
+def _wait_until_over(server: SupervisedServer, parent_pid: int, wakeups: int) -> None:
     while os.getppid() == parent_pid and not server.has_ended():
         readable, _, _ = select.select([LIFELINE, wakeups], [], [], PARENT_CHECK_S)
         if LIFELINE in readable:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from warmer.errors import ComputationFailedError, ComputeTimeoutError, InvalidTaskError, WarmerError
 from warmer.refresh.compute import ends_the_caller
-from warmer.refresh.effects import Compute, Steps
+from warmer.refresh.effects import Compute, Routine
 from warmer.refresh.single_flight import computing
 from warmer.tasks.registry import batch_function_of, function_of
 from warmer.tasks.task import Target, WarmingTask
@@ -43,7 +43,7 @@ def computing_many(
     *,
     leaves_thread: bool = False,
     monotonic_s: Callable[[], float] = time.monotonic,
-) -> Steps[list[Part]]:
+) -> Routine[list[Part]]:
     """Compute the values of many targets by one call of their task's `compute_many_fn`.
 
     If that raises, or returns no mapping, the targets are halved, and each half is tried, until the culprits stand
@@ -147,7 +147,7 @@ class _Call:
         self._monotonic_s = monotonic_s
         self._share_s = 0.0
 
-    def made(self, timeout_s: float | None, leaves_thread: bool) -> Steps[list[Part] | _Failure | _WholeFailure]:
+    def made(self, timeout_s: float | None, leaves_thread: bool) -> Routine[list[Part] | _Failure | _WholeFailure]:
         began_s = self._monotonic_s()
         try:
             function = partial(self._function, list(self._asked))  # a list of its own, which it may change

@@ -15,7 +15,7 @@ DEFAULT_JITTER: float = WarmingTask.model_fields["jitter"].default
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class CacheOptions:
     """The terms of one task, or of one call by key.
 
     Args:
@@ -47,7 +47,7 @@ class Terms:
     leaves_thread: bool = False
 
     @classmethod
-    def of_task(cls, task: WarmingTask, settings: Settings) -> "Terms":
+    def of_task(cls, task: WarmingTask, settings: Settings) -> "CacheOptions":
         """Return a task's terms; the return annotation of its function says what values are rebuilt as.
 
         Args:
@@ -81,7 +81,7 @@ class Terms:
         )
 
     @classmethod
-    def of_key(cls, function: Callable[..., Any] | None, ttl_s: float, settings: Settings) -> "Terms":
+    def of_key(cls, function: Callable[..., Any] | None, ttl_s: float, settings: Settings) -> "CacheOptions":
         """Return the terms of a value that is cached by its key alone.
 
         Args:
@@ -94,7 +94,7 @@ class Terms:
         )
         return cls(codec=codec, ttl_s=ttl_s, wait_s=settings.lease_wait_s)
 
-    def set_for(self, ttl_s: float) -> "Terms":
+    def set_for(self, ttl_s: float) -> "CacheOptions":
         """Return the same terms for a value that is set by hand: also a None is fresh for just so long."""
         return replace(self, ttl_s=ttl_s, negative_ttl_s=None)
 
@@ -113,7 +113,7 @@ def _unknown():  # type: ignore[no-untyped-def]  # nothing is known of what it r
     raise NotImplementedError
 
 
-class TaskTerms:
+class TaskCacheOptions:
     """The terms of each task, worked out once.
 
     Args:
@@ -123,9 +123,9 @@ class TaskTerms:
     def __init__(self, settings: Settings) -> None:
         """Start without any."""
         self._settings = settings
-        self._known: dict[str, tuple[WarmingTask, Terms]] = {}
+        self._known: dict[str, tuple[WarmingTask, CacheOptions]] = {}
 
-    def of(self, task: WarmingTask) -> Terms:
+    def of(self, task: WarmingTask) -> CacheOptions:
         """Return a task's terms.
 
         Raises:
@@ -134,11 +134,11 @@ class TaskTerms:
         known = self._known.get(task.task_id)
         if known is not None and known[0] is task:
             return known[1]
-        terms = Terms.of_task(task, self._settings)
+        terms = CacheOptions.of_task(task, self._settings)
         self._known[task.task_id] = task, terms
         return terms
 
-    def of_call(self, owner: WarmingTask | None, function: Callable[..., Any], ttl_s: float) -> Terms:
+    def of_call(self, owner: WarmingTask | None, function: Callable[..., Any], ttl_s: float) -> CacheOptions:
         """Return the terms of a call by key that brings its own function and ttl.
 
         Args:
@@ -150,5 +150,5 @@ class TaskTerms:
             InvalidTaskError: the task's codec cannot be used.
         """
         if owner is None:
-            return Terms.of_key(function, ttl_s, self._settings)
+            return CacheOptions.of_key(function, ttl_s, self._settings)
         return replace(self.of(owner), ttl_s=ttl_s)

@@ -19,7 +19,7 @@ PAUSE_GROWTH = 1.1
 """So a wait for another process is longer than its computation by about a tenth."""
 
 
-class Do(NamedTuple):
+class Call(NamedTuple):
     """A short action that blocks, such as a script in Redis.
 
     Args:
@@ -60,7 +60,7 @@ class Wait(NamedTuple):
     loop: asyncio.AbstractEventLoop | None = None
 
 
-class Pause(NamedTuple):
+class Sleep(NamedTuple):
     """Nothing, for a moment.
 
     Args:
@@ -70,8 +70,8 @@ class Pause(NamedTuple):
     seconds: float
 
 
-Step: TypeAlias = Do | Compute | Wait | Pause
-Steps: TypeAlias = Generator[Step, Any, Returned]
+Step: TypeAlias = Call | Compute | Wait | Sleep
+Routine: TypeAlias = Generator[Step, Any, Returned]
 
 
 def pauses() -> Iterator[float]:
@@ -87,7 +87,7 @@ def pauses() -> Iterator[float]:
         pause_s = min(PAUSE_GROWTH * pause_s, LONGEST_PAUSE_S)
 
 
-def run(steps: Steps[Returned]) -> Returned:
+def run(steps: Routine[Returned]) -> Returned:
     """Run a routine in this thread, and return what it returns.
 
     Raises:
@@ -95,7 +95,7 @@ def run(steps: Steps[Returned]) -> Returned:
 
     Example:
         >>> def routine():
-        ...     doubled = yield Do(lambda: 2 * 21)
+        ...     doubled = yield Call(lambda: 2 * 21)
         ...     return doubled
         >>> run(routine())
         42
@@ -114,7 +114,7 @@ def run(steps: Steps[Returned]) -> Returned:
 
 
 def _done(step: Step) -> Any:
-    if isinstance(step, Do):
+    if isinstance(step, Call):
         return step.action()
     if isinstance(step, Compute):
         return call(step.function, step.arguments, step.timeout_s, leaves_thread=step.leaves_thread)
@@ -125,7 +125,7 @@ def _done(step: Step) -> Any:
     return time.sleep(step.seconds)
 
 
-async def arun(steps: Steps[Returned], threads: Executor) -> Returned:
+async def arun(steps: Routine[Returned], threads: Executor) -> Returned:
     """Run a routine beside the running event loop, which is never blocked; return what it returns.
 
     A cancellation reaches the routine only between two steps and during computations, waits and pauses: an action
@@ -141,7 +141,7 @@ async def arun(steps: Steps[Returned], threads: Executor) -> Returned:
     Example:
         >>> from concurrent.futures import ThreadPoolExecutor
         >>> def routine():
-        ...     doubled = yield Do(lambda: 2 * 21)
+        ...     doubled = yield Call(lambda: 2 * 21)
         ...     return doubled
         >>> with ThreadPoolExecutor() as threads:
         ...     asyncio.run(arun(routine(), threads))
@@ -164,7 +164,7 @@ async def arun(steps: Steps[Returned], threads: Executor) -> Returned:
 
 
 async def _adone(step: Step, threads: Executor) -> Any:
-    if isinstance(step, Do):
+    if isinstance(step, Call):
         try:
             action = asyncio.get_running_loop().run_in_executor(threads, step.action)
         except RuntimeError:  # the threads have been dismissed meanwhile: what has begun is brought to its end

@@ -14,7 +14,7 @@ IDLE_S = 5.0
 """After so long with nothing to renew the thread ends; the next one who holds something starts another."""
 
 
-class Renewer:
+class LeaseRenewer:
     """One thread that renews whatever is held, three times per time-out.
 
     Args:

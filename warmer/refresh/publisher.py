@@ -9,7 +9,7 @@ from redis.exceptions import RedisError
 from warmer.codec import ERROR, Codec, Encoded, cached_error
 from warmer.codec.entry import Header, Origin, pack
 from warmer.errors import OutlivedTtlError, described
-from warmer.refresh.cache_options import Terms
+from warmer.refresh.cache_options import CacheOptions
 from warmer.store import Entries, Lease, Result
 
 logger = logging.getLogger("warmer.refresh")
@@ -62,7 +62,7 @@ MOST_AHEAD = 0.9
 """By at most this part of its freshness a value is renewed ahead."""
 
 
-class Work(NamedTuple):
+class RefreshRequest(NamedTuple):
     """One value to compute and publish.
 
     Args:
@@ -78,7 +78,7 @@ class Work(NamedTuple):
 
     ref: str
     cache_key: str
-    terms: Terms
+    terms: CacheOptions
     origin: Origin
     function: Callable[..., Any]
     arguments: Mapping[str, Any]
@@ -130,7 +130,7 @@ class Entry(NamedTuple):
         return pack(self.header, self.payload)
 
 
-def present_of(work: Work, lease: Lease) -> Header | None:
+def present_of(work: RefreshRequest, lease: Lease) -> Header | None:
     """Return the header of the entry that is there, if it is this target's.
 
     One that was written, or is asked for, by key alone is whoever's the key is.
@@ -151,7 +151,7 @@ def fresh_already(present: Header, now_ms: int) -> Refreshed:
     return Refreshed(Result.FRESH, now_ms, computed_at_ms=present.computed_at_ms, fresh_until_ms=present.fresh_until_ms)
 
 
-def entry_of(work: Work, lease: Lease, computed: Computed) -> Entry | None:
+def entry_of(work: RefreshRequest, lease: Lease, computed: Computed) -> Entry | None:
     """Return what is to be written; None if it failed, and nothing is.
 
     Args:
@@ -171,7 +171,7 @@ def entry_of(work: Work, lease: Lease, computed: Computed) -> Entry | None:
 
 
 def ended(
-    work: Work, lease: Lease, computed: Computed, entry: Entry, result: Result | None, error: str = ""
+    work: RefreshRequest, lease: Lease, computed: Computed, entry: Entry, result: Result | None, error: str = ""
 ) -> Refreshed:
     """Return how a refresh ended whose entry was sent.
 
@@ -214,7 +214,9 @@ def is_stale_from_the_start(refreshed: Refreshed) -> bool:
     return refreshed.now_ms + refreshed.duration_ms > refreshed.fresh_until_ms > 0
 
 
-def _value_header(work: Work, lease: Lease, present: Header | None, computed: Computed, encoded: Encoded) -> Header:
+def _value_header(
+    work: RefreshRequest, lease: Lease, present: Header | None, computed: Computed, encoded: Encoded
+) -> Header:
     """Return the header of a value: its age counts from the moment its computation began."""
     terms = work.terms
     fresh_for_ms = terms.fresh_for_ms(work.cache_key, computed.is_none)
@@ -234,7 +236,9 @@ def _value_header(work: Work, lease: Lease, present: Header | None, computed: Co
     )
 
 
-def _error_header(work: Work, lease: Lease, present: Header | None, computed: Computed, error: BaseException) -> Header:
+def _error_header(
+    work: RefreshRequest, lease: Lease, present: Header | None, computed: Computed, error: BaseException
+) -> Header:
     """Return the header of an exception: it lasts from the moment it was raised, and is never served when stale."""
     raised_at_ms = lease.now_ms + round(1000 * computed.duration_s)
     expires_at_ms = raised_at_ms + (work.terms.error_fresh_for_ms(error) or 0)
@@ -251,7 +255,7 @@ def _error_header(work: Work, lease: Lease, present: Header | None, computed: Co
     )
 
 
-def _may_be_cached(error: BaseException, terms: Terms, present: Header | None) -> bool:
+def _may_be_cached(error: BaseException, terms: CacheOptions, present: Header | None) -> bool:
     """Say whether an exception is cached: never in the place of a value, which may be served instead of it."""
     return terms.error_fresh_for_ms(error) is not None and (present is None or present.codec == ERROR)
 
@@ -262,11 +266,11 @@ def _useful_from_ms(origin: Origin, lease: Lease, present: Header | None) -> int
     return lease.now_ms if present is None else max(present.fresh_until_ms, lease.now_ms)
 
 
-def _ref(work: Work, present: Header | None) -> bytes:
+def _ref(work: RefreshRequest, present: Header | None) -> bytes:
     return work.ref.encode() or (present.ref if present else b"")
 
 
-def _outlived(work: Work, computed: Computed) -> OutlivedTtlError:
+def _outlived(work: RefreshRequest, computed: Computed) -> OutlivedTtlError:
     return OutlivedTtlError(
         f"computing {work.cache_key!r} took {computed.duration_s:.1f} s, longer than its value may be kept "
         f"(ttl {work.terms.ttl_s:g} s, stale_ttl {work.terms.stale_ttl_s:g} s), so it was not cached; raise the ttl"
@@ -282,7 +286,7 @@ class Done(NamedTuple):
         computed: What came of it.
     """
 
-    work: Work
+    work: RefreshRequest
     lease: Lease
     computed: Computed
 
@@ -309,7 +313,7 @@ class Publisher:
         self._tell_failures([one for one, entry in zip(done, entries, strict=True) if entry is None])
         return refreshed
 
-    def release(self, works: Sequence[Work]) -> None:
+    def release(self, works: Sequence[RefreshRequest]) -> None:
         """Give leases up without a word; where Redis does not answer, they lapse by themselves."""
         try:
             self._entries.release_leases([(work.cache_key, work.token) for work in works])
@@ -317,7 +321,7 @@ class Publisher:
             what = f"the lease of {works[0].cache_key!r}" if len(works) == 1 else f"{len(works)} leases"
             logger.warning("could not release %s: %s", what, described(error))
 
-    def _send(self, entries: Sequence[tuple[Work, Entry]]) -> list[Result | RedisError | None]:
+    def _send(self, entries: Sequence[tuple[RefreshRequest, Entry]]) -> list[Result | RedisError | None]:
         try:
             return list(
                 self._entries.publish_many(

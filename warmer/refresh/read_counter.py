@@ -30,12 +30,12 @@ _uncounted: ContextVar[bool] = ContextVar("uncounted", default=False)
 
 
 @contextmanager
-def uncounted() -> Iterator[None]:
+def uncounted_reads() -> Iterator[None]:
     """Let the reads in this block go uncounted: those of warming itself are no demand.
 
     Example:
         >>> counter = ReadCounter()
-        >>> with uncounted():
+        >>> with uncounted_reads():
         ...     counter.miss("catalog")
         >>> counter.take().reads
         []

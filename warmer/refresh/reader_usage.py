@@ -39,7 +39,7 @@ class _Computing:
 
     __slots__ = ("_count", "_guests", "_name")
 
-    def __init__(self, guests: "Guests", name: str) -> None:
+    def __init__(self, guests: "ReaderUsage", name: str) -> None:
         self._guests = guests
         self._name = name
 
@@ -50,7 +50,7 @@ class _Computing:
         self._guests._end(self._count)
 
 
-class Guests:
+class ReaderUsage:
     """Tells the fleet what this process's readers compute by themselves; they never wait for that.
 
     Reports say how many run now and how many were ever started: one that is lost, doubled or late does no harm.
@@ -61,7 +61,7 @@ class Guests:
 
     Example:
         >>> sent = []
-        >>> guests = Guests(lambda process, timeout_ms, reports: sent.append(reports), timeout_s=10)
+        >>> guests = ReaderUsage(lambda process, timeout_ms, reports: sent.append(reports), timeout_s=10)
         >>> with guests.computing("pg-main"):
         ...     guests.report()
         True

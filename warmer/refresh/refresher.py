@@ -10,12 +10,12 @@ from warmer.clock import Clock
 from warmer.codec import cached_error
 from warmer.codec.entry import Header
 from warmer.errors import described
-from warmer.refresh.cache_options import Terms
+from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.compute import ends_the_caller
-from warmer.refresh.effects import Compute, Do, Pause, Steps, pauses, run, running_loop
-from warmer.refresh.lease_renewal import Renewer
-from warmer.refresh.publisher import Done, Publisher, Refreshed, Work, computed_of, fresh_already, present_of
-from warmer.refresh.reader_usage import Guests
+from warmer.refresh.effects import Call, Compute, Routine, Sleep, pauses, run, running_loop
+from warmer.refresh.lease_renewal import LeaseRenewer
+from warmer.refresh.publisher import Done, Publisher, Refreshed, RefreshRequest, computed_of, fresh_already, present_of
+from warmer.refresh.reader_usage import ReaderUsage
 from warmer.refresh.single_flight import computing
 from warmer.settings import Settings
 from warmer.store import Entries, Lease, Result
@@ -44,7 +44,7 @@ class Refresher:
         entries: Where values and leases are.
         settings: Time-outs.
         clock: Measures durations.
-        owe: Takes an action that is to be done in the background, once Redis answers again.
+        retry_later: Takes an action that is to be done in the background, once Redis answers again.
         guests: Counts what is computed here under limits.
     """
 
@@ -53,22 +53,22 @@ class Refresher:
         entries: Entries,
         settings: Settings,
         clock: Clock,
-        owe: Callable[[Callable[[], object]], None],
-        guests: Guests,
+        retry_later: Callable[[Callable[[], object]], None],
+        guests: ReaderUsage,
     ) -> None:
         """Start idle."""
         self.entries = entries
         self.publisher = Publisher(entries)
-        self._owe = owe
+        self._owe = retry_later
         self._clock = clock
         self._guests = guests
-        self.renewer = Renewer(min(settings.lease_timeout_s, settings.claim_timeout_s) / 3)
+        self.renewer = LeaseRenewer(min(settings.lease_timeout_s, settings.claim_timeout_s) / 3)
 
-    def refresh(self, work: Work, will_do: Callable[[Header, int], bool]) -> Refreshed:
+    def refresh(self, work: RefreshRequest, will_do: Callable[[Header, int], bool]) -> Refreshed:
         """Refresh in this thread; see `refreshing`."""
         return run(self.refreshing(work, will_do))
 
-    def refreshing_in_turn(self, work: Work, will_do: Callable[[Header, int], bool]) -> Steps[Refreshed]:
+    def refreshing_in_turn(self, work: RefreshRequest, will_do: Callable[[Header, int], bool]) -> Routine[Refreshed]:
         """As `refreshing`, but wait while another holds the lease: for `wait_s`, then it is left at that, as busy.
 
         Raises:
@@ -83,12 +83,12 @@ class Refresher:
                 raise
             if refreshed.result is not Result.BUSY or self._clock.monotonic_s() >= deadline_s:
                 return refreshed
-            yield Pause(pause_s)
+            yield Sleep(pause_s)
         raise AssertionError("pauses never end")
 
     def refreshing(
-        self, work: Work, will_do: Callable[[Header, int], bool], waiting_since_ms: int = 0
-    ) -> Steps[Refreshed]:
+        self, work: RefreshRequest, will_do: Callable[[Header, int], bool], waiting_since_ms: int = 0
+    ) -> Routine[Refreshed]:
         """Compute a value and publish it under the lease, unless the present one will do.
 
         Args:
@@ -112,20 +112,20 @@ class Refresher:
             return Refreshed(Result.BUSY, lease.now_ms)
         present = present_of(work, lease)
         if present is not None and will_do(present, lease.now_ms):
-            yield Do(lambda: self._release(work))
+            yield Call(lambda: self._release(work))
             return fresh_already(present, lease.now_ms)
         with self.renewing([work]):
             try:
                 returned = yield from self._computing(work)
-                refreshed: Refreshed = yield Do(lambda: self._conclude(work, lease, returned))
+                refreshed: Refreshed = yield Call(lambda: self._conclude(work, lease, returned))
             except GeneratorExit:
                 raise
             except BaseException:
-                yield Do(lambda: self._release(work))
+                yield Call(lambda: self._release(work))
                 raise
         return refreshed
 
-    def publish_value(self, work: Work, value: Any) -> Refreshed:
+    def publish_value(self, work: RefreshRequest, value: Any) -> Refreshed:
         """Publish a value that the caller has, whoever holds the lease: what is being computed now is older.
 
         Raises:
@@ -136,27 +136,27 @@ class Refresher:
         lease = self.entries.take_lease(work.cache_key, work.token, seize=True)
         return self._conclude(work, lease, _Returned(0.0, value))
 
-    def counting(self, terms: Terms) -> AbstractContextManager[None]:
+    def counting(self, terms: CacheOptions) -> AbstractContextManager[None]:
         """Count a computation in this block under the limit that protects what it asks; it is never held up."""
         return nullcontext() if terms.uses is None else self._guests.computing(terms.uses)
 
-    def release_later(self, work: Work) -> None:
+    def release_later(self, work: RefreshRequest) -> None:
         """Have a lease released once Redis answers: it may have been taken, though nobody was told in time."""
         self._owe(lambda: self.entries.release_lease(work.cache_key, work.token))
 
-    def _taking(self, work: Work, waiting_since_ms: int) -> Steps[Lease]:
+    def _taking(self, work: RefreshRequest, waiting_since_ms: int) -> Routine[Lease]:
         try:
-            lease: Lease = yield Do(
+            lease: Lease = yield Call(
                 lambda: self.entries.take_lease(work.cache_key, work.token, waiting_since_ms=waiting_since_ms)
             )
         except (GeneratorExit, RedisError):  # whoever gives up then has it released later
             raise
         except BaseException:
-            yield Do(lambda: self._release(work))
+            yield Call(lambda: self._release(work))
             raise
         return lease
 
-    def renewing(self, works: Sequence[Work]) -> AbstractContextManager[None]:
+    def renewing(self, works: Sequence[RefreshRequest]) -> AbstractContextManager[None]:
         """Keep leases for as long as the block runs; those of a loop that is closed in the middle are left to lapse."""
         loop = running_loop()
         leases = [(work.cache_key, work.token) for work in works]
@@ -168,7 +168,7 @@ class Refresher:
 
         return self.renewer.holding(renew)
 
-    def _computing(self, work: Work) -> Steps[_Returned]:
+    def _computing(self, work: RefreshRequest) -> Routine[_Returned]:
         started_s = self._clock.monotonic_s()
         terms = work.terms
         try:
@@ -180,18 +180,18 @@ class Refresher:
             return _Returned(self._clock.monotonic_s() - started_s, error=error)
         return _Returned(self._clock.monotonic_s() - started_s, value)
 
-    def _conclude(self, work: Work, lease: Lease, returned: _Returned) -> Refreshed:
+    def _conclude(self, work: RefreshRequest, lease: Lease, returned: _Returned) -> Refreshed:
         """Publish what was computed, be it a value or an exception that is cached; or tell those who wait."""
         work.before_publishing()
         computed = computed_of(work.terms.codec, work.cache_key, *returned)
         (refreshed,) = self.publisher.publish([Done(work, lease, computed)])
         return refreshed if refreshed.exception else refreshed._replace(value=returned.value)
 
-    def _release(self, work: Work) -> None:
+    def _release(self, work: RefreshRequest) -> None:
         self.publisher.release([work])
 
 
-def failed_elsewhere(work: Work, lease: Lease) -> Refreshed:
+def failed_elsewhere(work: RefreshRequest, lease: Lease) -> Refreshed:
     """Return how the refresh ended whose failure a lease tells: another's, which was waited for."""
     exception = cached_error.restored(lease.failure, work.terms.cache_errors)
     return Refreshed(Result.FAILED, lease.now_ms, error=described(exception), exception=exception, was_elsewhere=True)

@@ -14,7 +14,7 @@ from warmer.codec import Codec, Encoded
 from warmer.errors import ComputationFailedError, described
 
 
-class Landed(NamedTuple):
+class FlightResult(NamedTuple):
     """What a flight brought.
 
     Args:
@@ -63,10 +63,10 @@ class Landed(NamedTuple):
         return self._replace(value=None, is_computed=False)
 
 
-ABANDONED = Landed(is_abandoned=True)
+NO_RESULT = FlightResult(is_abandoned=True)
 
 
-class Flight(Future[Landed]):
+class InFlight(Future[FlightResult]):
     """A computation that is under way; its result is what it brings.
 
     Attributes:
@@ -75,7 +75,7 @@ class Flight(Future[Landed]):
     """
 
     loop: asyncio.AbstractEventLoop | None = None
-    successor: "Flight | None" = None
+    successor: "InFlight | None" = None
 
     @property
     def is_lost(self) -> bool:
@@ -83,15 +83,15 @@ class Flight(Future[Landed]):
         return self.loop is not None and self.loop.is_closed() and not self.done()
 
 
-class Flights:
+class SingleFlight:
     """The computations of this process that are under way, by what they compute.
 
     Example:
-        >>> flights = Flights()
+        >>> flights = SingleFlight()
         >>> flight, leads = flights.board("catalog")
         >>> flights.board("catalog") == (flight, False)
         True
-        >>> flights.land("catalog", flight, Landed(42))
+        >>> flights.land("catalog", flight, FlightResult(42))
         >>> flight.result().value, leads
         (42, True)
     """
@@ -104,9 +104,9 @@ class Flights:
     def _start_afresh(self) -> None:
         # Re-entrant: the garbage collector may end an abandoned task, and with it its flight, anywhere.
         self._lock = threading.RLock()
-        self._flights: dict[Hashable, Flight] = {}
+        self._flights: dict[Hashable, InFlight] = {}
 
-    def board(self, name: Hashable, instead_of: Flight | None = None) -> tuple[Flight, bool]:
+    def board(self, name: Hashable, instead_of: InFlight | None = None) -> tuple[InFlight, bool]:
         """Return the flight of this name, and whether the caller leads it, and has to land it.
 
         Args:
@@ -120,7 +120,7 @@ class Flights:
                 return instead_of.successor, False
             if latest is not None and latest is not instead_of and not latest.is_lost:
                 return latest, False
-            flight = self._flights[name] = Flight()
+            flight = self._flights[name] = InFlight()
             if instead_of is not None:
                 instead_of.successor = flight
         if instead_of is not None:
@@ -138,7 +138,7 @@ class Flights:
             for name in [name for name, flight in self._flights.items() if flight.is_lost]:
                 del self._flights[name]
 
-    def land(self, name: Hashable, flight: Flight, landed: Landed) -> None:
+    def land(self, name: Hashable, flight: InFlight, landed: FlightResult) -> None:
         """End a flight: whoever waits gets what it brought, and the next one starts anew."""
         with self._lock:
             if self._flights.get(name) is flight:
@@ -146,7 +146,7 @@ class Flights:
         with suppress(InvalidStateError):  # the one before it was quicker, after all
             flight.set_result(landed)
 
-    def _pass_on(self, name: Hashable, flight: Flight, landed: Landed) -> None:
+    def _pass_on(self, name: Hashable, flight: InFlight, landed: FlightResult) -> None:
         if landed.is_for_others:
             self.land(name, flight, landed.copied())
 

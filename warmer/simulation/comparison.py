@@ -9,12 +9,12 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 from warmer.policy.budget import ExtraCompute
-from warmer.policy.price import Price
+from warmer.policy.threshold import Threshold
 from warmer.simulation.policies import FIXED, PRICED, SWEPT
 from warmer.simulation.policies.plain import replay_plain
 from warmer.simulation.policies.priced import replay_priced
 from warmer.simulation.result import Finding, Replayed
-from warmer.simulation.trace.by_key import Course, course_of
+from warmer.simulation.trace.by_key import ReadsByKey, reads_by_key_of
 from warmer.simulation.trace.trace import Trace
 
 
@@ -110,10 +110,10 @@ class Player:
         return [Finding(name, part.ttl_s, part.policy, extra, frontier.at(extra)) for extra in part.extras]
 
     def _priced(self, part: Part, extra_compute: float) -> Replayed:
-        return replay_priced(self._traces[part.trace], part.ttl_s, Price(ExtraCompute(extra_compute)), self._warmup)
+        return replay_priced(self._traces[part.trace], part.ttl_s, Threshold(ExtraCompute(extra_compute)), self._warmup)
 
-    def _new_ground(self, trace: int, ttl_s: float) -> tuple[Course, Replayed]:
-        course = course_of(self._traces[trace], ttl_s, self._warmup)
+    def _new_ground(self, trace: int, ttl_s: float) -> tuple[ReadsByKey, Replayed]:
+        course = reads_by_key_of(self._traces[trace], ttl_s, self._warmup)
         return course, replay_plain(course)
 
 

@@ -6,7 +6,7 @@ from itertools import accumulate
 from math import ceil
 
 from warmer.simulation.result import Replayed
-from warmer.simulation.trace.by_key import Course
+from warmer.simulation.trace.by_key import ReadsByKey
 
 UNKNOWN_COST_S = 1.0
 """Where a trace has no costs, a computation is taken to last this long."""
@@ -54,7 +54,7 @@ class Tally:
         peak_from_s: Refreshes before it are left out of the peak, for a policy whose load only grows.
     """
 
-    def __init__(self, course: Course, peak_from_s: float | None = None) -> None:
+    def __init__(self, course: ReadsByKey, peak_from_s: float | None = None) -> None:
         self._course = course
         self._from_s = course.counted_from_s
         self._peak_from_s = self._from_s if peak_from_s is None else max(peak_from_s, self._from_s)
@@ -124,7 +124,7 @@ class Tally:
         self._concurrency.add(at_s, cost_s if self._course.has_costs else UNKNOWN_COST_S)
 
 
-def _counted_reads(course: Course) -> int:
+def _counted_reads(course: ReadsByKey) -> int:
     return sum(
         key.reads_before[-1] - key.reads_before[bisect_left(key.times_s, course.counted_from_s)] for key in course.keys
     )

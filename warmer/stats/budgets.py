@@ -3,16 +3,16 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from warmer.engine.reviews import Mind, knobs_of
-from warmer.policy.budget import ComputeBudget, ExtraCompute, Knob, TargetHitRatio
+from warmer.engine.reviews import PolicyState, budgets_of
+from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.model import chance_of
-from warmer.policy.price import Price
+from warmer.policy.threshold import Threshold
 from warmer.policy.what_if import Point
-from warmer.results import Counterfactual, KnobStanding, WhatIf
+from warmer.results import BudgetState, BudgetWhatIf, Counterfactual
 from warmer.store import Store
 
 
-def knob_standings(store: Store) -> list[KnobStanding]:
+def knob_standings(store: Store) -> list[BudgetState]:
     """Return how the knobs are held: the fleet's first, then those of tasks with one of their own, by their ids.
 
     A task stands there once its targets were read, or refreshed.
@@ -20,13 +20,13 @@ def knob_standings(store: Store) -> list[KnobStanding]:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    accounts, mind = store.accounts(), Mind(store.memory())
-    knobs = knobs_of(store, store.settings, accounts)
+    accounts, mind = store.accounts(), PolicyState(store.memory())
+    knobs = budgets_of(store, store.settings, accounts)
     mind.know(knobs)
     return [standing_of(account, mind.price_of(account), accounts.get(account, {})) for account in sorted(knobs)]
 
 
-def standing_of(account: str, price: Price, sums: Mapping[str, float]) -> KnobStanding:
+def standing_of(account: str, price: Threshold, sums: Mapping[str, float]) -> BudgetState:
     """Return how one knob is held.
 
     Args:
@@ -35,12 +35,12 @@ def standing_of(account: str, price: Price, sums: Mapping[str, float]) -> KnobSt
         sums: What reads and refreshes have cost, by what.
 
     Example:
-        >>> standing = standing_of("", Price(ExtraCompute(0.25)), {})
+        >>> standing = standing_of("", Threshold(ExtraCompute(0.25)), {})
         >>> standing.knob, standing.target, standing.holds_at, standing.what_if
         ('extra_compute', 0.25, None, [])
     """
     knob, target = name_and_target_of(price.knob)
-    return KnobStanding(
+    return BudgetState(
         task_id=account or None,
         knob=knob,
         target=target,
@@ -58,7 +58,7 @@ def standing_of(account: str, price: Price, sums: Mapping[str, float]) -> KnobSt
     )
 
 
-def name_and_target_of(knob: Knob) -> tuple[str, float]:
+def name_and_target_of(knob: Budget) -> tuple[str, float]:
     """Return a knob as the settings name it, and what it was set to.
 
     Example:
@@ -74,7 +74,7 @@ def name_and_target_of(knob: Knob) -> tuple[str, float]:
             return "budget_s_per_minute", seconds_per_minute
 
 
-def what_if_of(curve: Sequence[Point]) -> list[WhatIf]:
+def what_if_of(curve: Sequence[Point]) -> list[BudgetWhatIf]:
     """Return the points of a curve that differ: of prices that would do the same, the lowest.
 
     Args:
@@ -89,7 +89,7 @@ def what_if_of(curve: Sequence[Point]) -> list[WhatIf]:
         return []
     lowest = [list(same)[-1] for _, same in groupby(curve, key=lambda point: point[1:])]
     return [
-        WhatIf(
+        BudgetWhatIf(
             price=chance_of(point.log_odds),
             extra_compute=point.extra_compute,
             miss_ratio=point.miss_ratio,

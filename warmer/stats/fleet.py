@@ -8,7 +8,7 @@ from warmer.policy.history import History
 from warmer.results import LimitUse, QuarantinedTarget, TaskDetail, WarmingStats
 from warmer.stats.budgets import knob_standings
 from warmer.stats.ledger import ledger_of, performance_of
-from warmer.store import Quarantined, Standing, Store
+from warmer.store import Quarantined, Store, TargetState
 from warmer.store.limit_usage import LimitInUse, limits_in_use
 
 INCIDENTS = ("read_errors", "dropped_reads", "unrecorded_misses", "lapsed_claims", "lost_leases", "crashes")
@@ -44,7 +44,7 @@ def stats(store: Store) -> WarmingStats:
     )
 
 
-def next_run_ms(standing: Standing, now_ms: int) -> int | None:
+def next_run_ms(standing: TargetState, now_ms: int) -> int | None:
     """Return when a target is computed next, as far as anybody knows; None if it is left to lapse.
 
     Args:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from warmer.results import Counterfactual, KnobStanding, Ledger, MissesByCause, WarmingPerformance
+from warmer.results import BudgetState, Counterfactual, Ledger, MissesByCause, WarmingPerformance
 from warmer.stats.budgets import knob_standings
 from warmer.store import Store
 
@@ -18,7 +18,7 @@ def performance(store: Store) -> WarmingPerformance:
 
 
 def performance_of(
-    totals: Mapping[str, float], recent_ms: list[float], knobs: Sequence[KnobStanding] = ()
+    totals: Mapping[str, float], recent_ms: list[float], knobs: Sequence[BudgetState] = ()
 ) -> WarmingPerformance:
     """Return the performance that these counters describe.
 

@@ -15,7 +15,7 @@ from warmer.store.keys import Keys
 from warmer.store.records import Lease, Result
 from warmer.store.scripts import Scripts
 from warmer.tasks.task import MAX_REF_BYTES
-from warmer.wire import Reads
+from warmer.wire import Reader
 
 _RESULTS = {1: Result.PUBLISHED, 0: Result.LOST}
 
@@ -36,7 +36,7 @@ class Entries:
     """
 
     def __init__(
-        self, url: str, keys: Keys, timeout_s: float, lease_timeout_s: float, reads: Reads | None = None
+        self, url: str, keys: Keys, timeout_s: float, lease_timeout_s: float, reads: Reader | None = None
     ) -> None:
         """Prepare a client; nothing is sent yet."""
         self._reads = reads

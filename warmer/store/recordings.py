@@ -8,7 +8,7 @@ from warmer.store.scripts import Scripts
 HASH_RANGE = 2**32
 
 
-class Wanted(NamedTuple):
+class RecordingSpec(NamedTuple):
     """Which reads are recorded.
 
     Args:
@@ -18,7 +18,7 @@ class Wanted(NamedTuple):
         capacity: How many rows may wait to be taken off; reads beyond it are only counted.
 
     Example:
-        >>> Wanted("a1", "5a17", 0.5, 1000).text
+        >>> RecordingSpec("a1", "5a17", 0.5, 1000).text
         'a1 5a17 2147483648 1000'
     """
 
@@ -60,7 +60,7 @@ class Recordings:
         self._scripts = scripts
         self._keys = keys
 
-    def hold(self, wanted: Wanted, timeout_s: float) -> bool:
+    def hold(self, wanted: RecordingSpec, timeout_s: float) -> bool:
         """Have reads recorded for some time, or for longer; False if another recording is under way.
 
         Args:
@@ -69,11 +69,11 @@ class Recordings:
         """
         return bool(self._scripts.run("lead", wanted.text, round(1000 * timeout_s), leader=self._keys.recording))
 
-    def release(self, wanted: Wanted) -> None:
+    def release(self, wanted: RecordingSpec) -> None:
         """Have no more reads recorded."""
         self._scripts.run("release", wanted.text, held=self._keys.recording)
 
-    def take(self, wanted: Wanted, last_id: bytes, most: int) -> Rows:
+    def take(self, wanted: RecordingSpec, last_id: bytes, most: int) -> Rows:
         """Return the next rows; those before them are dropped, so that asking again gives the same ones.
 
         Args:
@@ -89,11 +89,11 @@ class Recordings:
         entries = found[0][1] if found else []
         return Rows([fields[b"row"] for _, fields in entries], entries[-1][0] if entries else last_id)
 
-    def dropped(self, wanted: Wanted) -> int:
+    def dropped(self, wanted: RecordingSpec) -> int:
         """Return how many reads found no room."""
         return int(self._control.get(self._keys.unrecorded + wanted.recording_id) or 0)
 
-    def forget(self, wanted: Wanted) -> None:
+    def forget(self, wanted: RecordingSpec) -> None:
         """Drop what was not taken off."""
         self._control.delete(self._keys.recorded + wanted.recording_id, self._keys.unrecorded + wanted.recording_id)
 

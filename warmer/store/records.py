@@ -63,7 +63,7 @@ class Claim(NamedTuple):
     definition: str
 
 
-class Places(NamedTuple):
+class Capacity(NamedTuple):
     """How many computations may begin, by what they need.
 
     Args:
@@ -77,7 +77,7 @@ class Places(NamedTuple):
     processes: int = 0
 
 
-class Batch(NamedTuple):
+class ClaimBatch(NamedTuple):
     """What one call of `Store.claim` got.
 
     Args:
@@ -154,7 +154,7 @@ class Timing(NamedTuple):
     switch: Switch
 
 
-class Reviewed(NamedTuple):
+class DueReview(NamedTuple):
     """One target that is to be reviewed.
 
     Args:
@@ -172,7 +172,7 @@ class Reviewed(NamedTuple):
     history: bytes
 
 
-class Agenda(NamedTuple):
+class DueReviews(NamedTuple):
     """What is to be reviewed by now, and what the decisions depend on.
 
     Args:
@@ -188,13 +188,13 @@ class Agenda(NamedTuple):
     now_ms: int
     switch: Switch
     leads: bool
-    targets: tuple[Reviewed, ...]
+    targets: tuple[DueReview, ...]
     memory: dict[str, bytes]
     accounts: dict[str, dict[str, float]]
     reads: int
 
 
-class Decided(NamedTuple):
+class ReviewDecision(NamedTuple):
     """What was decided on a target.
 
     Args:
@@ -242,7 +242,7 @@ class Hot(NamedTuple):
     reads_per_s: float
 
 
-class Standing(NamedTuple):
+class TargetState(NamedTuple):
     """Where a target stands, and what is remembered of it.
 
     Args:
@@ -266,7 +266,7 @@ class Standing(NamedTuple):
     history: bytes
 
 
-class Look(NamedTuple):
+class TargetStates(NamedTuple):
     """What one look at targets has seen.
 
     Args:
@@ -279,7 +279,7 @@ class Look(NamedTuple):
     now_ms: int
     switch: Switch
     memory: dict[str, bytes]
-    targets: tuple[Standing, ...]
+    targets: tuple[TargetState, ...]
 
 
 class TickReport(NamedTuple):

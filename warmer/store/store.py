@@ -16,27 +16,27 @@ from warmer.store.entries import Entries
 from warmer.store.keys import Keys
 from warmer.store.recordings import Recordings
 from warmer.store.records import (
-    Agenda,
-    Batch,
+    Capacity,
     Claim,
+    ClaimBatch,
     Completed,
-    Decided,
+    DueReview,
+    DueReviews,
     Hot,
     KeyReads,
-    Look,
     Outcome,
-    Places,
     Quarantined,
-    Reviewed,
-    Standing,
+    ReviewDecision,
+    TargetState,
+    TargetStates,
     TickReport,
     Timing,
 )
 from warmer.store.scripts import Scripts
-from warmer.store.task_spec import lane_text
+from warmer.store.task_spec import task_spec_text
 from warmer.tasks.switch import Switch
 from warmer.tasks.task import WarmingTask
-from warmer.wire import Reads, open_reads
+from warmer.wire import Reader, open_reader
 
 Thing = TypeVar("Thing")
 
@@ -72,7 +72,7 @@ class Store:
         self._on_control = Scripts(self.control, self.keys)
         self.recordings = Recordings(self.control, self._on_control, self.keys)
         self.entries = Entries(cache_url, self.keys, settings.redis_timeout_s, settings.lease_timeout_s)
-        self.reads: Reads = open_reads(cache_url, settings.read_timeout_s)
+        self.reads: Reader = open_reader(cache_url, settings.read_timeout_s)
         self.readers_entries = Entries(
             cache_url, self.keys, settings.read_timeout_s, settings.lease_timeout_s, self.reads
         )
@@ -102,7 +102,7 @@ class Store:
             "register",
             task.task_id,
             task.definition(),
-            lane_text(task),
+            task_spec_text(task),
             int(replace),
             token_hex(8),
         )
@@ -191,13 +191,13 @@ class Store:
 
     def claim(
         self,
-        places: Places,
+        places: Capacity,
         unknown_ids: Iterable[str] = (),
         *,
         only: Sequence[str] | None = None,
         life: str = "",
         waits: bool = True,
-    ) -> Batch:
+    ) -> ClaimBatch:
         """Claim the best ready targets, leaving those of unknown tasks to others.
 
         Args:
@@ -229,7 +229,7 @@ class Store:
             for ref, due_ms, ensure, failures, deaths in answer["claims"] or ()
         )
         switch = Switch.from_json(answer["switch"].encode())
-        return Batch(token, int(answer["now"]), switch, int(answer["held"]), claims)
+        return ClaimBatch(token, int(answer["now"]), switch, int(answer["held"]), claims)
 
     def renew_claims(self, token: str, refs: Sequence[str]) -> list[str]:
         """Extend claims held with this token; returns the refs of those that are lost."""
@@ -405,7 +405,7 @@ class Store:
         ]
 
     # --- reviews ---------------------------------------------------------------------------------------------
-    def agenda(self, token: str, limit: int) -> Agenda:
+    def agenda(self, token: str, limit: int) -> DueReviews:
         """Return what is to be reviewed by now, and what the decisions depend on.
 
         Args:
@@ -414,7 +414,7 @@ class Store:
         """
         answer = self._on_control.run("review", token, limit, self.settings.history_capacity)
         now_ms, switch_json, leads, targets, memory, accounts, totals = answer
-        return Agenda(
+        return DueReviews(
             now_ms,
             Switch.from_json(switch_json),
             leads == 1,
@@ -424,16 +424,16 @@ class Store:
             sum(int(float(total or 0)) for total in totals),
         )
 
-    def look(self, refs: Sequence[str]) -> Look:
+    def look(self, refs: Sequence[str]) -> TargetStates:
         """Return where targets stand, and what is remembered of them."""
-        targets: list[Standing] = []
+        targets: list[TargetState] = []
         for part in _parts(refs) if refs else [()]:
             answer = self._on_control.run("look", self.settings.history_capacity, *part)
             now_ms, switch_json, memory, found = answer
             targets += [_standing_of(ref, *target) for ref, target in zip(part, found, strict=True)]
-        return Look(now_ms, Switch.from_json(switch_json), _fields(memory), tuple(targets))
+        return TargetStates(now_ms, Switch.from_json(switch_json), _fields(memory), tuple(targets))
 
-    def decide(self, token: str, decided: Sequence[Decided], memory: Mapping[str, bytes]) -> int:
+    def decide(self, token: str, decided: Sequence[ReviewDecision], memory: Mapping[str, bytes]) -> int:
         """Carry decisions out, and keep what was learnt.
 
         Args:
@@ -503,7 +503,7 @@ class Store:
         """Say that a worker lives, and how much it can do at once."""
         seconds, micros = self.control.time()
         settings = self.settings
-        places = Places(settings.concurrency, settings.async_concurrency, settings.isolated)
+        places = Capacity(settings.concurrency, settings.async_concurrency, settings.isolated)
         pipeline = self.control.pipeline(transaction=False)
         pipeline.zadd(self.keys.workers, {name: seconds * 1000 + micros // 1000})
         pipeline.hset(self.keys.places, name, " ".join(map(str, places)))
@@ -519,12 +519,12 @@ class Store:
         self._forget_workers(self.control.zrange(self.keys.workers, "-inf", oldest_ms, byscore=True))
         return [name.decode() for name in self.control.zrange(self.keys.workers, 0, -1)]
 
-    def places_of_workers(self) -> dict[str, Places]:
+    def places_of_workers(self) -> dict[str, Capacity]:
         """Return how many computations each worker heard of lately has room for; changes nothing."""
         alive = self.control.zrange(self.keys.workers, f"({self._oldest_beat_ms()}", "+inf", byscore=True)
         found = self.control.hmget(self.keys.places, alive) if alive else []
         return {
-            name.decode(): Places(*map(int, places.split())) if places else Places()
+            name.decode(): Capacity(*map(int, places.split())) if places else Capacity()
             for name, places in zip(alive, found, strict=True)
         }
 
@@ -561,15 +561,15 @@ class Store:
         return bool(self.control.exists(self.keys.leader))
 
 
-def _reviewed_of(ref: bytes, planned_ms: bytes, ttl_ms: int, account: bytes, history: bytes) -> Reviewed:
+def _reviewed_of(ref: bytes, planned_ms: bytes, ttl_ms: int, account: bytes, history: bytes) -> DueReview:
     text = ref.decode()
-    return Reviewed(text, int(float(planned_ms)), ttl_ms / 1000, _payer(text, account), history[:-TTL_BYTES])
+    return DueReview(text, int(float(planned_ms)), ttl_ms / 1000, _payer(text, account), history[:-TTL_BYTES])
 
 
 def _standing_of(
     ref: str, place: bytes, at_ms: bytes, ttl_ms: int, account: bytes, p95_ms: bytes, wait_ms: bytes, history: bytes
-) -> Standing:
-    return Standing(
+) -> TargetState:
+    return TargetState(
         ref,
         place.decode(),  # type: ignore[arg-type]  # the script says nothing else
         int(float(at_ms)),

@@ -8,7 +8,7 @@ from warmer.tasks.registry import batch_function_of, function_of
 from warmer.tasks.task import WarmingTask
 
 
-class Lane(NamedTuple):
+class TaskSpec(NamedTuple):
     """What the scripts know of a task.
 
     Args:
@@ -26,21 +26,21 @@ class Lane(NamedTuple):
     limit: str
 
 
-def lane_in(text: str) -> Lane:
-    """Return what `lane_text` says of a task.
+def parse_task_spec(text: str) -> TaskSpec:
+    """Return what `task_spec_text` says of a task.
 
     Args:
         text: As Redis keeps it.
 
     Example:
-        >>> lane_in("7 o t 1 0 3600000 f pg")
-        Lane(priority=7, is_critical=False, kind='t', batch_size=1, limit='pg')
+        >>> parse_task_spec("7 o t 1 0 3600000 f pg")
+        TaskSpec(priority=7, is_critical=False, kind='t', batch_size=1, limit='pg')
     """
     priority, importance, kind, batch_size, _, _, _, limit = text.split(" ", 7)
-    return Lane(int(priority), importance == "c", kind, int(batch_size), limit)  # type: ignore[arg-type]
+    return TaskSpec(int(priority), importance == "c", kind, int(batch_size), limit)  # type: ignore[arg-type]
 
 
-def lane_text(task: WarmingTask) -> str:
+def task_spec_text(task: WarmingTask) -> str:
     """Return what the scripts have to know of a task, as they read it.
 
     Args:
@@ -52,7 +52,8 @@ def lane_text(task: WarmingTask) -> str:
         made whatever they cost.
 
     Example:
-        >>> lane_text(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd", priority=7, uses="pg"))
+        >>> task = WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd", priority=7, uses="pg")
+        >>> task_spec_text(task)
         '7 o t 1 0 3600000 f pg'
     """
     batch_size = task.batch_size if task.compute_many_fn is not None else 1

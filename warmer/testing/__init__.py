@@ -35,7 +35,6 @@ except ImportError as error:
         f"warmer.testing needs more packages ({error}): pip install 'warmer[testing]'", name=error.name
     ) from error
 
-from warmer.testing.clock import ManualClock
 from warmer.testing.fixtures import (
     default_memory_warmer,
     memory_warmer,
@@ -45,6 +44,7 @@ from warmer.testing.fixtures import (
     warmer_settings,
 )
 from warmer.testing.gate import Gate
+from warmer.testing.manual_clock import ManualClock
 from warmer.testing.memory_warmer import MemoryWarmer
 from warmer.testing.recorder import Recorder
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from warmer.testing.clock import ManualClock
+from warmer.testing.manual_clock import ManualClock
 from warmer.testing.memory_warmer import MemoryWarmer
 from warmer.testing.recorder import Recorder
 

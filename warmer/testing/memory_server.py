@@ -6,7 +6,7 @@ from typing import Any
 from warmer.connect import memory
 from warmer.connect.address import Address
 from warmer.errors import SettingsError
-from warmer.testing.clock import ManualClock
+from warmer.testing.manual_clock import ManualClock
 
 
 def server_at(url: str, clock: ManualClock) -> Any:

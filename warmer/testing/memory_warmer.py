@@ -9,21 +9,21 @@ from typing import Any
 from warmer.client.default import standing_in
 from warmer.client.embedded import Embedded
 from warmer.client.warmer import Warmer
-from warmer.engine.background import Pulse
+from warmer.engine.background import Background
 from warmer.engine.claims import computed_here
-from warmer.engine.reviews import Brain
+from warmer.engine.reviews import ReviewLoop
 from warmer.errors import StoreUnavailableError, WarmerError
 from warmer.refresh.effects import running_loop
 from warmer.refresh.publisher import Refreshed
-from warmer.refresh.reader_usage import Guests
+from warmer.refresh.reader_usage import ReaderUsage
 from warmer.refresh.refresher import Refresher
 from warmer.results import WarmOutcome
-from warmer.runtime import part
+from warmer.runtime import lazy
 from warmer.settings import Settings
-from warmer.store import Places, Result
+from warmer.store import Capacity, Result
 from warmer.tasks.task import WarmingTask
 from warmer.testing import memory_server
-from warmer.testing.clock import ManualClock
+from warmer.testing.manual_clock import ManualClock
 from warmer.testing.recorder import Recorder
 from warmer.testing.without_threads import (
     Renewals,
@@ -34,7 +34,7 @@ from warmer.testing.without_threads import (
     without_threads,
 )
 
-EVERYTHING = Places(threads=100, loop=100, processes=100)
+EVERYTHING = Capacity(threads=100, loop=100, processes=100)
 
 NEVER_LAPSES_S = 10 * 365.25 * 86_400
 """However far a test moves the clock during a computation: its worker is alive, and would have renewed its lease."""
@@ -93,47 +93,47 @@ class MemoryWarmer(Warmer):
         self.start()
 
     # --- parts ---------------------------------------------------------------------------------------------------
-    @part
+    @lazy
     def embedded(self) -> Embedded:
         """Nothing that runs by itself."""
         return without_threads(super().embedded)
 
-    @part
-    def pulse(self) -> Pulse:
+    @lazy
+    def background(self) -> Background:
         """What is owed to the fleet, as `drain` does it."""
-        return without_thread(super().pulse)
+        return without_thread(super().background)
 
-    @part
+    @lazy
     def refresher(self) -> Refresher:
         """The refresh routine."""
         refresher = super().refresher
         refresher.renewer = StillRenewer()
         return refresher
 
-    @part
+    @lazy
     def readers_refresher(self) -> Refresher:
         """The refresh routine of readers."""
         refresher = super().readers_refresher
         refresher.renewer = StillRenewer()
         return refresher
 
-    @part
-    def behind(self) -> Renewals:
+    @lazy
+    def background_refresh(self) -> Renewals:
         """What is to be renewed, until `drain`."""
         return Renewals()
 
-    @part
+    @lazy
     def bulk_runs(self) -> StillBulkRuns:
         """Runs of `warm_many`, which `drain` moves on."""
         return StillBulkRuns(self.store, self.registry, self.settings, self._hint)
 
-    @part
-    def brain(self) -> Brain:
+    @lazy
+    def brain(self) -> ReviewLoop:
         """What decides which of the targets that are due are worth a refresh."""
-        return Brain(self.store, self.settings, SCHEDULER)
+        return ReviewLoop(self.store, self.settings, SCHEDULER)
 
-    @part
-    def guests(self) -> Guests:
+    @lazy
+    def guests(self) -> ReaderUsage:
         """What readers compute under limits: not told, as nobody else computes here."""
         return without_reports(super().guests)
 
@@ -161,7 +161,7 @@ class MemoryWarmer(Warmer):
         """
         if running_loop() is not None:
             raise WarmerError("drain() would block the event loop that runs here; use `await memory_warmer.adrain()`")
-        return [*self.behind.carry_out(), *self._refresh_due()]
+        return [*self.background_refresh.carry_out(), *self._refresh_due()]
 
     async def adrain(self) -> list[WarmOutcome]:
         """As `drain`, beside an event loop.
@@ -169,7 +169,7 @@ class MemoryWarmer(Warmer):
         Async functions renew stale values in this loop, as they do for readers; what is due is refreshed in a thread
         with loops of its own, as workers do it.
         """
-        return [*await self.behind.acarry_out(), *await asyncio.to_thread(self._refresh_due)]
+        return [*await self.background_refresh.acarry_out(), *await asyncio.to_thread(self._refresh_due)]
 
     @contextmanager
     def as_default(self) -> Iterator["MemoryWarmer"]:
@@ -197,7 +197,7 @@ class MemoryWarmer(Warmer):
 
     # --- a worker's work -------------------------------------------------------------------------------------------
     def _refresh_due(self) -> list[WarmOutcome]:
-        if not self.pulse.beat():
+        if not self.background.beat():
             raise StoreUnavailableError("the beat failed, see the log of 'warmer.background'")
         refreshed: dict[str, WarmOutcome | None] = {}
         unknown: set[str] = set()

@@ -7,16 +7,16 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from warmer.cache.background_refresh import Behind
+from warmer.cache.background_refresh import BackgroundRefresh
 from warmer.client.embedded import Embedded
-from warmer.engine.background import Pulse
+from warmer.engine.background import Background
 from warmer.errors import described
 from warmer.on_demand.bulk import BulkRuns
 from warmer.on_demand.bulk.feeder import Feeder
-from warmer.refresh.lease_renewal import Renewer
-from warmer.refresh.read_counter import uncounted
-from warmer.refresh.reader_usage import Guests
-from warmer.refresh.single_flight import Landed
+from warmer.refresh.lease_renewal import LeaseRenewer
+from warmer.refresh.read_counter import uncounted_reads
+from warmer.refresh.reader_usage import ReaderUsage
+from warmer.refresh.single_flight import FlightResult
 from warmer.results import WarmOutcome
 from warmer.settings import Settings
 from warmer.store import Store
@@ -26,12 +26,12 @@ Renew = Callable[[], object]
 ARenew = Callable[[], Coroutine[Any, Any, object]]
 
 
-class Renewals(Behind):
+class Renewals(BackgroundRefresh):
     """What readers of stale values have asked to be renewed.
 
     Example:
         >>> renewals = Renewals()
-        >>> renewals.offer("catalog", lambda: Landed(42, is_computed=True))
+        >>> renewals.offer("catalog", lambda: FlightResult(42, is_computed=True))
         >>> [outcome.success for outcome in renewals.carry_out()]
         [True]
     """
@@ -49,13 +49,13 @@ class Renewals(Behind):
 
     def carry_out(self) -> list[WarmOutcome]:
         """Renew what was asked for, in this thread; returns how it went."""
-        with uncounted():
+        with uncounted_reads():
             return _told([(name, time.monotonic(), renew(), time.monotonic()) for name, (renew, _) in self._take()])
 
     async def acarry_out(self) -> list[WarmOutcome]:
         """Renew what was asked for: async functions in the running event loop; returns how it went."""
         renewed = []
-        with uncounted():
+        with uncounted_reads():
             for name, (renew, arenew) in self._take():
                 began_s = time.monotonic()
                 landed = await asyncio.to_thread(renew) if arenew is None else await arenew()
@@ -77,7 +77,7 @@ def _told(renewed: list[tuple[str, float, Any, float]]) -> list[WarmOutcome]:
     ]
 
 
-def _outcome(name: str, landed: Landed, duration_ms: float) -> WarmOutcome:
+def _outcome(name: str, landed: FlightResult, duration_ms: float) -> WarmOutcome:
     result, error = ("published", None) if landed.error is None else ("failed", described(landed.error))
     return WarmOutcome.of({"ref": name, "result": result, "duration_ms": duration_ms, "error": error})
 
@@ -88,19 +88,19 @@ def without_threads(embedded: Embedded) -> Embedded:
     return embedded
 
 
-def without_thread(pulse: Pulse) -> Pulse:
-    """Return the same without its thread; `Pulse.beat` is called by the test."""
+def without_thread(pulse: Background) -> Background:
+    """Return the same without its thread; `Background.beat` is called by the test."""
     pulse.start = lambda worker=None: None  # type: ignore[method-assign]
     return pulse
 
 
-def without_reports(guests: Guests) -> Guests:
+def without_reports(guests: ReaderUsage) -> ReaderUsage:
     """Return the same without its thread; nobody is told."""
     guests._ensure_running = lambda: None  # type: ignore[method-assign]
     return guests
 
 
-class StillRenewer(Renewer):
+class StillRenewer(LeaseRenewer):
     """Renews nothing: leases and claims on a clock that stands still do not lapse."""
 
     def __init__(self) -> None:

@@ -16,6 +16,12 @@ is closed, so no reply reaches another caller; a user's read never probes; a for
 """
 
 from warmer.wire.multi_get import AWAY, Away, Found
-from warmer.wire.reader import Reads, open_reads
+from warmer.wire.reader import Reader, open_reader
 
-__all__ = ["AWAY", "Away", "Found", "Reads", "open_reads"]
+__all__ = [
+    "AWAY",
+    "Away",
+    "Found",
+    "Reader",
+    "open_reader",
+]

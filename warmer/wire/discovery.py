@@ -17,7 +17,7 @@ from warmer.wire.breaker import Breaker
 LEAST_INTERVAL_S: Final = 1.0
 
 
-class Survey:
+class Discovery:
     """What is known of the servers that hold the keys.
 
     Args:

@@ -13,7 +13,7 @@ from warmer.wire import resp
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class Endpoint:
     """How to reach one server.
 
     Args:
@@ -42,7 +42,7 @@ class Route:
 
         Example:
             >>> address = Address.parse("redis://db:6379")
-            >>> route = Route(address.servers[0], address, tls=None, timeout_s=0.25, opened=lambda: None)
+            >>> route = Endpoint(address.servers[0], address, tls=None, timeout_s=0.25, opened=lambda: None)
             >>> str(route.failure(ConnectionResetError("reset")))
             'Redis at db:6379 cannot be reached: reset'
         """

@@ -7,7 +7,7 @@ from warmer.wire.multi_get import Found
 from warmer.wire.resp import Value
 
 
-class ClientReads:
+class MemoryReader:
     """Reads through a client; it is never away, and its answers are there at once.
 
     Args:
@@ -16,7 +16,7 @@ class ClientReads:
     Example:
         >>> from warmer.connect.address import Address
         >>> from warmer.connect.memory import client_in_memory
-        >>> ClientReads(client_in_memory(Address.parse("memory://clientreads"))).get_many(["a", "b"])
+        >>> MemoryReader(client_in_memory(Address.parse("memory://clientreads"))).get_many(["a", "b"])
         [None, None]
     """
 

@@ -32,7 +32,7 @@ Found: TypeAlias = Value | Away
 
 
 @dataclass(frozen=True, slots=True)
-class Leg:
+class NodeBatch:
     """What one server is asked in one round.
 
     Args:
@@ -50,7 +50,7 @@ class Leg:
     count: int
 
 
-class Errand:
+class MultiGet:
     """Reads many keys of a Cluster, round by round: `legs`, then `take` or `failed` for each, until there are none.
 
     Args:
@@ -59,7 +59,7 @@ class Errand:
         moved: Told of slots that have moved, and where to.
 
     Example:
-        >>> errand = Errand([b"a"], lambda key: Server("one", 6379), lambda slot, server: None)
+        >>> errand = MultiGet([b"a"], lambda key: Server("one", 6379), lambda slot, server: None)
         >>> [leg] = errand.legs()
         >>> errand.take(leg, [b"value"]) is None
         True
@@ -83,7 +83,7 @@ class Errand:
         self.error: RedisError = RedisError("nothing was asked")
         self.refusal: RedisError | None = None
 
-    def legs(self) -> list[Leg]:
+    def legs(self) -> list[NodeBatch]:
         """Return what to ask next; nothing when all is answered."""
         self._rounds += 1
         if self._rounds > MOST_ROUNDS:
@@ -98,7 +98,7 @@ class Errand:
                 groups.setdefault((server, asked is not None), []).append(index)
         return [self._leg(server, is_asking, indices) for (server, is_asking), indices in groups.items()]
 
-    def take(self, leg: Leg, replies: Sequence[Reply]) -> RedisError | None:
+    def take(self, leg: NodeBatch, replies: Sequence[Reply]) -> RedisError | None:
         """Note what a server answered.
 
         Args:
@@ -123,7 +123,7 @@ class Errand:
                 outage = reply if is_outage(reply) else outage
         return outage
 
-    def failed(self, leg: Leg, error: RedisError) -> None:
+    def failed(self, leg: NodeBatch, error: RedisError) -> None:
         """Note that a server did not answer.
 
         Args:
@@ -142,10 +142,10 @@ class Errand:
         self._rounds += 1
         self._redirect(0, error, server)
 
-    def _leg(self, server: Server, is_asking: bool, indices: list[int]) -> Leg:
+    def _leg(self, server: Server, is_asking: bool, indices: list[int]) -> NodeBatch:
         prefix = resp.ASKING if is_asking else b""
         request = b"".join([prefix + resp.get(self._names[index]) for index in indices])
-        return Leg(server, tuple(indices), is_asking, request, len(indices) * (1 + is_asking))
+        return NodeBatch(server, tuple(indices), is_asking, request, len(indices) * (1 + is_asking))
 
     def _redirect(self, index: int, error: AskError, server: Server) -> None:
         target = Server(error.host or server.host, error.port)

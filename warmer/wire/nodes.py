@@ -8,9 +8,9 @@ from redis.exceptions import RedisError
 from warmer.connect.address import Address, Server
 from warmer.connect.topology import Topology
 from warmer.wire.breaker import Breaker
-from warmer.wire.discovery import Survey
-from warmer.wire.endpoint import Route
-from warmer.wire.pipeline import Lanes
+from warmer.wire.discovery import Discovery
+from warmer.wire.endpoint import Endpoint
+from warmer.wire.pipeline import LoopConnections
 from warmer.wire.pool import Pool
 
 
@@ -24,13 +24,15 @@ class Node:
 
     __slots__ = ("_survey", "breaker", "lanes", "pool", "server", "wide_lanes")
 
-    def __init__(self, route: Route, survey: Survey) -> None:
+    def __init__(self, route: Endpoint, survey: Discovery) -> None:
         """Start with nothing held against it."""
         self.server = route.server
         self.breaker = Breaker()
         self.pool = Pool(route)
-        self.lanes = Lanes(route, self.check)
-        self.wide_lanes = Lanes(route, self.check)  # so that reads of one key do not queue behind those of a thousand
+        self.lanes = LoopConnections(route, self.check)
+        self.wide_lanes = LoopConnections(
+            route, self.check
+        )  # so that reads of one key do not queue behind those of a thousand
         self._survey = survey
 
     def __str__(self) -> str:
@@ -90,7 +92,7 @@ class Nodes:
         self._lock = threading.Lock()
         self._nodes: dict[Server, Node] = {}
         self._tls = address.ssl_context()
-        self.survey = Survey(topology, address.kind == "standalone", self._forget_left_ones)
+        self.survey = Discovery(topology, address.kind == "standalone", self._forget_left_ones)
         self.only = self.of(address.servers[0]) if address.kind == "standalone" else None
 
     def start_afresh(self) -> None:
@@ -148,7 +150,7 @@ class Nodes:
     def _made(self, server: Server) -> Node:
         with self._lock:
             if server not in self._nodes:
-                route = Route(server, self._address, self._tls, self._timeout_s, self._opened)
+                route = Endpoint(server, self._address, self._tls, self._timeout_s, self._opened)
                 self._nodes[server] = Node(route, self.survey)
             return self._nodes[server]
 

@@ -21,7 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from warmer.connect.address import Server
 from warmer.wire.dial import dial_in_loop
-from warmer.wire.endpoint import Route
+from warmer.wire.endpoint import Endpoint
 from warmer.wire.pool import CHUNK_BYTES
 from warmer.wire.resp import IncomprehensibleReplyError, Reply, ReplyParser, raise_refusal, whole_value
 from warmer.wire.tls import TlsFilter
@@ -32,11 +32,11 @@ ONE: Final = 0
 _NEVER: Final = float("inf")
 
 
-class LostStreamError(RedisConnectionError):
+class LostPipelineError(RedisConnectionError):
     """A connection ended before this answer came."""
 
 
-class Stream:
+class Pipeline:
     """One connection, on which any number of reads wait for their answers. It belongs to the loop that made it.
 
     Failures are answers, too: a read whose caller has gone would otherwise leave an exception that nobody takes.
@@ -112,7 +112,7 @@ class Stream:
         Args:
             loop: The loop that made it.
         """
-        self._end(LostStreamError(f"the connection to Redis at {self._server} was closed"), loop)
+        self._end(LostPipelineError(f"the connection to Redis at {self._server} was closed"), loop)
 
     def let_go(self) -> None:
         """Let go of the socket without a word to anyone: in a forked child it and its selector are the parent's."""
@@ -219,7 +219,7 @@ class Stream:
 
     def _lose(self, error: Exception) -> None:
         why = f"the connection to Redis at {self._server} was lost: {error}"
-        self._end(LostStreamError(why), asyncio.get_running_loop())
+        self._end(LostPipelineError(why), asyncio.get_running_loop())
 
     def _end(self, error: RedisError, loop: asyncio.AbstractEventLoop) -> None:
         if not self.is_open:
@@ -234,7 +234,7 @@ class Stream:
                 future.set_result(error)
 
 
-class Lane:
+class LoopConnection:
     """The way of one loop to one server: a connection, made when it is needed, and anew when it is lost.
 
     Args:
@@ -244,12 +244,12 @@ class Lane:
 
     __slots__ = ("_check", "_connecting", "_route", "_stream")
 
-    def __init__(self, route: Route, check: Callable[[], None]) -> None:
+    def __init__(self, route: Endpoint, check: Callable[[], None]) -> None:
         """Open nothing yet."""
         self._route = route
         self._check = check
         self._connecting = asyncio.Lock()
-        self._stream: Callable[[], Stream | None] = lambda: None  # a weak reference: only the loop holds it
+        self._stream: Callable[[], Pipeline | None] = lambda: None  # a weak reference: only the loop holds it
 
     async def ask(self, request: bytes, count: int, deadline_s: float) -> Any:
         """Send commands and return their answers; a connection that turns out dead is replaced once.
@@ -265,7 +265,7 @@ class Lane:
         stream = self._stream()
         if stream is not None and stream.is_open:
             reply = await stream.ask(request, count, deadline_s)
-            if type(reply) is not LostStreamError:
+            if type(reply) is not LostPipelineError:
                 return reply
         try:
             return await (await self._connected(deadline_s)).ask(request, count, deadline_s)
@@ -286,7 +286,7 @@ class Lane:
         if (stream := self._stream()) is not None:
             stream.let_go()
 
-    async def _connected(self, deadline_s: float) -> Stream:
+    async def _connected(self, deadline_s: float) -> Pipeline:
         """Return the connection; of all who need a new one at the same time, one makes it."""
         async with asyncio.timeout_at(deadline_s), self._connecting:
             stream = self._stream()
@@ -296,10 +296,10 @@ class Lane:
                 self._stream = ref(stream)
             return stream
 
-    async def _greeted(self, deadline_s: float) -> Stream:
+    async def _greeted(self, deadline_s: float) -> Pipeline:
         """Open a connection, log in, and choose the database."""
         server = self._route.server
-        stream = Stream(server, *await dial_in_loop(server, self._route.tls))
+        stream = Pipeline(server, *await dial_in_loop(server, self._route.tls))
         greeting, count = self._route.greeting()
         try:
             replies = await stream.ask(greeting, count, deadline_s) if count else []
@@ -312,7 +312,7 @@ class Lane:
         return stream
 
 
-class Lanes:
+class LoopConnections:
     """The lanes of every event loop of this process to one server.
 
     Args:
@@ -322,7 +322,7 @@ class Lanes:
 
     __slots__ = ("_check", "_lanes", "_latest", "_lock", "_route")
 
-    def __init__(self, route: Route, check: Callable[[], None]) -> None:
+    def __init__(self, route: Endpoint, check: Callable[[], None]) -> None:
         """Start with no loop."""
         self._route = route
         self._check = check
@@ -330,10 +330,13 @@ class Lanes:
 
     def _forget(self) -> None:
         self._lock = threading.Lock()
-        self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, Lane] = WeakKeyDictionary()
-        self._latest: tuple[Callable[[], asyncio.AbstractEventLoop | None], Lane | None] = (lambda: None, None)
+        self._lanes: WeakKeyDictionary[asyncio.AbstractEventLoop, LoopConnection] = WeakKeyDictionary()
+        self._latest: tuple[Callable[[], asyncio.AbstractEventLoop | None], LoopConnection | None] = (
+            lambda: None,
+            None,
+        )
 
-    def lane(self, loop: asyncio.AbstractEventLoop) -> Lane:
+    def lane(self, loop: asyncio.AbstractEventLoop) -> LoopConnection:
         """Return the running loop's lane.
 
         Args:
@@ -358,15 +361,15 @@ class Lanes:
             lane.let_go()
         self._forget()
 
-    def _lane_of(self, loop: asyncio.AbstractEventLoop) -> Lane:
+    def _lane_of(self, loop: asyncio.AbstractEventLoop) -> LoopConnection:
         with self._lock:
             if loop not in self._lanes:
                 for ended in [known for known in self._lanes if known.is_closed()]:
                     del self._lanes[ended]
-                self._lanes[loop] = Lane(self._route, self._check)
+                self._lanes[loop] = LoopConnection(self._route, self._check)
             return self._lanes[loop]
 
 
-def _close_in(loop: asyncio.AbstractEventLoop, lane: Lane) -> None:
+def _close_in(loop: asyncio.AbstractEventLoop, lane: LoopConnection) -> None:
     with contextlib.suppress(RuntimeError):  # a loop that has been closed has closed its connections itself
         loop.call_soon_threadsafe(lane.close, loop)

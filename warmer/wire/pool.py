@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from warmer.wire import resp
 from warmer.wire.dial import dial, remaining_s
-from warmer.wire.endpoint import Route
+from warmer.wire.endpoint import Endpoint
 from warmer.wire.resp import (
     IncomprehensibleReplyError,
     Reply,
@@ -133,7 +133,7 @@ class Pool:
         route: The way to the server.
     """
 
-    def __init__(self, route: Route) -> None:
+    def __init__(self, route: Endpoint) -> None:
         """Open nothing yet."""
         self._route = route
         self._timeout_s = route.timeout_s

@@ -14,7 +14,7 @@ from warmer.wire.breaker import Breaker
 logger = logging.getLogger("warmer.reads")
 
 
-class Watched(Protocol):
+class Probed(Protocol):
     """A server, or whatever else reads cannot do without."""
 
     breaker: Breaker
@@ -31,7 +31,7 @@ class Watched(Protocol):
         ...
 
 
-class Watch:
+class Prober:
     """Probes what is away, at growing intervals, until all of it is back.
 
     Args:
@@ -47,11 +47,11 @@ class Watch:
         """Forget what is away: in a forked child, where the thread is gone."""
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._away: list[Watched] = []
+        self._away: list[Probed] = []
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
-    def failed(self, watched: Watched, error: RedisError, took_s: float) -> None:
+    def failed(self, watched: Probed, error: RedisError, took_s: float) -> None:
         """Note that something has failed a read; from then on reads do without it, until it is back.
 
         Args:
@@ -97,7 +97,7 @@ class Watch:
             else:
                 self._probe(watched)
 
-    def _next(self) -> Watched | None:
+    def _next(self) -> Probed | None:
         """Return what is to be probed next; None when the thread is to end."""
         with self._lock:
             if self._away and not self._is_closed:
@@ -105,7 +105,7 @@ class Watch:
             self._thread = None
             return None
 
-    def _probe(self, watched: Watched) -> None:
+    def _probe(self, watched: Probed) -> None:
         try:
             is_needed = watched.probe()
         except Exception as error:  # whatever it is, the thread has to go on

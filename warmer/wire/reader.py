@@ -19,16 +19,16 @@ from warmer.connect.memory import client_in_memory
 from warmer.connect.topology import Topology
 from warmer.wire import resp
 from warmer.wire.breaker import is_outage
-from warmer.wire.memory_reader import ClientReads
-from warmer.wire.multi_get import AWAY, Errand, Found, Leg
+from warmer.wire.memory_reader import MemoryReader
+from warmer.wire.multi_get import AWAY, Found, MultiGet, NodeBatch
 from warmer.wire.nodes import Node, Nodes
 from warmer.wire.pipeline import ONE
 from warmer.wire.pool import Exchange
-from warmer.wire.prober import Watch, Watched
+from warmer.wire.prober import Probed, Prober
 from warmer.wire.resp import Reply, Value, value_of, values_of
 
 
-class Reads(Protocol):
+class Reader(Protocol):
     """Reads what keys hold, from threads and from coroutines, in this process and in forked children."""
 
     def get(self, key: str) -> Value:
@@ -87,7 +87,7 @@ class Reads(Protocol):
         ...
 
 
-def open_reads(url: str, timeout_s: float) -> Reads:
+def open_reader(url: str, timeout_s: float) -> Reader:
     """Prepare reads from whatever stands at an address; nothing is sent yet.
 
     Args:
@@ -98,17 +98,17 @@ def open_reads(url: str, timeout_s: float) -> Reads:
         SettingsError: the address cannot be used.
 
     Example:
-        >>> reads = open_reads("memory://reads", timeout_s=0.25)
+        >>> reads = open_reader("memory://reads", timeout_s=0.25)
         >>> reads.get("nothing") is None
         True
     """
     address = Address.parse(url)
     if address.kind == "memory":
-        return ClientReads(client_in_memory(address))
-    return WireReads(address, Topology.of(address, timeout_s), timeout_s)
+        return MemoryReader(client_in_memory(address))
+    return WireReader(address, Topology.of(address, timeout_s), timeout_s)
 
 
-class WireReads:
+class WireReader:
     """Reads over connections of our own.
 
     Args:
@@ -121,7 +121,7 @@ class WireReads:
         """Open nothing yet."""
         self._topology = topology
         self._timeout_s = timeout_s
-        self._watch = Watch(time.monotonic)
+        self._watch = Prober(time.monotonic)
         self._nodes = Nodes(address, topology, timeout_s)
         self._only = self._nodes.only
         self._is_cluster = address.kind == "cluster"
@@ -130,7 +130,7 @@ class WireReads:
 
     # --- threads ---------------------------------------------------------------------------------------------
     def get(self, key: str) -> Value:
-        """Return what a key holds; see `Reads.get`."""
+        """Return what a key holds; see `Reader.get`."""
         began_s = time.monotonic()
         name = key.encode()
         node = self._only or self._node_of(name, began_s)
@@ -146,7 +146,7 @@ class WireReads:
         return value
 
     def get_many(self, keys: Sequence[str]) -> list[Found]:
-        """Return what keys hold; see `Reads.get_many`."""
+        """Return what keys hold; see `Reader.get_many`."""
         began_s = time.monotonic()
         names = [key.encode() for key in keys]
         if not names:
@@ -184,7 +184,7 @@ class WireReads:
         errand.redirect(error, node.server)
         return self._only_found(self._run(errand, began_s))
 
-    def _run(self, errand: Errand, began_s: float) -> Errand:
+    def _run(self, errand: MultiGet, began_s: float) -> MultiGet:
         deadline_s = began_s + self._timeout_s
         try:
             self._find_out(began_s)
@@ -195,9 +195,9 @@ class WireReads:
             self._walk(errand, legs, began_s, deadline_s)
         return errand
 
-    def _walk(self, errand: Errand, legs: list[Leg], began_s: float, deadline_s: float) -> None:
+    def _walk(self, errand: MultiGet, legs: list[NodeBatch], began_s: float, deadline_s: float) -> None:
         """Ask all servers of one round, and only then wait for the first one's answers."""
-        begun: list[tuple[Leg, Node, Exchange]] = []
+        begun: list[tuple[NodeBatch, Node, Exchange]] = []
         try:
             for left, leg in zip(range(len(legs), 0, -1), legs, strict=True):
                 node = self._nodes.of(leg.server)
@@ -224,7 +224,7 @@ class WireReads:
 
     # --- coroutines ------------------------------------------------------------------------------------------
     async def aget(self, key: str) -> Value:
-        """Return what a key holds; see `Reads.get`."""
+        """Return what a key holds; see `Reader.get`."""
         name = key.encode()
         loop = asyncio.get_running_loop()
         began_s = loop.time()
@@ -242,7 +242,7 @@ class WireReads:
         return value_of(reply)
 
     async def aget_many(self, keys: Sequence[str]) -> list[Found]:
-        """Return what keys hold; see `Reads.get_many`."""
+        """Return what keys hold; see `Reader.get_many`."""
         names = [key.encode() for key in keys]
         loop = asyncio.get_running_loop()
         began_s = loop.time()
@@ -273,7 +273,7 @@ class WireReads:
         except (RedisError, TimeoutError) as error:
             raise self._unknown(error, asyncio.get_running_loop().time() - began_s) from None
 
-    async def _run_in_loop(self, errand: Errand, began_s: float) -> Errand:
+    async def _run_in_loop(self, errand: MultiGet, began_s: float) -> MultiGet:
         try:
             await self._find_out_in_loop(began_s)
         except RedisError as error:
@@ -283,7 +283,7 @@ class WireReads:
             await asyncio.gather(*(self._walk_in_loop(errand, leg, began_s) for leg in legs))
         return errand
 
-    async def _walk_in_loop(self, errand: Errand, leg: Leg, began_s: float) -> None:
+    async def _walk_in_loop(self, errand: MultiGet, leg: NodeBatch, began_s: float) -> None:
         loop = asyncio.get_running_loop()
         node = self._nodes.of(leg.server)
         lane = node.wide_lanes.lane(loop)
@@ -299,7 +299,7 @@ class WireReads:
 
     # --- both ------------------------------------------------------------------------------------------------
     def is_away(self, key: str) -> bool:
-        """Say whether a read of a key would be refused for now; see `Reads.is_away`."""
+        """Say whether a read of a key would be refused for now; see `Reader.is_away`."""
         if self._only is not None:
             return self._only.breaker.is_open
         if not self._nodes.survey.is_known:
@@ -310,7 +310,7 @@ class WireReads:
             return True
 
     def report(self, key: str, error: BaseException, took_s: float = 0.0) -> None:
-        """Take note that another command has failed; see `Reads.report`."""
+        """Take note that another command has failed; see `Reader.report`."""
         if not isinstance(error, RedisError):
             return
         if not self._nodes.survey.is_known:
@@ -321,18 +321,18 @@ class WireReads:
             self._note(self._nodes.holding(key.encode()), error, took_s)
 
     def close(self) -> None:
-        """Close all connections; see `Reads.close`."""
+        """Close all connections; see `Reader.close`."""
         _close(self._watch, self._nodes)
 
-    def _errand(self, names: Sequence[bytes]) -> Errand:
-        return Errand(names, self._nodes.server_of, self._topology.moved)
+    def _errand(self, names: Sequence[bytes]) -> MultiGet:
+        return MultiGet(names, self._nodes.server_of, self._topology.moved)
 
-    def _everything_found(self, errand: Errand) -> list[Found]:
+    def _everything_found(self, errand: MultiGet) -> list[Found]:
         if errand.refusal is not None:
             raise errand.refusal
         return errand.found
 
-    def _only_found(self, errand: Errand) -> Value:
+    def _only_found(self, errand: MultiGet) -> Value:
         [found] = errand.found
         if found is AWAY:
             raise errand.error
@@ -350,18 +350,18 @@ class WireReads:
         node.breaker.answered_at_s = time.monotonic()
         return found
 
-    def _take(self, errand: Errand, leg: Leg, node: Node, replies: list[Reply], took_s: float) -> None:
+    def _take(self, errand: MultiGet, leg: NodeBatch, node: Node, replies: list[Reply], took_s: float) -> None:
         outage = errand.take(leg, replies)
         if outage is None:
             node.breaker.answered_at_s = time.monotonic()
         else:
             self._note(node, outage, took_s)
 
-    def _fail(self, errand: Errand, leg: Leg, node: Node, error: RedisError, took_s: float) -> None:
+    def _fail(self, errand: MultiGet, leg: NodeBatch, node: Node, error: RedisError, took_s: float) -> None:
         errand.failed(leg, error)
         self._note(node, error, took_s)
 
-    def _note(self, watched: Watched, error: RedisError, took_s: float) -> None:
+    def _note(self, watched: Probed, error: RedisError, took_s: float) -> None:
         if is_outage(error):
             self._watch.failed(watched, error, took_s)
 
@@ -377,6 +377,6 @@ class WireReads:
         self._nodes.start_afresh()
 
 
-def _close(watch: Watch, nodes: Nodes) -> None:
+def _close(watch: Prober, nodes: Nodes) -> None:
     watch.close()
     nodes.close()

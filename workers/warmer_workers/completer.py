@@ -22,7 +22,7 @@ GATHER_S = 0.004
 """Where results come thick and fast, more of them are waited for: many together cost little more than one."""
 
 
-class Finishing:
+class Completer:
     """One thread that ends refreshes; while Redis is away it keeps them, and tries again.
 
     Args:

@@ -9,14 +9,14 @@ from warmer.engine.claims import Job
 from warmer.errors import WarmerError
 from warmer.refresh.batch import computing_many
 from warmer.refresh.compute import is_async
-from warmer.refresh.effects import Compute, Steps, arun, run
+from warmer.refresh.effects import Compute, Routine, arun, run
 from warmer.refresh.publisher import Computed, computed_of
 from warmer.refresh.single_flight import computing
 from warmer.tasks.registry import batch_function_of, check_importable, late_function_of
 from warmer.tasks.task import WarmingTask
 
 
-class Kind(Enum):
+class ExecutorKind(Enum):
     """Where a computation runs."""
 
     THREAD = "thread"
@@ -24,7 +24,7 @@ class Kind(Enum):
     PROCESS = "process"
 
 
-class Kinds:
+class ExecutorKinds:
     """Says where jobs run, and remembers it for each task.
 
     Who was there when a process died runs in a process of its own, if its function can be imported there: so it is
@@ -33,31 +33,31 @@ class Kinds:
 
     def __init__(self) -> None:
         """Start without any."""
-        self._known: dict[str, tuple[WarmingTask, Kind, bool]] = {}
+        self._known: dict[str, tuple[WarmingTask, ExecutorKind, bool]] = {}
 
-    def __call__(self, job: Job) -> Kind:
+    def __call__(self, job: Job) -> ExecutorKind:
         """Return where a job runs."""
         _, kind, can_be_isolated = self._of(job.task)
-        return Kind.PROCESS if job.claim.deaths > 0 and can_be_isolated else kind
+        return ExecutorKind.PROCESS if job.claim.deaths > 0 and can_be_isolated else kind
 
-    def _of(self, task: WarmingTask) -> tuple[WarmingTask, Kind, bool]:
+    def _of(self, task: WarmingTask) -> tuple[WarmingTask, ExecutorKind, bool]:
         known = self._known.get(task.task_id)
         if known is None or known[0] is not task:
             known = self._known[task.task_id] = task, kind_of(task), _can_be_isolated(task)
         return known
 
 
-def kind_of(task: WarmingTask) -> Kind:
+def kind_of(task: WarmingTask) -> ExecutorKind:
     """Return where a task's computations run.
 
     Example:
         >>> kind_of(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd"))
-        <Kind.THREAD: 'thread'>
+        <ExecutorKind.THREAD: 'thread'>
     """
     if task.isolation == "process":
-        return Kind.PROCESS
+        return ExecutorKind.PROCESS
     function = late_function_of(task) if task.compute_many_fn is None else batch_function_of(task)
-    return Kind.LOOP if is_async(function) else Kind.THREAD
+    return ExecutorKind.LOOP if is_async(function) else ExecutorKind.THREAD
 
 
 def _can_be_isolated(task: WarmingTask) -> bool:
@@ -97,7 +97,7 @@ class Computation:
 
     __slots__ = ("jobs", "kind", "started_s", "taken_s", "timeout_s")
 
-    def __init__(self, jobs: Sequence[Job], kind: Kind, timeout_s: float, taken_s: float) -> None:
+    def __init__(self, jobs: Sequence[Job], kind: ExecutorKind, timeout_s: float, taken_s: float) -> None:
         """Wait for a place."""
         self.jobs = jobs
         self.kind = kind
@@ -128,10 +128,10 @@ class Computation:
         """As `run`, beside an event loop."""
         return await arun(self._computing(), NO_THREADS)
 
-    def _computing(self) -> Steps[list[Computed]]:
+    def _computing(self) -> Routine[list[Computed]]:
         return (yield from self._computing_many()) if self.is_batch else [(yield from self._computing_one())]
 
-    def _computing_one(self) -> Steps[Computed]:
+    def _computing_one(self) -> Routine[Computed]:
         work, started_s = self.jobs[0].work, self._restart_s()
         try:
             with computing(work.cache_key):
@@ -142,7 +142,7 @@ class Computation:
             return Computed(time.monotonic() - started_s, error=error)
         return computed_of(work.terms.codec, work.cache_key, time.monotonic() - started_s, value)
 
-    def _computing_many(self) -> Steps[list[Computed]]:
+    def _computing_many(self) -> Routine[list[Computed]]:
         self._restart_s()
         targets = [job.target for job in self.jobs]
         parts = yield from computing_many(self.jobs[0].task, targets, self.timeout_s, monotonic_s=self._restart_s)
@@ -157,7 +157,7 @@ class Computation:
 
 
 def computations_of(
-    jobs: Iterable[Job], kind_of: Callable[[Job], Kind], longest_task_s: float, taken_s: float
+    jobs: Iterable[Job], kind_of: Callable[[Job], ExecutorKind], longest_task_s: float, taken_s: float
 ) -> list[Computation]:
     """Return the calls that compute these jobs: those of one batch together, in their order.
 
@@ -193,8 +193,8 @@ def computations_of(
     ]
 
 
-def _is_mere_suspect(job: Job, kind_of: Callable[[Job], Kind]) -> bool:
+def _is_mere_suspect(job: Job, kind_of: Callable[[Job], ExecutorKind]) -> bool:
     """Say whether a target was only there when a process died, one among perhaps hundreds of others."""
     claim = job.claim
     is_new = claim.deaths > 0 and claim.failures == 0 and job.task.compute_many_fn is None
-    return is_new and kind_of(job) is Kind.PROCESS
+    return is_new and kind_of(job) is ExecutorKind.PROCESS

@@ -7,18 +7,18 @@ from itertools import groupby
 
 from redis.exceptions import RedisError
 
-from warmer.engine.claims import Job, Taken
+from warmer.engine.claims import ClaimedBatch, Job
 from warmer.errors import described
 from warmer.refresh.publisher import Computed
-from warmer.store import Places
-from warmer_workers.completer import Finishing
-from warmer_workers.computation import Computation, Kind, Kinds, computations_of
-from warmer_workers.executors.event_loop import Loop
-from warmer_workers.executors.isolated import Isolation
-from warmer_workers.executors.threads import Threads
-from warmer_workers.heartbeat import Heart
-from warmer_workers.job_context import Post
-from warmer_workers.prefetch import Ahead
+from warmer.store import Capacity
+from warmer_workers.completer import Completer
+from warmer_workers.computation import Computation, ExecutorKind, ExecutorKinds, computations_of
+from warmer_workers.executors.event_loop import EventLoopExecutor
+from warmer_workers.executors.isolated import IsolatedExecutor
+from warmer_workers.executors.threads import ThreadExecutor
+from warmer_workers.heartbeat import Heartbeat
+from warmer_workers.job_context import JobContext
+from warmer_workers.prefetch import Prefetch
 
 logger = logging.getLogger("warmer.drain")
 
@@ -51,7 +51,7 @@ class Drain:
         post: For whom, and until when.
     """
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: JobContext) -> None:
         """Prepare; nothing is claimed yet."""
         warmer = post.warmer
         self._post = post
@@ -60,17 +60,17 @@ class Drain:
         self._settings = warmer.settings
         self._clock = warmer.clock
         self._renewer = warmer.refresher.renewer
-        self._kinds = Kinds()
+        self._kinds = ExecutorKinds()
         self._running: dict[Computation, None] = {}
         self._wake = threading.Event()
-        self._finishing = Finishing(warmer.claims, self._ended)
-        self._threads = Threads(self._settings.concurrency, self._wake.set, self._computed)
-        self._loop = Loop(self._computed)
-        self._isolation = Isolation(self._settings, self._computed)
-        self._ahead = Ahead(self._settings.concurrency)
-        self._heart = Heart(post.promise, lambda: self._running)
+        self._finishing = Completer(warmer.claims, self._ended)
+        self._threads = ThreadExecutor(self._settings.concurrency, self._wake.set, self._computed)
+        self._loop = EventLoopExecutor(self._computed)
+        self._isolation = IsolatedExecutor(self._settings, self._computed)
+        self._ahead = Prefetch(self._settings.concurrency)
+        self._heart = Heartbeat(post.promise, lambda: self._running)
         self._unknown: set[str] = set()
-        self._look_again_s = dict.fromkeys(Kind, 0.0)
+        self._look_again_s = dict.fromkeys(ExecutorKind, 0.0)
         self._held = 0
         self._left_behind = 0
         self._worn_out_at = self._settings.concurrency
@@ -122,7 +122,7 @@ class Drain:
         """Say whether to claim no more, since time has been up for so long; once it has lost patience, it goes on."""
         if over_s < 0 or not self._running:
             return over_s >= 0
-        busy = sum(computation.kind is Kind.THREAD for computation in list(self._running))
+        busy = sum(computation.kind is ExecutorKind.THREAD for computation in list(self._running))
         is_full = busy >= self._settings.concurrency
         self._is_patient = self._is_patient and over_s < (FULL_PATIENCE_S if is_full else PATIENCE_S)
         return self._is_patient
@@ -147,38 +147,39 @@ class Drain:
             wanted = self._wanted(now_s)
             if not any(wanted.values()):
                 return
-            places = Places(wanted[Kind.THREAD], wanted[Kind.LOOP], wanted[Kind.PROCESS])
+            places = Capacity(wanted[ExecutorKind.THREAD], wanted[ExecutorKind.LOOP], wanted[ExecutorKind.PROCESS])
             try:
                 taken = self._claims.take(places, self._unknown, life=self._post.life)
             except RedisError as error:
                 self._say_outage(error)
-                self._look_again_s = dict.fromkeys(Kind, now_s + AFTER_OUTAGE_S)
+                self._look_again_s = dict.fromkeys(ExecutorKind, now_s + AFTER_OUTAGE_S)
                 return
             self._is_healthy = True
             self._begin(taken, wanted, now_s)
             now_s = self._clock.monotonic_s()
 
-    def _wanted(self, now_s: float) -> dict[Kind, int]:
+    def _wanted(self, now_s: float) -> dict[ExecutorKind, int]:
         """Return how many computations of each kind may begin, of those kinds for which it is worth asking now."""
-        running = dict.fromkeys(Kind, 0)
+        running = dict.fromkeys(ExecutorKind, 0)
         for computation in list(self._running):
             running[computation.kind] += 1
         free = {
-            Kind.THREAD: self._ahead.wanted(running[Kind.THREAD]),
-            Kind.LOOP: self._settings.async_concurrency - running[Kind.LOOP],
-            Kind.PROCESS: self._settings.isolated - running[Kind.PROCESS],
+            ExecutorKind.THREAD: self._ahead.wanted(running[ExecutorKind.THREAD]),
+            ExecutorKind.LOOP: self._settings.async_concurrency - running[ExecutorKind.LOOP],
+            ExecutorKind.PROCESS: self._settings.isolated - running[ExecutorKind.PROCESS],
         }
         return {
-            kind: max(0, min(free[kind], MOST_AT_ONCE)) if now_s >= self._look_again_s[kind] else 0 for kind in Kind
+            kind: max(0, min(free[kind], MOST_AT_ONCE)) if now_s >= self._look_again_s[kind] else 0
+            for kind in ExecutorKind
         }
 
-    def _begin(self, taken: Taken, wanted: dict[Kind, int], now_s: float) -> None:
+    def _begin(self, taken: ClaimedBatch, wanted: dict[ExecutorKind, int], now_s: float) -> None:
         for task_id in taken.unknown_ids:
             self._leave_to_others(task_id)
         self._held = taken.held
         self._done += len(taken.ended)
         computations = computations_of(taken.jobs, self._kinds, self._settings.longest_task_s, now_s)
-        begun = dict.fromkeys(Kind, 0)
+        begun = dict.fromkeys(ExecutorKind, 0)
         self._running.update(dict.fromkeys(computations))
         for kind, group in groupby(computations, key=lambda computation: computation.kind):
             calls = list(group)
@@ -189,10 +190,10 @@ class Drain:
                 is_dry = asked_for > begun[kind] and taken.claimed == len(taken.jobs)
                 self._look_again_s[kind] = now_s + LOOK_EVERY_S if is_dry else 0.0
 
-    def _pool_of(self, kind: Kind) -> "Threads | Loop | Isolation":
-        if kind is Kind.THREAD:
+    def _pool_of(self, kind: ExecutorKind) -> "ThreadExecutor | EventLoopExecutor | IsolatedExecutor":
+        if kind is ExecutorKind.THREAD:
             return self._threads
-        return self._loop if kind is Kind.LOOP else self._isolation
+        return self._loop if kind is ExecutorKind.LOOP else self._isolation
 
     def _leave_to_others(self, task_id: str) -> None:
         self._unknown.add(task_id)
@@ -215,7 +216,7 @@ class Drain:
         self._ahead.learn([computed.duration_s for _, computed in done])
         self._threads.low_water = self._ahead.low_water
         if self._held:  # what was held may go on now
-            self._look_again_s = dict.fromkeys(Kind, 0.0)
+            self._look_again_s = dict.fromkeys(ExecutorKind, 0.0)
         if self._held or not self._running:
             self._wake.set()
 
@@ -227,17 +228,17 @@ class Drain:
 
     def _is_held_up(self, computation: Computation, now_s: float) -> bool:
         """Say whether another blocks the event loop, which will be overdue in a moment: that is the one to blame."""
-        if computation.kind is not Kind.LOOP or now_s > computation.overdue_s + HELD_UP_S:
+        if computation.kind is not ExecutorKind.LOOP or now_s > computation.overdue_s + HELD_UP_S:
             return False
         return self._loop.at_work not in (None, computation)
 
     def _give_up(self, computation: Computation, now_s: float) -> None:
         self._pool_of(computation.kind).leave_behind(computation)
-        if computation.kind is Kind.THREAD:
+        if computation.kind is ExecutorKind.THREAD:
             self._left_behind += 1
-        if computation.kind is Kind.LOOP:  # it blocks them all
-            self._give_back([other for other in self._running if other.kind is Kind.LOOP])
-            self._look_again_s[Kind.LOOP] = 0.0
+        if computation.kind is ExecutorKind.LOOP:  # it blocks them all
+            self._give_back([other for other in self._running if other.kind is ExecutorKind.LOOP])
+            self._look_again_s[ExecutorKind.LOOP] = 0.0
         error = f"ComputeTimeoutError: took longer than its timeout_s of {computation.timeout_s:g} s"
         elapsed_ms = 1000 * (now_s - (computation.started_s or now_s))
         self._try(lambda: self._claims.give_up(computation.jobs, error, elapsed_ms))

@@ -15,7 +15,7 @@ LONGEST_TURN_S = 60.0
 """A drain whose loop does not turn for so long, in vain for Redis perhaps, is as good as dead."""
 
 
-class Heart:
+class Heartbeat:
     """A thread that promises as long as it can run, and the drain's loop turns.
 
     A computation that never lets go of the interpreter stops this thread, too: the promise is broken then, and whoever

@@ -10,11 +10,11 @@ from secrets import token_hex
 from warmer.client.warmer import Warmer
 
 
-def new_life() -> str:
+def new_drain_id() -> str:
     """Return what the tokens of one drain's claims begin with: 16 random characters of hex.
 
     Example:
-        >>> len(new_life())
+        >>> len(new_drain_id())
         16
     """
     return token_hex(8)
@@ -25,7 +25,7 @@ def promise_nobody(at_monotonic_s: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Post:
+class JobContext:
     """Who runs a job.
 
     Args:
@@ -39,7 +39,7 @@ class Post:
 
     Example:
         >>> from warmer import default_warmer
-        >>> post = Post(default_warmer(), "host-1-abcdef", threading.Event())
+        >>> post = JobContext(default_warmer(), "host-1-abcdef", threading.Event())
         >>> post.promise(10.0)
         >>> post.is_burst
         False
@@ -48,16 +48,16 @@ class Post:
     warmer: Warmer
     worker: str
     stop: threading.Event
-    life: str = field(default_factory=new_life)
+    life: str = field(default_factory=new_drain_id)
     promise: Callable[[float], None] = promise_nobody
     is_burst: bool = False
 
 
-_post: ContextVar[Post] = ContextVar("post")
+_post: ContextVar[JobContext] = ContextVar("post")
 
 
 @contextmanager
-def serving(post: Post) -> Iterator[None]:
+def job_context(post: JobContext) -> Iterator[None]:
     """Run the jobs in this block at this post.
 
     Args:
@@ -70,7 +70,7 @@ def serving(post: Post) -> Iterator[None]:
         _post.reset(token)
 
 
-def present_post() -> Post:
+def current_job() -> JobContext:
     """Return the post at which the present job runs.
 
     Raises:

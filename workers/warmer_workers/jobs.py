@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from warmer.errors import described
 from warmer_workers.drain import Drain
-from warmer_workers.job_context import present_post
+from warmer_workers.job_context import current_job
 
 logger = logging.getLogger("warmer.drain")
 
@@ -18,7 +18,7 @@ ACCOUNTS_S = 30.0
 
 def drain() -> int:
     """Refresh what is ready, best first, until nothing is or time is up; returns how many targets."""
-    post = present_post()
+    post = current_job()
     try:
         return Drain(post).run()
     except RedisError as error:
@@ -33,6 +33,6 @@ def drain() -> int:
 
 def optimize() -> int:
     """Apply what reads have taught; returns how many schedules were changed."""
-    post = present_post()
+    post = current_job()
     post.promise(math.inf)  # no task's code runs here, and RQ has a time-out of its own
     return post.warmer.optimize().tasks_optimized

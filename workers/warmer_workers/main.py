@@ -21,7 +21,7 @@ from warmer.engine.worker_name import worker_name
 from warmer.errors import NotImportableError, SettingsError, described
 from warmer.tasks.registry import load
 from warmer_workers.rq_worker import ThreadWorker, WarmWorker
-from warmer_workers.shutdown import Stopping
+from warmer_workers.shutdown import Shutdown
 
 logger = logging.getLogger("warmer.worker")
 
@@ -44,7 +44,7 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False, i
         SettingsError: a module cannot be imported.
     """
     warmer.settings.required_redis_url()
-    stopping = Stopping(warmer, is_supervised=is_supervised)
+    stopping = Shutdown(warmer, is_supervised=is_supervised)
     try:
         with contextlib.suppress(StopRequested), stopping.listening():
             wait_for_redis(warmer)
@@ -54,14 +54,14 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False, i
             stopping.set_handlers()  # whatever handlers the modules have set
             _work_until_told(warmer, stopping, burst)
     finally:
-        warmer.pulse.stop()
+        warmer.background.stop()
     return stopping.exit_code
 
 
-def _work_until_told(warmer: Warmer, stopping: Stopping, burst: bool) -> None:
+def _work_until_told(warmer: Warmer, stopping: Shutdown, burst: bool) -> None:
     name = worker_name()
-    warmer.pulse.start(worker=name)
-    warmer.pulse.beat()  # which also registers what the modules have declared
+    warmer.background.start(worker=name)
+    warmer.background.beat()  # which also registers what the modules have declared
     logger.info("worker %s knows %d tasks", name, len(warmer.registry.tasks()))
     _warn_of_undeclared_limits(warmer)
     while True:
@@ -89,8 +89,8 @@ def _warn_of_undeclared_limits(warmer: Warmer) -> None:
 def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
     """Run a worker in this thread until `stop` is set."""
     name = worker_name()
-    warmer.pulse.start(worker=name)
-    warmer.pulse.beat()
+    warmer.background.start(worker=name)
+    warmer.background.beat()
     while not stop.is_set():
         try:
             connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
@@ -98,10 +98,10 @@ def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
         except RedisError as error:
             logger.warning("the embedded worker lost Redis: %s", described(error))
         stop.wait(0 if stop.is_set() else RETRY_S)
-    warmer.pulse.retire()
+    warmer.background.retire()
 
 
-def _work(warmer: Warmer, name: str, stopping: Stopping, burst: bool) -> None:
+def _work(warmer: Warmer, name: str, stopping: Shutdown, burst: bool) -> None:
     """Work until told to stop, or until Redis goes away."""
     try:
         connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)

@@ -15,14 +15,14 @@ MOST_AHEAD = 500
 REMEMBERED = 0.9
 
 
-class Ahead:
+class Prefetch:
     """Learns how long computations take, and says how many more are wanted.
 
     Args:
         threads: How many run at once.
 
     Example:
-        >>> ahead = Ahead(threads=8)
+        >>> ahead = Prefetch(threads=8)
         >>> ahead.wanted(running=5)
         3
         >>> ahead.learn([0.010] * 100)

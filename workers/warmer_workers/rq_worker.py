@@ -20,10 +20,10 @@ from rq.utils import now
 from warmer.client.warmer import Warmer
 from warmer.engine.drain_queue import DrainQueue, SafeJob
 from warmer.errors import described
-from warmer_workers.job_context import Post, serving
-from warmer_workers.shutdown import Stopping
-from warmer_workers.work_horse import Horse, give_back_claims
-from warmer_workers.work_horse_child import signals_held_back, tie
+from warmer_workers.job_context import JobContext, job_context
+from warmer_workers.shutdown import Shutdown
+from warmer_workers.work_horse import WorkHorse, give_back_claims
+from warmer_workers.work_horse_child import guard_child, signals_held_back
 
 logger = logging.getLogger("warmer.worker")
 
@@ -66,18 +66,18 @@ class WarmWorker(Worker):
     max_connection_wait_time = LONGEST_PAUSE_S
 
     def __init__(
-        self, warmer: Warmer, connection: "Redis", name: str, stopping: Stopping, *, is_burst: bool = False
+        self, warmer: Warmer, connection: "Redis", name: str, stopping: Shutdown, *, is_burst: bool = False
     ) -> None:
         """Prepare."""
         super().__init__(**_options(warmer, connection, name), worker_ttl=60, job_monitoring_interval=SHOW_LIFE_EVERY_S)
         self._warmer = warmer
         self._stopping = stopping
         self._is_burst = is_burst
-        self._horse = Horse()
+        self._horse = WorkHorse()
         self._stop_drain = threading.Event()
 
     def _install_signal_handlers(self) -> None:
-        """Leave signals to `Stopping`; one that came a moment before is not forgotten."""
+        """Leave signals to `Shutdown`; one that came a moment before is not forgotten."""
         if self._stopping.is_set():
             raise StopRequested
 
@@ -88,7 +88,7 @@ class WarmWorker(Worker):
 
     def fork_work_horse(self, job: Any, queue: Any) -> None:
         """Fork the job's process, and have it watched."""
-        self._horse = Horse()
+        self._horse = WorkHorse()
         with signals_held_back():
             super().fork_work_horse(job, queue)
         self._horse.forked(self.horse_pid)
@@ -96,7 +96,7 @@ class WarmWorker(Worker):
 
     def setup_work_horse_signals(self) -> None:
         """In the child: SIGTERM ends the drain in good order, and the end of the parent is its own."""
-        self._stop_drain = tie(self.pid or os.getppid())
+        self._stop_drain = guard_child(self.pid or os.getppid())
         # Values come and go by the thousand here, and what was there before the fork stays: looking through all of it
         # for cycles, again and again, takes a tenth of the time.
         gc.freeze()
@@ -105,8 +105,8 @@ class WarmWorker(Worker):
     def perform_job(self, *arguments: Any) -> bool:
         """In the child: run a job at this worker's post."""
         horse = self._horse
-        post = Post(self._warmer, self.name, self._stop_drain, horse.life, horse.promise.give, self._is_burst)
-        with serving(post):
+        post = JobContext(self._warmer, self.name, self._stop_drain, horse.life, horse.promise.give, self._is_burst)
+        with job_context(post):
             has_succeeded = bool(super().perform_job(*arguments))
         horse.promise.fulfil()
         return has_succeeded
@@ -202,5 +202,5 @@ class ThreadWorker(SimpleWorker):
 
     def perform_job(self, *arguments: Any) -> bool:
         """Run a job at this worker's post; nobody watches it, since the process is the application's own."""
-        with serving(Post(self._warmer, self.name, self._stop)):
+        with job_context(JobContext(self._warmer, self.name, self._stop)):
             return bool(super().perform_job(*arguments))

@@ -21,8 +21,8 @@ from types import FrameType
 from rq.exceptions import StopRequested
 
 from warmer.client.warmer import Warmer
-from warmer_workers.signals import Bell
-from warmer_workers.work_horse import Horse, give_back_claims
+from warmer_workers.signals import SignalPipe
+from warmer_workers.work_horse import WorkHorse, give_back_claims
 from warmer_workers.work_horse_child import OBEYED
 
 logger = logging.getLogger("warmer.worker")
@@ -37,7 +37,7 @@ FAREWELL_S = 1.0
 """How long a worker that leaves at once tries to give back what it had claimed."""
 
 
-class Stopping:
+class Shutdown:
     """Obeys the signals of a worker process, in a thread of its own.
 
     Args:
@@ -47,7 +47,7 @@ class Stopping:
 
     Example:
         >>> from warmer import default_warmer
-        >>> Stopping(default_warmer()).is_set()
+        >>> Shutdown(default_warmer()).is_set()
         False
 
     Attributes:
@@ -59,9 +59,9 @@ class Stopping:
         self.exit_code = 0
         self.warmer = warmer
         self._is_supervised = is_supervised
-        self._bell = Bell()
+        self._bell = SignalPipe()
         self._lock = threading.Lock()
-        self._horse: Horse | None = None
+        self._horse: WorkHorse | None = None
         self._is_told = False
         self._is_deferred = False
         self._has_interrupted = False
@@ -108,7 +108,7 @@ class Stopping:
             self._has_interrupted = True
             raise StopRequested
 
-    def attend(self, horse: Horse) -> None:
+    def attend(self, horse: WorkHorse) -> None:
         """Tell this process, too, when the worker is told.
 
         Args:
@@ -179,4 +179,4 @@ class Stopping:
             self._horse.ended.wait()
             if not self._horse.has_ended_well:
                 give_back_claims(self.warmer, self._horse.life)
-        self.warmer.pulse.retire()
+        self.warmer.background.retire()

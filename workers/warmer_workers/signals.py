@@ -9,11 +9,11 @@ from types import FrameType
 BYTES_AT_ONCE = 64
 
 
-class Bell:
+class SignalPipe:
     """Rings at signals, even while the main thread is busy outside of Python.
 
     Example:
-        >>> bell = Bell()
+        >>> bell = SignalPipe()
         >>> bell.heard(timeout_s=0)
         b''
         >>> bell.close()

@@ -18,7 +18,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from warmer_workers.signals import Bell, no_interruption
+from warmer_workers.signals import SignalPipe, no_interruption
 from warmer_workers.work_horse import cause_of
 from warmer_workers.work_horse_child import OBEYED
 
@@ -82,7 +82,7 @@ class _Place:
     exit_code: int | None = None
 
 
-class Several:
+class Supervisor:
     """Worker processes that are started together, and replaced when they die.
 
     Args:
@@ -92,7 +92,7 @@ class Several:
         is_burst: Whether they end by themselves; then none is replaced.
 
     Example:
-        >>> Several(["--import", "shop.tasks"], processes=4, grace_s=10.0, is_burst=False).is_told
+        >>> Supervisor(["--import", "shop.tasks"], processes=4, grace_s=10.0, is_burst=False).is_told
         False
     """
 
@@ -102,7 +102,7 @@ class Several:
         self._grace_s = grace_s
         self._is_burst = is_burst
         self._places = [_Place(number) for number in range(1, processes + 1)]
-        self._bell = Bell()
+        self._bell = SignalPipe()
         self._kill_at_s = math.inf
         self._signal_at_once: signal.Signals | None = None
         self.is_told = False

@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from warmer_workers.work_horse import Horse
+    from warmer_workers.work_horse import WorkHorse
 
 logger = logging.getLogger("warmer.worker")
 
@@ -27,14 +27,14 @@ NUMBER_BYTES = 8
 UNTIL, FULFILLED = 0, 1
 
 
-class Promise:
+class Deadline:
     """By when a drain will have promised again; made before the fork, then known to parent and child.
 
     Args:
         until_s: The first promise, on `time.monotonic`.
 
     Example:
-        >>> promise = Promise(30.0)
+        >>> promise = Deadline(30.0)
         >>> promise.give(34.5)
         >>> promise.until_s
         34.5
@@ -83,7 +83,7 @@ def is_broken(promised_s: float, awake_since_s: float, now_s: float) -> bool:
     return now_s > max(promised_s, awake_since_s + FRESH_START_S)
 
 
-def watch(horse: "Horse") -> None:
+def watch(horse: "WorkHorse") -> None:
     """Watch a drain's process until it ends, or has to be killed.
 
     Args:

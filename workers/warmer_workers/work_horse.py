@@ -11,8 +11,8 @@ from redis.exceptions import RedisError
 
 from warmer.client.warmer import Warmer
 from warmer.errors import described
-from warmer_workers.job_context import new_life
-from warmer_workers.watchdog import Promise, watch
+from warmer_workers.job_context import new_drain_id
+from warmer_workers.watchdog import Deadline, watch
 
 logger = logging.getLogger("warmer.worker")
 
@@ -20,19 +20,19 @@ START_S = 30.0
 """How long a process may take from its fork to its drain's first promise: RQ talks to Redis before."""
 
 
-class Horse:
+class WorkHorse:
     """A drain's process: watched from its fork to its end.
 
     Example:
-        >>> horse = Horse()
+        >>> horse = WorkHorse()
         >>> len(horse.life), horse.has_ended_well
         (16, False)
     """
 
     def __init__(self) -> None:
         """Prepare what the process is to inherit; fork it, and call `forked`."""
-        self.life = new_life()
-        self.promise = Promise(time.monotonic() + START_S)
+        self.life = new_drain_id()
+        self.promise = Deadline(time.monotonic() + START_S)
         self.ended = threading.Event()
         self.pid = 0
         self._status: int | None = None

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from warmer_workers.signals import Bell, no_interruption
+from warmer_workers.signals import SignalPipe, no_interruption
 
 LOOK_FOR_PARENT_EVERY_S = 0.5
 PR_SET_PDEATHSIG = 1
@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @contextmanager
 def signals_held_back() -> Iterator[None]:
-    """Hold signals back in this thread, and in a process forked in this block, until `tie` is called there.
+    """Hold signals back in this thread, and in a process forked in this block, until `guard_child` is called there.
 
     A new process would otherwise obey its first signal with its parent's handlers.
     """
@@ -31,7 +31,7 @@ def signals_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def tie(parent_pid: int) -> threading.Event:
+def guard_child(parent_pid: int) -> threading.Event:
     """Tie this process, just forked in `signals_held_back`, to its parent.
 
     Args:
@@ -40,7 +40,7 @@ def tie(parent_pid: int) -> threading.Event:
     Returns:
         What is set when this process is to stop, at SIGTERM. Ctrl-C is the parent's business.
     """
-    stop, bell = threading.Event(), Bell()
+    stop, bell = threading.Event(), SignalPipe()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
     bell.ring_at([signal.SIGTERM], no_interruption)
@@ -50,7 +50,7 @@ def tie(parent_pid: int) -> threading.Event:
     return stop
 
 
-def _hold(bell: Bell, stop: threading.Event, parent_pid: int) -> None:
+def _hold(bell: SignalPipe, stop: threading.Event, parent_pid: int) -> None:
     while os.getppid() == parent_pid:
         if signal.SIGTERM in bell.heard(LOOK_FOR_PARENT_EVERY_S):
             stop.set()

@@ -56,7 +56,7 @@ def test_whatever_else_is_asked_is_refused_with_what_to_do(away, ask):
 
 def test_reads_are_warm_again_once_redis_is_back(app, own_server, eventually):
     own_server.restart_empty()
-    eventually(lambda: app.pulse.beat())
+    eventually(lambda: app.background.beat())
     assert app.stats()["tasks"] == 1, "the task was registered again"
     assert app.get_or_compute("k", lambda: "value", ttl=60) == "value"
     assert app.get("k") == "value"
@@ -65,8 +65,8 @@ def test_reads_are_warm_again_once_redis_is_back(app, own_server, eventually):
 def test_one_beat_and_one_tick_after_it_was_emptied_everything_is_ready_again(app, own_server, make_warmer):
     app.start()
     own_server.restart_empty()
-    app.pulse.stop()
-    assert app.pulse.beat()
+    app.background.stop()
+    assert app.background.beat()
     assert app.store.switch().on, "the switch is as it was"
     app.store.tick()
     assert refs(claim(app.store, 5)) == ["t"]
@@ -77,7 +77,7 @@ def test_a_registration_that_fails_on_the_way_back_is_tried_again(app, own_serve
     from redis.exceptions import TimeoutError as RedisTimeoutError
 
     app.register(WarmingTask(task_id="u", cache_key="u", compute_fn=lambda: 1))
-    app.pulse.stop()
+    app.background.stop()
     own_server.restart_empty()
     register, failed = app.store.register, []
 
@@ -88,8 +88,8 @@ def test_a_registration_that_fails_on_the_way_back_is_tried_again(app, own_serve
         return register(task, replace)
 
     monkeypatch.setattr(app.store, "register", time_out_once)
-    assert app.pulse.beat() is False
-    assert app.pulse.beat() is True
+    assert app.background.beat() is False
+    assert app.background.beat() is True
     assert set(app.store.definitions()) == {"t", "u"}
 
 
@@ -100,20 +100,20 @@ def test_an_error_that_cannot_be_written_down_stops_nothing(app):
     for _ in range(2):
         with pytest.raises(ValueError, match="lone surrogate"):
             app.get_or_compute("k", fail)
-    assert app.pulse.beat() is True
+    assert app.background.beat() is True
     assert app.performance()["failed"] == 2
     assert app.warm_cache("k2", fail) is False
     assert app.warm_critical_data()["failed"] == 0
 
 
 def test_an_outage_is_logged_once_and_its_end_too(app, own_server, caplog):
-    app.pulse.beat()
+    app.background.beat()
     own_server.kill()
     with caplog.at_level(logging.WARNING, logger="warmer.background"):
         for _ in range(3):
-            app.pulse.beat()
+            app.background.beat()
         own_server.restart_empty()
-        app.pulse.beat()
+        app.background.beat()
     said = [record.getMessage() for record in caplog.records if "Redis is" in record.getMessage()]
     assert sum("away" in line for line in said) == 1
     assert sum("back" in line for line in said) == 1
@@ -142,7 +142,7 @@ def test_after_a_failure_reads_do_without_redis_until_it_is_back(app, own_server
     assert len(asked) == 1
     assert sum("reads go on without it" in record.getMessage() for record in caplog.records) == 1
     own_server.restart_empty()
-    app.pulse.beat()
+    app.background.beat()
     eventually(lambda: app.get_or_compute("other", lambda: "cached", ttl=60) == app.get("other") == "cached")
 
 

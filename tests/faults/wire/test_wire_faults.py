@@ -18,10 +18,10 @@ from tests.support.topologies import HOST, Cluster
 from warmer.connect import connect
 from warmer.connect.address import Address
 from warmer.connect.topology import Topology
-from warmer.wire import AWAY, open_reads, resp
+from warmer.wire import AWAY, open_reader, resp
 from warmer.wire.pool import Connection
-from warmer.wire.prober import Watch
-from warmer.wire.reader import WireReads
+from warmer.wire.prober import Prober
+from warmer.wire.reader import WireReader
 
 TIMEOUT_S = 0.25
 SLACK_S = 0.25  # for a machine that is busy with other things
@@ -46,7 +46,7 @@ def proxy(own_server):
 
 @pytest.fixture
 def reads(proxy):
-    with closing(open_reads(proxy.url, TIMEOUT_S)) as made:
+    with closing(open_reader(proxy.url, TIMEOUT_S)) as made:
         yield made
 
 
@@ -82,7 +82,7 @@ def test_a_server_that_never_accepts_is_given_up_in_time(read):
         for one in filling:
             one.setblocking(False)
             one.connect_ex((HOST, port))
-        with closing(open_reads(f"redis://{HOST}:{port}", TIMEOUT_S)) as reads:
+        with closing(open_reader(f"redis://{HOST}:{port}", TIMEOUT_S)) as reads:
             assert fails_in_time(lambda: read(reads))
         for one in filling:
             one.close()
@@ -99,13 +99,13 @@ def test_a_name_whose_look_up_hangs_is_given_up_in_time(monkeypatch):
         raise OSError("no such name")
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
-    with closing(open_reads("redis://redis.invalid:6379", TIMEOUT_S)) as reads:
+    with closing(open_reader("redis://redis.invalid:6379", TIMEOUT_S)) as reads:
         assert fails_in_time(lambda: reads.get("k"))
     released.set()
 
 
 def test_a_server_that_is_not_there_fails_at_once(read):
-    with closing(open_reads(f"redis://{HOST}:1", TIMEOUT_S)) as reads:
+    with closing(open_reader(f"redis://{HOST}:1", TIMEOUT_S)) as reads:
         assert fails_in_time(lambda: read(reads), redis_errors.ConnectionError)
 
 
@@ -130,7 +130,7 @@ def test_an_answer_that_came_in_time_is_taken_however_late_its_thread_runs(own_s
         time.sleep(TIMEOUT_S + 0.05)
 
     monkeypatch.setattr(Connection, "send_all", send_and_stall)
-    with closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with closing(open_reader(own_server.url, TIMEOUT_S)) as reads:
         assert reads.get("k") is None
         assert reads.get_many(["k", "l"]) == [None, None]
 
@@ -145,7 +145,7 @@ def test_an_answer_that_came_in_time_is_taken_however_late_its_loop_runs(own_ser
         time.sleep(TIMEOUT_S + 0.05)
         return await waiting
 
-    with closing(connect(own_server.url, 5.0)) as client, closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with closing(connect(own_server.url, 5.0)) as client, closing(open_reader(own_server.url, TIMEOUT_S)) as reads:
         client.set("k", b"v" * size)
         assert asyncio.run(read_late()) == b"v" * size
 
@@ -169,7 +169,7 @@ def test_an_answer_that_is_cut_is_an_error_and_its_connection_gone(proxy, reads,
 def reads_from(answers):
     """Reads from a server that answers as it is told."""
     server = Scripted(answers)
-    return server, closing(open_reads(server.url, TIMEOUT_S))
+    return server, closing(open_reader(server.url, TIMEOUT_S))
 
 
 def test_an_answer_with_something_behind_it_is_no_answer():
@@ -226,7 +226,7 @@ def test_an_interrupted_read_leaves_no_answer_for_the_next_one(proxy, reads, own
 @pytest.mark.parametrize("seed", range(2))
 def test_no_answer_is_ever_another_s_whatever_the_network_does(own_server, seed, monkeypatch, eventually):
     """Small time-outs, delays and cuts at random, from threads and coroutines: right, or an error."""
-    monkeypatch.setattr(Watch, "failed", lambda *_: None)  # so that reads go on through all of it
+    monkeypatch.setattr(Prober, "failed", lambda *_: None)  # so that reads go on through all of it
     chance = random.Random(seed)
     written = {f"k{number}": chance.randbytes(chance.choice([5, 500, 200_000])) for number in range(40)}
     with closing(connect(own_server.url, 5.0)) as client:
@@ -279,7 +279,7 @@ def test_no_answer_is_ever_another_s_whatever_the_network_does(own_server, seed,
     async def crowd(reads):
         await asyncio.gather(*(read_in_loop(reads, random.Random(number)) for number in range(20)))
 
-    with Proxy(own_server.port) as proxy, closing(open_reads(proxy.url, 0.05)) as reads:
+    with Proxy(own_server.port) as proxy, closing(open_reader(proxy.url, 0.05)) as reads:
         proxy.fault = fault
         threads = [threading.Thread(target=read_in_thread, args=(reads, random.Random(n))) for n in range(6)]
         threads.append(threading.Thread(target=asyncio.run, args=(crowd(reads),)))
@@ -314,7 +314,7 @@ def test_while_a_server_is_away_reads_fail_at_once_and_ask_nobody(proxy, reads):
 
 
 def test_reads_use_a_server_again_soon_after_it_is_back_and_it_is_said_once(own_server, eventually, caplog):
-    with closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with closing(open_reader(own_server.url, TIMEOUT_S)) as reads:
         reads.get("k")
         own_server.kill()
         with caplog.at_level(logging.WARNING, logger="warmer.reads"):
@@ -380,7 +380,7 @@ def test_nobody_who_knows_the_servers_is_an_outage_that_costs_one_read_its_time(
     with Scripted(lambda request: time.sleep(1)) as deaf:
         hosts = f"{HOST}:{deaf.port},{HOST}:1"
         for scheme, service in (("redis+sentinel", "/orders"), ("redis+cluster", "")):
-            with closing(open_reads(f"{scheme}://{hosts}{service}", TIMEOUT_S)) as reads:
+            with closing(open_reader(f"{scheme}://{hosts}{service}", TIMEOUT_S)) as reads:
                 assert fails_in_time(lambda of=reads: read(of), redis_errors.RedisError)
                 assert reads.is_away("k")
                 assert reads.get_many(["k"]) == [AWAY]
@@ -400,7 +400,7 @@ def test_one_dead_node_of_a_cluster_takes_only_its_own_keys_with_it(server, name
         written = {f"{namespace}:{{{number}}}": str(number).encode() for number in range(60)}
         with (
             closing(connect(cluster.url, 5.0)) as client,
-            closing(WireReads(address, topology, TIMEOUT_S)) as reads,
+            closing(WireReader(address, topology, TIMEOUT_S)) as reads,
         ):
             for key, value in written.items():
                 client.set(key, value)

@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from warmer.simulation.trace.reader import read_trace
+from warmer.simulation.trace.trace_reader import read_trace
 
 PAGES = """
     def load(n):

@@ -9,7 +9,7 @@ from tests.conftest import _binaries
 from tests.support.fleets import Fleet
 from tests.support.live import ITEMS, lived, mixed_trace
 from warmer.policy.budget import ExtraCompute
-from warmer.policy.price import Price
+from warmer.policy.threshold import Threshold
 from warmer.processes.private_server import PrivateServer
 from warmer.simulation.policies.priced import replay_priced
 
@@ -40,7 +40,7 @@ def items(namespace: str, tmp_path: Path) -> Iterator[Fleet]:
 @pytest.mark.timeout(180)
 def test_a_fleet_misses_and_computes_what_the_simulation_says(items: Fleet, eventually):
     trace = mixed_trace(seed=1, span_s=SPAN_S, ttl_s=TTL_S)
-    expected = replay_priced(trace, TTL_S, Price(ExtraCompute(EXTRA_COMPUTE)), WARMUP)
+    expected = replay_priced(trace, TTL_S, Threshold(ExtraCompute(EXTRA_COMPUTE)), WARMUP)
     items.python("import warmer; warmer.start_cache_warming()")
     eventually(lambda: "knows 1 tasks" in (items.folder / "worker.txt").read_text(), 30)
     found = lived(items, trace, WARMUP)
@@ -49,6 +49,6 @@ def test_a_fleet_misses_and_computes_what_the_simulation_says(items: Fleet, even
     computed = found.misses + found.refreshes
     assert computed == pytest.approx(expected.misses + expected.refreshes, rel=PART_OF_COMPUTE)
     assert found.ledger["reads"] == trace.read_count
-    plain = replay_priced(trace, TTL_S, Price(ExtraCompute(EXTRA_COMPUTE)), warmup=0.0).plain_misses
+    plain = replay_priced(trace, TTL_S, Threshold(ExtraCompute(EXTRA_COMPUTE)), warmup=0.0).plain_misses
     assert found.ledger["shadow_misses"] == pytest.approx(plain, rel=0.01), "the counterfactual is exact"
     assert found.ledger["misses"] + found.ledger["refreshes"] == pytest.approx(len(items.lines("computed")), rel=0.01)

@@ -27,14 +27,14 @@ from warmer.errors import (
     NotImportableError,
     ValueTooLargeError,
 )
-from warmer.refresh.cache_options import Terms
+from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.compute import call
 from warmer.refresh.publisher import Computed
 from warmer.tasks.registry import load
 from warmer_workers.executors.isolated.child_process import ChildProcess
 from warmer_workers.executors.isolated.frames import Channel
-from warmer_workers.executors.isolated.order import Order
-from warmer_workers.executors.isolated.process_pool import Processes, Seat
+from warmer_workers.executors.isolated.order import ComputeRequest
+from warmer_workers.executors.isolated.process_pool import ProcessPool, Slot
 
 TASKS = "tests.support.isolated_tasks"
 LIMIT_S = 60
@@ -51,8 +51,8 @@ def task_of(function: str, *, many: str | None = None, module: str = TASKS, **fi
     )
 
 
-def order_of(task: WarmingTask, *numbers: int, **options: Any) -> Order:
-    return Order(
+def order_of(task: WarmingTask, *numbers: int, **options: Any) -> ComputeRequest:
+    return ComputeRequest(
         definition=task.definition(),
         compute_path=task.compute_path,
         compute_many_path=task.compute_many_path,
@@ -66,28 +66,28 @@ def order_of(task: WarmingTask, *numbers: int, **options: Any) -> Order:
 def value_of(task: WarmingTask, computed: Computed, number: int, **settings: Any) -> Any:
     assert computed.encoded is not None, computed
     known = task.model_copy(update={"compute_fn": load(task.compute_path)})
-    codec = Terms.of_task(known, Settings.load(**settings)).codec
+    codec = CacheOptions.of_task(known, Settings.load(**settings)).codec
     return codec.decode(known.target(n=number).cache_key, *computed.encoded)
 
 
 @pytest.fixture(scope="module")
-def shared() -> Iterator[Processes]:
+def shared() -> Iterator[ProcessPool]:
     """Processes of which a test only wants to know what they compute: starting one takes its time."""
-    made = Processes(2)
+    made = ProcessPool(2)
     yield made
     made.dismiss()
     assert children() == set()
 
 
 @pytest.fixture
-def do(shared: Processes) -> Callable[[Order], list[Computed]]:
+def do(shared: ProcessPool) -> Callable[[ComputeRequest], list[Computed]]:
     return partial(done, shared)
 
 
 @pytest.fixture
-def processes() -> Iterator[Processes]:
+def processes() -> Iterator[ProcessPool]:
     """Processes of the test's own."""
-    made = Processes(2)
+    made = ProcessPool(2)
     yield made
     made.dismiss()
 
@@ -99,7 +99,7 @@ def born() -> Callable[[], set[int]]:
     return lambda: children() - before
 
 
-def done(processes: Processes, order: Order) -> list[Computed]:
+def done(processes: ProcessPool, order: ComputeRequest) -> list[Computed]:
     """Have an order computed and return what is told: once, and from another thread."""
     told: SimpleQueue[tuple[int, list[Computed]]] = SimpleQueue()
     processes.do(order, lambda computed: told.put((threading.get_ident(), computed)))
@@ -286,7 +286,7 @@ def test_a_value_that_cannot_be_cached_is_an_error(do) -> None:
     assert type(large.error) is ValueTooLargeError
 
 
-def test_an_async_function_computes_the_targets_of_an_order_side_by_side(processes: Processes) -> None:
+def test_an_async_function_computes_the_targets_of_an_order_side_by_side(processes: ProcessPool) -> None:
     task = task_of("meeting")
     told = done(processes, order_of(task, *range(20)))
     assert [value_of(task, computed, n) for n, computed in enumerate(told)] == [20] * 20
@@ -313,7 +313,7 @@ def test_a_function_that_cannot_be_imported_is_an_error_with_the_reason(do, modu
 
 
 def test_a_child_that_cannot_start_is_an_error_with_the_reason(capfd) -> None:
-    processes, told = Processes(1, import_path=["/no/such/folder"]), SimpleQueue()
+    processes, told = ProcessPool(1, import_path=["/no/such/folder"]), SimpleQueue()
     try:
         processes.do(order_of(task_of("product"), 1, 2), told.put)
         computed = told.get(timeout=LIMIT_S)
@@ -368,7 +368,7 @@ def test_a_child_that_dies_idle_costs_no_order(processes, eventually) -> None:
 
 
 def test_a_child_that_dies_when_it_is_sent_an_order_costs_none() -> None:
-    seat, task = Seat((), {}), task_of("own_process")
+    seat, task = Slot((), {}), task_of("own_process")
     entrusted: list[ChildProcess] = []
 
     def kill_the_first(child: ChildProcess) -> None:
@@ -429,7 +429,7 @@ def test_giving_up_kills_the_child_and_all_it_has_started(processes, eventually,
 
 
 def test_an_order_that_is_given_up_in_the_queue_is_never_begun() -> None:
-    processes, told = Processes(1), SimpleQueue()
+    processes, told = ProcessPool(1), SimpleQueue()
     try:
         task = task_of("sleep_ms")
         first, second, third = (order_of(task, 300), order_of(task, 1), order_of(task, 2))
@@ -458,7 +458,7 @@ def test_orders_given_up_at_any_moment_leave_every_other_told_once(processes) ->
     for order in orders[::3]:
         processes.give_up(order)
     kept = {order for order in orders if order not in orders[::3]}
-    heard: list[Order] = []
+    heard: list[ComputeRequest] = []
     while not kept <= set(heard):
         order, [computed] = told.get(timeout=LIMIT_S)
         assert computed.encoded is not None
@@ -516,7 +516,7 @@ def test_dismissing_leaves_no_process_and_no_zombie(processes, born, eventually)
 
 
 def test_dismissing_while_a_child_starts_leaves_none(born) -> None:
-    processes = Processes(2)
+    processes = ProcessPool(2)
     processes.do(order_of(task_of("product"), 1), lambda computed: None)
     processes.dismiss()
     assert born() == set()
@@ -549,7 +549,7 @@ time.sleep(600)
 def test_a_child_is_a_fresh_interpreter_that_knows_the_way_to_modules(monkeypatch, tmp_path) -> None:
     monkeypatch.setenv("WARMER_EMBEDDED", "1")
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
-    processes, told = Processes(1, environment={"WARMER_NAMESPACE": "of-the-parent"}), SimpleQueue()
+    processes, told = ProcessPool(1, environment={"WARMER_NAMESPACE": "of-the-parent"}), SimpleQueue()
     try:
         processes.do(order_of(task_of("environment"), 1), told.put)
         seen = orjson.loads(told.get(timeout=LIMIT_S)[0].encoded.payload)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer_workers import watchdog
-from warmer_workers.watchdog import FRESH_START_S, Promise, is_broken
-from warmer_workers.work_horse import Horse, cause_of, give_back_claims
+from warmer_workers.watchdog import FRESH_START_S, Deadline, is_broken
+from warmer_workers.work_horse import WorkHorse, cause_of, give_back_claims
 
 TIMEOUT_S = 1.0
 SLACK_S = 2.0
@@ -31,10 +31,10 @@ def app(app):
 @pytest.fixture
 def horses():
     """Starts processes that run a function; kills what is left of them."""
-    started: list[Horse] = []
+    started: list[WorkHorse] = []
 
-    def start(function) -> Horse:
-        horse = Horse()
+    def start(function) -> WorkHorse:
+        horse = WorkHorse()
         pid = os.fork()
         if pid == 0:
             try:
@@ -59,13 +59,13 @@ def test_a_promise_holds_until_its_moment_and_a_fresh_start_after_a_pause(promis
 
 @given(st.floats(allow_nan=False))
 def test_a_promise_is_read_as_it_was_given(until_s) -> None:
-    promise = Promise(0.0)
+    promise = Deadline(0.0)
     promise.give(until_s)
     assert promise.until_s == until_s
 
 
 def test_a_promise_given_in_a_child_is_known_to_its_parent() -> None:
-    promise = Promise(1.0)
+    promise = Deadline(1.0)
     child = multiprocessing.get_context("fork").Process(target=promise.give, args=(2.5,))
     child.start()
     child.join(20)
@@ -73,7 +73,7 @@ def test_a_promise_given_in_a_child_is_known_to_its_parent() -> None:
 
 
 def test_a_process_that_breaks_its_promise_is_killed(horses, caplog) -> None:
-    def hang(horse: Horse) -> None:
+    def hang(horse: WorkHorse) -> None:
         horse.promise.give(time.monotonic() + 0.2)
         time.sleep(60)
 
@@ -85,7 +85,7 @@ def test_a_process_that_breaks_its_promise_is_killed(horses, caplog) -> None:
 
 
 def test_a_process_that_keeps_its_promises_is_left_alone(horses) -> None:
-    def work(horse: Horse) -> None:
+    def work(horse: WorkHorse) -> None:
         for _ in range(100):
             horse.promise.give(time.monotonic() + 1.0)
             time.sleep(0.02)
@@ -107,7 +107,7 @@ def test_a_pause_of_the_machine_breaks_no_promise(monkeypatch) -> None:
     looks: list[float] = []
 
     class Paused:
-        pid, promise, ended, was_killed = 1, Promise(4.0), threading.Event(), False
+        pid, promise, ended, was_killed = 1, Deadline(4.0), threading.Event(), False
 
         def kill(self) -> None:
             self.was_killed = True
@@ -132,7 +132,7 @@ def test_a_pause_of_the_machine_breaks_no_promise(monkeypatch) -> None:
 def test_what_a_dead_process_had_started_is_gone_too(horses, eventually) -> None:
     reading, writing = os.pipe()
 
-    def start_another_and_die(horse: Horse) -> None:
+    def start_another_and_die(horse: WorkHorse) -> None:
         os.setpgrp()
         if os.fork() == 0:
             time.sleep(60)

@@ -22,12 +22,12 @@ async def until(condition) -> None:
 
 
 def tasks_of(warmer) -> list["asyncio.Task[None]"]:
-    return [task for tasks in warmer.filler._tasks.values() for task in tasks]
+    return [task for tasks in warmer.miss_handler._tasks.values() for task in tasks]
 
 
 def nothing_is_left(warmer, cache_key: str = "k") -> bool:
-    held = warmer.filler._refresher.renewer._held
-    return not (lease_of(warmer, cache_key) or warmer.filler._flights._flights or tasks_of(warmer) or held)
+    held = warmer.miss_handler._refresher.renewer._held
+    return not (lease_of(warmer, cache_key) or warmer.miss_handler._flights._flights or tasks_of(warmer) or held)
 
 
 @pytest.mark.parametrize("is_sync", [False, True], ids=["coroutine", "sync function"])
@@ -154,7 +154,7 @@ def test_loops_that_are_closed_in_the_middle_leave_nothing_once_another_comes(qu
         Beside(lambda number=number: closed_in_the_middle(number)).result()
     assert Beside.in_loop(lambda: warmer.aget_or_compute("k", lambda: "value", ttl=60)).result() == "value"
     gc.collect()
-    assert len(warmer.filler._tasks) == 1
+    assert len(warmer.miss_handler._tasks) == 1
     eventually(lambda: nothing_is_left(warmer))
 
 
@@ -174,7 +174,7 @@ def test_an_abandoned_task_that_is_collected_ends_its_flight(quiet, eventually):
         loop.close()
 
     Beside(scene).result()
-    warmer.filler._tasks.clear()  # else they live as long as the Warmer
+    warmer.miss_handler._tasks.clear()  # else they live as long as the Warmer
     gc.collect()
     eventually(lambda: nothing_is_left(warmer))
 
@@ -219,7 +219,7 @@ def test_a_reader_cancelled_while_it_waits_for_another_process_leaves_nothing(qu
         await asyncio.gather(reading, *tasks_of(warmer), return_exceptions=True)
 
     Beside.in_loop(scene).result()
-    eventually(lambda: not warmer.filler._flights._flights)
+    eventually(lambda: not warmer.miss_handler._flights._flights)
     assert lease_of(warmer, "k") == b"another process"
 
 
@@ -266,7 +266,7 @@ def test_a_refresh_behind_readers_that_ends_with_its_loop_is_done_by_the_next(qu
         return await function()
 
     assert Beside.in_loop(again).result() == "new"
-    assert not warmer.behind._running, "and its place is free again"
+    assert not warmer.background_refresh._running, "and its place is free again"
 
 
 def test_closing_in_the_middle_of_a_computation_still_gives_its_caller_the_value(quiet):
@@ -275,7 +275,7 @@ def test_closing_in_the_middle_of_a_computation_still_gives_its_caller_the_value
     async def scene():
         reading = asyncio.create_task(warmer.aget_or_compute("k", gate.call, ttl=60))
         await until(gate.entered.is_set)
-        warmer.filler.close()
+        warmer.miss_handler.close()
         gate.may_go_on.set()
         return await reading
 
@@ -291,10 +291,10 @@ def test_without_redis_a_cancelled_reader_gives_up_its_place_in_the_queue(quiet,
         await until(gate.entered.is_set)
         flying = set(tasks_of(warmer))
         queued = asyncio.create_task(warmer.aget_or_compute("b", gate.call, ttl=60))
-        await until(lambda: len(warmer.filler._slots._waiting) == 1)
+        await until(lambda: len(warmer.miss_handler._slots._waiting) == 1)
         for task in (queued, *(set(tasks_of(warmer)) - flying)):
             task.cancel()
-        await until(lambda: not warmer.filler._slots._waiting)
+        await until(lambda: not warmer.miss_handler._slots._waiting)
         gate.may_go_on.set()
         await holder
         return await warmer.aget_or_compute("c", gate.call, ttl=60)

@@ -126,7 +126,7 @@ def test_a_cached_error_never_takes_the_place_of_a_value(warmer, shop, eventuall
     assert load() == "in stock"
     make_stale(warmer, "product")
     eventually(lambda: load() == "in stock" and shop.calls == 3)
-    eventually(lambda: not warmer.filler._flights._flights)
+    eventually(lambda: not warmer.miss_handler._flights._flights)
     assert load() == "in stock"
     assert header_of(warmer).codec != ERROR
 

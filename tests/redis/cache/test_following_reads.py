@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.flow import claim, complete, outcome, places_of, refs, server_ms
 from warmer import WarmingTask
-from warmer.engine.reviews import Brain
+from warmer.engine.reviews import ReviewLoop
 from warmer.store import Result
 
 
@@ -37,7 +37,7 @@ def publish(warmer, ref: str, fresh_for_s: float, computed_in_ms: float = 5.0) -
 def think(warmer) -> None:
     """Decide on all that is to be reviewed, as the scheduler does."""
     warmer.store.lead("scheduler", 60)
-    Brain(warmer.store, warmer.settings, "scheduler").think()
+    ReviewLoop(warmer.store, warmer.settings, "scheduler").think()
 
 
 def review_now(warmer, ref: str) -> None:

@@ -152,7 +152,7 @@ def test_hits_are_counted_in_a_process_that_never_registered_the_task(warmer, ma
     reader = make_warmer()
     assert reader.registry.tasks() == []
     assert reader.get("user:42") == {"of": "profile"}
-    reader.pulse.beat()
+    reader.background.beat()
     _, hottest = warmer.store.hottest(5)
     assert [hot.ref for hot in hottest] == ['profile{"user_id":42}']
 
@@ -177,11 +177,11 @@ def test_reads_of_an_outage_arrive_once_it_is_over(warmer, monkeypatch):
         raise RedisConnectionError("the reply was lost")
 
     monkeypatch.setattr(warmer.store, "flush", reply_lost)
-    assert warmer.pulse.beat() is False
+    assert warmer.background.beat() is False
     monkeypatch.setattr(warmer.store, "flush", flush)
     warmer.get("k")
-    assert warmer.pulse.beat() is True
-    assert warmer.pulse.beat() is True
+    assert warmer.background.beat() is True
+    assert warmer.background.beat() is True
     assert warmer.store.totals()["misses"] == 2
 
 
@@ -225,7 +225,7 @@ def test_distinct_keys_beyond_the_bound_are_dropped_and_counted(warmer, monkeypa
     monkeypatch.setattr("warmer.refresh.read_counter.MOST_KEYS", 3)
     for n in range(5):
         warmer.counter.miss(f"k{n}")
-    warmer.pulse.beat()
+    warmer.background.beat()
     assert warmer.store.totals()["misses"] == 3
     assert warmer.store.totals()["dropped_reads"] == 2
 
@@ -240,7 +240,7 @@ def test_counting_from_many_threads_loses_nothing(warmer):
         thread.start()
     for thread in threads:
         thread.join()
-    warmer.pulse.beat()
+    warmer.background.beat()
     assert warmer.store.totals()["misses"] == 1600
 
 
@@ -302,7 +302,7 @@ def test_a_miss_s_value_is_never_credited_to_warming(warmer):
 def test_warming_does_not_count_as_reading(warmer):
     register(warmer, critical=True)
     warmer.warm_critical_data(force=True)
-    warmer.pulse.beat()
+    warmer.background.beat()
     assert warmer.performance()["hit_ratio"] == 0.0
     assert warmer.store.hottest(5)[1] == []
 

@@ -177,7 +177,7 @@ def test_while_another_process_renews_a_reader_does_not_ask_at_each_read(quiet, 
     )
     readers.read()
     eventually(lambda: asked)
-    eventually(lambda: not warmer.filler._flights._flights)
+    eventually(lambda: not warmer.miss_handler._flights._flights)
     began_s = time.monotonic()
     for _ in range(50):
         assert readers.read() == ["old"]
@@ -195,7 +195,7 @@ def test_a_failing_refresh_leaves_the_old_value_backs_off_and_recovers(quiet, ma
     source.gate.may_go_on.set()
     make_stale(warmer, "k")
     eventually(lambda: readers.read() == ["old"] and source.calls == 2)
-    eventually(lambda: not warmer.filler._flights._flights)
+    eventually(lambda: not warmer.miss_handler._flights._flights)
     began_s = time.monotonic()
     for _ in range(100):
         assert readers.read() == ["old"]
@@ -237,10 +237,10 @@ def test_a_value_that_cannot_be_published_is_not_computed_at_each_read(
 
 
 def test_a_source_s_recovery_is_noticed_within_half_a_minute():
-    from warmer.cache.refresh_backoff import Resting
+    from warmer.cache.refresh_backoff import RefreshBackoff
 
     now_s = [0.0]
-    resting = Resting(lambda: now_s[0], luck=lambda: 1.0)
+    resting = RefreshBackoff(lambda: now_s[0], luck=lambda: 1.0)
     for _ in range(50):
         resting.failed("k")
     now_s[0] = LONGEST_REST_S
@@ -257,7 +257,7 @@ def test_a_key_whose_value_has_gone_is_computed_even_while_it_rests(quiet, make_
     source.gate.may_go_on.set()
     make_stale(warmer, "k")
     readers.read()
-    eventually(lambda: warmer.filler._resting.is_resting("k"))
+    eventually(lambda: warmer.miss_handler._resting.is_resting("k"))
     source.gate.value = "new"
     warmer.invalidate("k")
     assert readers.read() == ["new"]

@@ -126,7 +126,7 @@ def test_what_is_set_for_less_than_the_task_refreshes_ahead_is_not_renewed_by_it
     load = warmer.warmed("load:{n}", ttl=600, refresh_ahead=300)(_counting(calls))
     warmer.set(load.key(1), 0, ttl=100)
     assert [load(1) for _ in range(3)] == [0, 0, 0]
-    assert warmer.filler._flights._flights == {}
+    assert warmer.miss_handler._flights._flights == {}
     assert calls == []
 
 

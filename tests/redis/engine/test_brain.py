@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.flow import what_is_left
-from warmer.engine.reviews import Brain, Mind, knobs_of
+from warmer.engine.reviews import PolicyState, ReviewLoop, budgets_of
 from warmer.policy import LONGEST_LEAD
 from warmer.policy.budget import ExtraCompute
-from warmer.policy.price import typical_log_odds
+from warmer.policy.threshold import typical_log_odds
 from warmer.testing import MemoryWarmer
 
 TTL_S = 60.0
@@ -234,7 +234,7 @@ def test_while_warming_is_off_nothing_is_refreshed_and_afterwards_all_goes_on(me
 def let_come_due(shop: Shop, *numbers: int) -> None:
     """Have these popular, and to be reviewed now; none of it was reviewed yet."""
     shop.pass_time(0.9 * TTL_S, *numbers)
-    shop.memory.pulse.beat()
+    shop.memory.background.beat()
     shop.memory.clock.advance(0.15 * TTL_S)
     shop.refreshed()
 
@@ -243,7 +243,7 @@ def test_who_loses_the_lead_while_deciding_writes_nothing(memory, shop, monkeypa
     store = memory.store
     let_come_due(shop, 1, 2, 3)
     store.lead("one", 10)
-    brain, agenda = Brain(store, memory.settings, "one"), store.agenda
+    brain, agenda = ReviewLoop(store, memory.settings, "one"), store.agenda
 
     def agenda_and_lose_the_lead(token, limit):
         found = agenda(token, limit)
@@ -258,13 +258,13 @@ def test_who_loses_the_lead_while_deciding_writes_nothing(memory, shop, monkeypa
     monkeypatch.undo()
     assert brain.think() == 0, "it does not lead"
     assert remembered(memory) == before
-    assert Brain(store, memory.settings, "other").think() == 3
+    assert ReviewLoop(store, memory.settings, "other").think() == 3
 
 
 def test_two_brains_refresh_each_target_once_and_the_second_knows_what_the_first_has_learnt(memory, shop):
     store = memory.store
     let_come_due(shop, 1, 2, 3)
-    one, other = (Brain(store, memory.settings, token) for token in ("one", "other"))
+    one, other = (ReviewLoop(store, memory.settings, token) for token in ("one", "other"))
     store.resign("the test")
     assert store.lead("one", 10)
     assert (other.think(), one.think(), other.think()) == (0, 3, 0)
@@ -290,7 +290,7 @@ def test_a_decision_whose_reply_is_lost_is_carried_out_once(memory, shop, monkey
         raise RedisConnectionError("the reply was lost")
 
     monkeypatch.setattr(store, "decide", decide_and_lose_the_reply)
-    brain = Brain(store, memory.settings, "the test")
+    brain = ReviewLoop(store, memory.settings, "the test")
     with pytest.raises(RedisConnectionError):
         brain.think()
     monkeypatch.undo()
@@ -310,10 +310,10 @@ def test_what_a_leader_did_not_come_to_carry_out_is_decided_by_the_next(memory, 
 
     monkeypatch.setattr(store, "decide", crash)
     with pytest.raises(RedisConnectionError):
-        Brain(store, memory.settings, "the test").think()
+        ReviewLoop(store, memory.settings, "the test").think()
     monkeypatch.undo()
     assert remembered(memory) == before
-    assert Brain(store, memory.settings, "the test").think() == 3
+    assert ReviewLoop(store, memory.settings, "the test").think() == 3
     memory.drain()
     assert sorted(shop.refreshed()) == [1, 2, 3]
 
@@ -327,11 +327,11 @@ def test_a_target_that_was_missed_while_it_was_decided_on_keeps_its_new_place(me
 
     def decide_after_a_miss(*given):
         shop.read(1)
-        memory.pulse.beat()
+        memory.background.beat()
         return decide(*given)
 
     monkeypatch.setattr(store, "decide", decide_after_a_miss)
-    assert Brain(store, memory.settings, "the test").think() == 0
+    assert ReviewLoop(store, memory.settings, "the test").think() == 0
     assert shop.review_at_ms(1) > memory.clock.now_ms() + 50_000
     assert what_is_left(store) == {"reviews": 1}
 
@@ -355,7 +355,7 @@ def test_what_the_brain_cannot_read_is_learnt_anew(memory, shop, caplog):
     shop.pass_time(2 * TTL_S, 1)
     for field in store.control.hkeys(store.keys.brain):
         store.control.hset(store.keys.brain, field, b"12")
-    memory.brain = Brain(store, memory.settings, "the test")
+    memory.brain = ReviewLoop(store, memory.settings, "the test")
     shop.pass_time(5 * TTL_S, 1)
     assert "learnt anew" in caplog.text
     assert store.totals()["misses"] == 1
@@ -388,8 +388,8 @@ def prices_beside(reads_of_the_fleet: int) -> tuple[float, float]:
     accounts = memory.store.agenda("the test", 1).accounts
     assert accounts["own"]["reads"] > 90
     assert accounts.get("", {}).get("reads", 0) == 200 * reads_of_the_fleet
-    mind = Mind(memory.store.look([]).memory)
-    mind.know(knobs_of(memory.store, memory.settings, ["own"]))
+    mind = PolicyState(memory.store.look([]).memory)
+    mind.know(budgets_of(memory.store, memory.settings, ["own"]))
     memory.close()
     return mind.price_of(None).log_odds, mind.price_of("own").log_odds
 
@@ -424,7 +424,7 @@ def test_the_lead_grows_while_workers_are_held_back_and_no_reader_misses_then():
     misses = []
     for _ in range(400):
         shop.read(1)
-        memory.pulse.beat()
+        memory.background.beat()
         store.lead("the test", 3600)
         memory.brain.think()
         store.tick()

@@ -205,7 +205,7 @@ def test_a_decorated_local_function_for_processes_apart_is_cached_and_not_kept_w
         return n * n
 
     assert squared(7) == 49
-    warmer.pulse.beat()
+    warmer.background.beat()
     assert "squared is not kept warm" in caplog.text
     with pytest.raises(NotImportableError, match="isolation='thread'"):
         squared.warm(7)

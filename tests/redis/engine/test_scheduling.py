@@ -10,37 +10,37 @@ from warmer import WarmingTask
 from warmer.clock import Clock
 from warmer.engine.drain_queue import OPTIMIZE, DrainQueue, SafeJob
 from warmer.tasks.switch import Switch
-from warmer_scheduler.leader import Leader
-from warmer_scheduler.main import Loop
+from warmer_scheduler.leader import Leadership
+from warmer_scheduler.main import SchedulerLoop
 from warmer_scheduler.periodic_jobs import PeriodicJob
-from warmer_scheduler.rq_schedule import Schedule
+from warmer_scheduler.rq_schedule import RqSchedule
 
 EVERY_MINUTE = PeriodicJob("job-one", OPTIMIZE, 60)
 
 
 @pytest.fixture
-def leader(warmer) -> Leader:
-    leader = Leader(warmer.store, tick_s=0.1)
+def leader(warmer) -> Leadership:
+    leader = Leadership(warmer.store, tick_s=0.1)
     assert leader.lead()
     return leader
 
 
 @pytest.fixture
-def schedule(warmer, leader) -> Schedule:
-    return Schedule(warmer.queue, warmer.settings, leader.token)
+def schedule(warmer, leader) -> RqSchedule:
+    return RqSchedule(warmer.queue, warmer.settings, leader.token)
 
 
-def stored(schedule: Schedule) -> dict[str, float]:
+def stored(schedule: RqSchedule) -> dict[str, float]:
     found = schedule.connection.zrange(schedule.scheduled_jobs_key, 0, -1, withscores=True)
     return {job_id.decode(): score for job_id, score in found}
 
 
-def make_due(schedule: Schedule, job_id: str = EVERY_MINUTE.job_id) -> None:
+def make_due(schedule: RqSchedule, job_id: str = EVERY_MINUTE.job_id) -> None:
     schedule.connection.zadd(schedule.scheduled_jobs_key, {job_id: 1})
 
 
 def test_one_leads_and_a_standby_takes_over(warmer, leader):
-    standby = Leader(warmer.store, tick_s=0.1)
+    standby = Leadership(warmer.store, tick_s=0.1)
     assert not standby.lead()
     assert leader.lead()
     assert warmer.store.has_leader()
@@ -53,7 +53,7 @@ def test_one_leads_and_a_standby_takes_over(warmer, leader):
 def test_a_leader_that_is_not_heard_of_lapses(warmer, leader):
     assert 0 < warmer.store.control.pttl(warmer.store.keys.leader) <= 2000
     warmer.store.control.delete(warmer.store.keys.leader)  # as if it had lapsed
-    standby = Leader(warmer.store, tick_s=0.1)
+    standby = Leadership(warmer.store, tick_s=0.1)
     assert standby.lead()
     assert not leader.lead()
 
@@ -149,7 +149,7 @@ def test_a_pass_moves_what_is_due_and_tells_the_workers(warmer):
     batch = claim(warmer.store, 1)
     warmer.store.give_back(["t"], batch.token)
     warmer.queue.rq.empty()
-    loop = Loop(warmer.store, warmer.queue, warmer.settings, Clock())
+    loop = SchedulerLoop(warmer.store, warmer.queue, warmer.settings, Clock())
     assert loop.one_pass()
     assert warmer.queue.rq.count == 1
     assert loop.one_pass()
@@ -162,7 +162,7 @@ def test_two_schedulers_move_nothing_twice(warmer, make_warmer):
         warmer.store.control.zadd(warmer.store.keys.due, {f"t{number}": number})
         warmer.store.control.hset(warmer.store.keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
     other = make_warmer()
-    loops = [Loop(w.store, w.queue, w.settings, Clock()) for w in (warmer, other)]
+    loops = [SchedulerLoop(w.store, w.queue, w.settings, Clock()) for w in (warmer, other)]
     assert [loop.one_pass() for loop in loops] == [True, False]
     assert warmer.store.backlog() == 50
 

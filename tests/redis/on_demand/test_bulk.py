@@ -20,7 +20,7 @@ from warmer import BulkWarming, InvalidTaskError, UnknownTaskError, WaitTimeoutE
 from warmer.cli.main import EXIT_INTERRUPTED
 from warmer.on_demand.bulk import feeder
 from warmer_workers.drain import Drain
-from warmer_workers.job_context import Post
+from warmer_workers.job_context import JobContext
 
 
 def square(n: int) -> int:
@@ -45,7 +45,7 @@ class Workers:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            if Drain(Post(self._warmer, f"worker-{token_hex(3)}", self._stop, is_burst=True)).run() == 0:
+            if Drain(JobContext(self._warmer, f"worker-{token_hex(3)}", self._stop, is_burst=True)).run() == 0:
                 self._stop.wait(0.02)
 
 
@@ -283,7 +283,7 @@ def test_redis_that_stops_and_comes_back_empty_delays_a_run_and_loses_nothing(
     eventually(lambda: handle.asked, 20)
     own_server.restart_empty()
     assert not handle.is_done
-    eventually(lambda: warmer.pulse.beat() and warmer.store.definitions(), 20)
+    eventually(lambda: warmer.background.beat() and warmer.store.definitions(), 20)
     working(task, redis_url=own_server.url)
     outcome = handle.wait(120)
     assert (outcome.warmed + outcome.fresh, outcome.failed) == (2_000, 0)

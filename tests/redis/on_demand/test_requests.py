@@ -19,7 +19,7 @@ from tests.support.flow import (
 )
 from warmer import TaskConflictError, WarmingTask
 from warmer.clock import Clock
-from warmer.engine.reviews import Brain
+from warmer.engine.reviews import ReviewLoop
 from warmer.store import Result
 from warmer.tasks.switch import Switch
 from warmer_scheduler.tick import Ticker
@@ -292,7 +292,7 @@ def test_a_reader_s_failure_does_not_shorten_a_backoff(app):
 
     with pytest.raises(OSError, match="still down"):
         app.warmer.get_or_compute("k", fail)
-    app.warmer.pulse.beat()
+    app.warmer.background.beat()
     assert app.store.control.zscore(app.store.keys.due, "t") == before
 
 
@@ -302,7 +302,7 @@ def test_a_login_is_computed_once_however_often_its_values_are_read(app):
     app.work()
     for _ in range(500):
         app.warmer.get("user:42")
-    app.warmer.pulse.beat()
+    app.warmer.background.beat()
     assert list(places_of(app.store, 'profile{"user_id":"42"}')) == ["reviewed"], "its value is fresh"
     assert app.warmer.optimize()["tasks_optimized"] == 0
     assert app.work() == []
@@ -320,7 +320,7 @@ def test_a_fresh_value_will_do_whichever_process_computed_it(app, make_warmer):
     assert stranger.warm_cache("k", lambda: pytest.fail("computed again")) is True
     assert stranger.warm_cache("k", lambda: "forced", force=True) is True
     app.warmer.get("k")
-    app.warmer.pulse.beat()
+    app.warmer.background.beat()
     assert "t" in [hot.ref for hot in app.store.hottest(9)[1]], "the value is still known as the task's"
 
 
@@ -356,8 +356,8 @@ def test_what_was_replaced_does_not_come_back_with_an_emptied_redis(own_server, 
     app.register(task_id="old", cache_key="shared")
     app.warmer.register(WarmingTask(task_id="new", cache_key="shared", compute_fn=app.compute), replace=True)
     own_server.restart_empty()
-    app.warmer.pulse.stop()
-    app.warmer.pulse.beat()
+    app.warmer.background.stop()
+    app.warmer.background.beat()
     assert set(app.store.definitions()) == {"new"}
 
 
@@ -380,7 +380,7 @@ def test_a_task_that_becomes_a_template_leaves_its_plain_target_behind(app):
 
 def ticker(app) -> Ticker:
     store, settings = app.store, app.warmer.settings
-    return Ticker(store, app.warmer.queue, Brain(store, settings, "a scheduler"), Clock())
+    return Ticker(store, app.warmer.queue, ReviewLoop(store, settings, "a scheduler"), Clock())
 
 
 def test_reconciling_respects_the_switch(app):
@@ -400,7 +400,7 @@ def test_reads_by_computations_of_warming_are_no_demand(app):
     app.work()
     app.warmer.warm("outer", force=True)
     app.work()
-    app.warmer.pulse.beat()
+    app.warmer.background.beat()
     assert app.store.hottest(5)[1] == []
     assert app.store.totals().get("hits", 0) == 0
 
@@ -412,7 +412,7 @@ def test_parts_are_made_once_however_many_threads_come(make_warmer):
 
         def reach(warmer=warmer, barrier=barrier, found=found) -> None:
             barrier.wait()
-            found.append(id(warmer.pulse))
+            found.append(id(warmer.background))
 
         threads = [threading.Thread(target=reach) for _ in range(8)]
         for thread in threads:

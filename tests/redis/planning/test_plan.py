@@ -79,7 +79,7 @@ def test_a_plan_says_what_is_refreshed_when_how_often_and_why(busy):
 
 
 def test_what_a_plan_foresees_of_a_review_is_what_the_scheduler_then_decides(warmer, make_warmer):
-    from warmer.engine.reviews import Brain
+    from warmer.engine.reviews import ReviewLoop
 
     register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
     warmer.store.worker_beat("worker-1")
@@ -90,7 +90,7 @@ def test_what_a_plan_foresees_of_a_review_is_what_the_scheduler_then_decides(war
         review_at(warmer, ref, 0)
     planned = by_ref(warmer.plan(0.01))
     warmer.store.lead("me", 10)
-    Brain(warmer.store, warmer.settings, "me").think()
+    ReviewLoop(warmer.store, warmer.settings, "me").think()
     decided = set(warmer.store.control.zrange(warmer.store.keys.ready + "page", 0, -1))
     foreseen = {ref.encode() for ref in refs if planned[ref].refreshes}
     assert foreseen == decided

@@ -13,11 +13,11 @@ from warmer import WarmingTask
 from warmer.cli import record as command
 from warmer.cli.main import main
 from warmer.errors import RecordingError, StoreUnavailableError
-from warmer.recording.recorder import HELD_S, Recorder
+from warmer.recording.read_recorder import HELD_S, ReadRecorder
 from warmer.recording.trace_file import new_trace
 from warmer.simulation.policies import POLICIES
-from warmer.simulation.trace.reader import read_trace
-from warmer.store.recordings import Wanted
+from warmer.simulation.trace.trace_reader import read_trace
+from warmer.store.recordings import RecordingSpec
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def stopped() -> Event:
 
 def recorded(warmer, sample: float, read, **options) -> tuple[Rows, object]:
     """Record while `read` runs."""
-    rows, recorder = Rows(), Recorder(warmer.store, sample, **options)
+    rows, recorder = Rows(), ReadRecorder(warmer.store, sample, **options)
     with recorder.holding():
         read()
         recorder.run(60, stopped(), rows)
@@ -134,7 +134,7 @@ def test_what_finds_no_room_is_counted(pages):
 
 
 def test_more_than_fit_at_once_are_recorded_if_they_are_taken_off_in_time(pages):
-    rows, recorder = Rows(), Recorder(pages.store, 1.0, capacity=100)
+    rows, recorder = Rows(), ReadRecorder(pages.store, 1.0, capacity=100)
     stop, rounds = Event(), iter(range(5))
 
     def read_on(_) -> None:
@@ -150,7 +150,7 @@ def test_more_than_fit_at_once_are_recorded_if_they_are_taken_off_in_time(pages)
 
 
 def test_rows_that_are_asked_for_again_are_the_same_ones(pages):
-    wanted = Wanted("a1", "b2", 1.0, 1000)
+    wanted = RecordingSpec("a1", "b2", 1.0, 1000)
     pages.store.recordings.hold(wanted, 10)
     flush(pages, *[(n, 1) for n in range(10)])
     take = pages.store.recordings.take
@@ -173,7 +173,7 @@ def test_nothing_of_it_is_left_in_redis(pages):
 
 def test_a_recorder_that_dies_leaves_nothing_for_long(pages):
     control, keys = pages.store.control, pages.store.keys
-    wanted = Wanted("a1", "b2", 1.0, 1)
+    wanted = RecordingSpec("a1", "b2", 1.0, 1)
     pages.store.recordings.hold(wanted, HELD_S)
     flush(pages, (1, 1), (2, 1))
     assert 0 < control.pttl(keys.recording) <= 1000 * HELD_S
@@ -182,7 +182,7 @@ def test_a_recorder_that_dies_leaves_nothing_for_long(pages):
 
 
 def test_there_is_one_recording_at_a_time(pages):
-    first, second = Recorder(pages.store, 1.0), Recorder(pages.store, 1.0)
+    first, second = ReadRecorder(pages.store, 1.0), ReadRecorder(pages.store, 1.0)
     with first.holding(), pytest.raises(RecordingError, match="another recording is under way"), second.holding():
         pass
     with second.holding():
@@ -190,7 +190,7 @@ def test_there_is_one_recording_at_a_time(pages):
 
 
 def test_a_recording_that_another_has_replaced_ends_and_leaves_that_alone(pages):
-    rows, recorder, other = Rows(), Recorder(pages.store, 1.0), Wanted("a1", "b2", 1.0, 10)
+    rows, recorder, other = Rows(), ReadRecorder(pages.store, 1.0), RecordingSpec("a1", "b2", 1.0, 10)
 
     def read_and_replace(_) -> None:
         flush(pages, (1, 1))
@@ -208,12 +208,12 @@ def test_a_recording_that_another_has_replaced_ends_and_leaves_that_alone(pages)
 @pytest.mark.parametrize("sample", [0, -0.1, 1.1, math.nan])
 def test_a_sample_that_is_no_part_is_refused(pages, sample):
     with pytest.raises(RecordingError, match="above 0 and at most 1"):
-        Recorder(pages.store, sample)
+        ReadRecorder(pages.store, sample)
 
 
 def test_without_redis_it_is_refused(own_server, make_warmer):
     warmer = make_warmer(redis_url=own_server.url)
-    recorder = Recorder(warmer.store, 1.0)
+    recorder = ReadRecorder(warmer.store, 1.0)
     own_server.stop()
     with pytest.raises(StoreUnavailableError), recorder.holding():
         pass
@@ -232,18 +232,18 @@ def record(pages, monkeypatch):
     def item(n: int) -> int:
         return n
 
-    run = Recorder.run
+    run = ReadRecorder.run
 
     def run_with_reads(self, seconds, stop, write, progress):
         def read_on(so_far) -> None:
             for _ in range(20):
                 item(next(reads) % 7)
-            pages.pulse.beat()
+            pages.background.beat()
             progress(so_far)
 
         run(self, seconds, stop, write, read_on)
 
-    monkeypatch.setattr(Recorder, "run", run_with_reads)
+    monkeypatch.setattr(ReadRecorder, "run", run_with_reads)
     return lambda *arguments: CliRunner().invoke(main, ["record", *map(str, arguments)])
 
 

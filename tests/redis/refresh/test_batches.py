@@ -85,10 +85,10 @@ def many(square, arguments, is_async: bool):
 
 
 def nothing_is_left(warmer, numbers) -> bool:
-    held = warmer.filler._refresher.renewer._held
-    tasks = [task for tasks in warmer.filler._tasks.values() for task in tasks]
+    held = warmer.miss_handler._refresher.renewer._held
+    tasks = [task for tasks in warmer.miss_handler._tasks.values() for task in tasks]
     leases = [lease_of(warmer, f"square:{n}") for n in numbers]
-    return not (any(leases) or warmer.filler._flights._flights or tasks or held)
+    return not (any(leases) or warmer.miss_handler._flights._flights or tasks or held)
 
 
 async def until(condition) -> None:
@@ -188,9 +188,9 @@ def test_an_entry_s_cost_is_its_share_of_the_call(warmer, squares):
 def test_what_was_computed_is_recorded_as_after_single_misses(warmer, squares):
     square = squares.declare(warmer)
     square.many(range(5))
-    assert len(warmer.pulse._unsettled) == 5
-    warmer.pulse.beat()
-    assert not warmer.pulse._unsettled
+    assert len(warmer.background._unsettled) == 5
+    warmer.background.beat()
+    assert not warmer.background._unsettled
     reviewed = warmer.store.control.zrange(warmer.store.keys.reviews, 0, -1)
     assert sorted(reviewed) == [f'square{{"n":{n}}}'.encode() for n in range(5)], "to be decided when they expire"
 
@@ -529,7 +529,7 @@ def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(
     async def scene():
         reading = asyncio.create_task(square.many([1, 2, 3]))
         await until(held.is_set)
-        tasks = [task for tasks in warmer.filler._tasks.values() for task in tasks]
+        tasks = [task for tasks in warmer.miss_handler._tasks.values() for task in tasks]
         for task in (reading, *tasks):
             task.cancel()
         asyncio.get_running_loop().call_later(0.05, go_on.set)

@@ -11,7 +11,7 @@ from tests.support.flow import claim, complete, outcome, server_ms
 from warmer import WarmingTask
 from warmer.codec.entry import Header, Origin
 from warmer.refresh.read_counter import ReadCounter
-from warmer.store import Decided, Result
+from warmer.store import Result, ReviewDecision
 from warmer.tasks.switch import Switch
 
 TTL_MS = 60_000
@@ -257,7 +257,7 @@ def decide(warmer, ref: str, decided_ms: int, flags: int) -> None:
     store = warmer.store
     store.lead("test", 60)
     store.control.zadd(store.keys.reviews, {ref: decided_ms})
-    decided = Decided(ref, decided_ms, -1, decided_ms - EPOCH_MS, flags, bytes(6))
+    decided = ReviewDecision(ref, decided_ms, -1, decided_ms - EPOCH_MS, flags, bytes(6))
     assert store.decide("test", [decided], {}) == 0
 
 

@@ -18,7 +18,7 @@ PG, API = Limit(concurrency=4, reserved=0), Limit(rate_per_s=2.5)
 def fleet(make_warmer):
     warmer = make_warmer(limits={"pg-main": PG, "api": API})
     warmer.start()
-    warmer.pulse.beat()  # which declares them
+    warmer.background.beat()  # which declares them
     return warmer
 
 

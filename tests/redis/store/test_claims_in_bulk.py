@@ -17,7 +17,7 @@ from tests.support.interleaving import around_scripts, hold_lease, lease_of
 from warmer import Limit, WarmingTask
 from warmer.engine.claims import computed_here
 from warmer.refresh.publisher import Computed
-from warmer.store import Places, Result
+from warmer.store import Capacity, Result
 
 MANY = 10_000
 """More than one command takes in a script, where Lua's stack holds 8,000."""
@@ -232,7 +232,7 @@ def test_many_are_taken_and_finished_in_a_handful_of_calls(running, monkeypatch)
         return run()
 
     around_scripts(monkeypatch, note)
-    taken = running.claims.take(Places(threads=300))
+    taken = running.claims.take(Capacity(threads=300))
     assert len(taken.jobs) == taken.claimed == 300
     ended = running.claims.finish([(job, computed_here(job)) for job in taken.jobs])
     assert set(results(ended).values()) == {Result.PUBLISHED}
@@ -243,7 +243,7 @@ def test_many_are_taken_and_finished_in_a_handful_of_calls(running, monkeypatch)
 def test_what_is_fresh_already_costs_no_call_of_its_own(running, monkeypatch):
     register(running)
     make_ready(running.store, targets(300))
-    running.claims.finish([(job, computed_here(job)) for job in running.claims.take(Places(threads=300)).jobs])
+    running.claims.finish([(job, computed_here(job)) for job in running.claims.take(Capacity(threads=300)).jobs])
     running.store.request(targets(300), force=False)
     names: list[str] = []
 
@@ -252,7 +252,7 @@ def test_what_is_fresh_already_costs_no_call_of_its_own(running, monkeypatch):
         return run()
 
     around_scripts(monkeypatch, note)
-    taken = running.claims.take(Places(threads=300))
+    taken = running.claims.take(Capacity(threads=300))
     assert set(results(taken.ended).values()) == {Result.FRESH}
     assert names == ["claim", "take_lease", "release_lease", "complete"]
     assert running.store.entries.take_lease("user:0", "another").taken
@@ -263,7 +263,7 @@ def test_each_of_many_ends_as_it_would_alone(running, make_warmer):
     make_warmer().set("user:0", 0, ttl=60)
     hold_lease(running, "user:1")
     running.store.request(targets(6), force=False)
-    taken = running.claims.take(Places(threads=6))
+    taken = running.claims.take(Capacity(threads=6))
     assert results(taken.ended) == {targets(6)[0]: Result.FRESH, targets(6)[1]: Result.BUSY}
     assert [job.ref for job in taken.jobs] == targets(6)[2:]
     running.invalidate("user:2")
@@ -288,7 +288,7 @@ def test_what_nobody_here_knows_or_wants_is_given_back_at_once(running, make_war
     register(running)
     make_warmer().register(WarmingTask(task_id="theirs", cache_key="theirs", compute_fn=lambda: 1))
     make_ready(running.store, targets(3))
-    taken = running.claims.take(Places(threads=9), is_wanted=lambda ref: ref != targets(3)[1])
+    taken = running.claims.take(Capacity(threads=9), is_wanted=lambda ref: ref != targets(3)[1])
     assert [job.ref for job in taken.jobs] == [targets(3)[0], targets(3)[2]]
     assert taken.unknown_ids == {"theirs"}
     assert taken.claimed == 4
@@ -302,15 +302,15 @@ def test_what_is_given_back_by_the_drain_can_be_taken_by_another_at_once(running
     other = make_warmer()
     register(other)
     make_ready(running.store, targets(50))
-    taken = [*running.claims.take(Places(threads=20)).jobs, *running.claims.take(Places(threads=20)).jobs]
+    taken = [*running.claims.take(Capacity(threads=20)).jobs, *running.claims.take(Capacity(threads=20)).jobs]
     running.claims.give_back(taken)
-    assert len(other.claims.take(Places(threads=99)).jobs) == 50
+    assert len(other.claims.take(Capacity(threads=99)).jobs) == 50
 
 
 def test_what_is_given_up_is_a_failure_and_whatever_it_still_computes_is_lost(running):
     register(running)
     make_ready(running.store, targets(3))
-    jobs = running.claims.take(Places(threads=3)).jobs
+    jobs = running.claims.take(Capacity(threads=3)).jobs
     ended = running.claims.give_up(jobs, "took too long", 1000.0)
     assert set(results(ended).values()) == {Result.FAILED}
     assert running.store.totals()["failed"] == 3
@@ -323,7 +323,7 @@ def test_what_is_given_up_is_a_failure_and_whatever_it_still_computes_is_lost(ru
 def test_claims_of_several_tokens_are_renewed_and_the_lost_ones_named(running):
     register(running)
     make_ready(running.store, targets(6))
-    first, second = running.claims.take(Places(threads=3)).jobs, running.claims.take(Places(threads=3)).jobs
+    first, second = running.claims.take(Capacity(threads=3)).jobs, running.claims.take(Capacity(threads=3)).jobs
     running.store.give_back([second[0].ref], second[0].batch.token)
     assert running.claims.renew([*first, *second]) == [second[0].ref]
 

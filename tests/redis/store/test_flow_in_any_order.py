@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from tests.support.flow import complete, outcome, places_of, refs, server_ms, what_is_left
 from warmer import Limit, Settings, WarmingTask
 from warmer.clock import Clock
-from warmer.store import Batch, Decided, DueKind, Places, Result, Store
+from warmer.store import Capacity, ClaimBatch, DueKind, Result, ReviewDecision, Store
 from warmer.tasks.switch import Switch
 
 REFS = ["critical", "plain", *(f'profile{{"n":{number}}}' for number in range(3))]
@@ -133,7 +133,7 @@ class Flow(RuleBasedStateMachine):
     def begin(self) -> None:
         self.store = Store(self.settings.model_copy(update={"namespace": f"any-{token_hex(6)}"}), Clock())
         self.store.control.hset(self.store.keys.limits, "db", Limit(concurrency=2, reserved=0.5).to_json())
-        self.held: list[tuple[str, Batch]] = []
+        self.held: list[tuple[str, ClaimBatch]] = []
         self.flushes = 0
         self.store.set_switch(Switch(on=True))
         for task_id in TASKS:
@@ -165,7 +165,7 @@ class Flow(RuleBasedStateMachine):
 
     @rule(threads=st.integers(0, 4), processes=st.integers(0, 2), life=st.sampled_from(["one-", "two-"]))
     def claim(self, threads: int, processes: int, life: str) -> None:
-        batch = self.store.claim(Places(threads=threads, processes=processes), life=life)
+        batch = self.store.claim(Capacity(threads=threads, processes=processes), life=life)
         assert len(batch.claims) <= threads + processes
         assert len(set(refs(batch))) == len(batch.claims)
         assert all(one.due_ms <= batch.now_ms for one in batch.claims)
@@ -199,7 +199,7 @@ class Flow(RuleBasedStateMachine):
     def decide(self, when: Callable[[str], int]) -> None:
         self.store.lead("leader", 60)
         targets = self.store.agenda("leader", 100).targets
-        self.store.decide("leader", [Decided(one.ref, one.planned_ms, when(one.ref)) for one in targets], {})
+        self.store.decide("leader", [ReviewDecision(one.ref, one.planned_ms, when(one.ref)) for one in targets], {})
 
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
@@ -259,7 +259,7 @@ class Flow(RuleBasedStateMachine):
         self.decide(lambda ref: -1)
         self.store.tick()
         for _ in range(5):
-            assert self.store.claim(Places(9, 9, 9)).claims == ()
+            assert self.store.claim(Capacity(9, 9, 9)).claims == ()
         assert what_is_left(self.store) == {}
         assert self.store.quarantined() == []
         self.store.close()

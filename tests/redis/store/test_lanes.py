@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.flow import claim, complete, outcome, places_of, refs, server_ms, what_is_left
 from warmer import Limit, WarmingTask
-from warmer.store import Places, Result
+from warmer.store import Capacity, Result
 
 LONG_AGO_MS = 1_600_000_000_000
 
@@ -55,7 +55,7 @@ def commands(store) -> int:
 
 
 # --- turns ----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("places", [Places(threads=9), Places(threads=9, loop=300, processes=2)])
+@pytest.mark.parametrize("places", [Capacity(threads=9), Capacity(threads=9, loop=300, processes=2)])
 def test_tasks_of_one_priority_share_a_claim_evenly(store, places):
     add_lane(store, "a", "b", "c")
     for task_id in ("a", "b", "c"):
@@ -119,11 +119,11 @@ def test_a_batch_that_is_not_full_waits_for_more_but_not_for_ever(store):
 @pytest.mark.parametrize(
     ("places", "wanted"),
     [
-        (Places(threads=9), {"thread": 2}),
-        (Places(loop=9), {"loop": 2}),
-        (Places(processes=9), {"process": 2}),
-        (Places(loop=1, processes=9), {"loop": 1, "process": 2}),
-        (Places(), {}),
+        (Capacity(threads=9), {"thread": 2}),
+        (Capacity(loop=9), {"loop": 2}),
+        (Capacity(processes=9), {"process": 2}),
+        (Capacity(loop=1, processes=9), {"loop": 1, "process": 2}),
+        (Capacity(), {}),
     ],
 )
 def test_places_of_one_kind_are_for_tasks_of_that_kind(store, places, wanted):
@@ -143,9 +143,9 @@ def test_the_kind_follows_from_how_a_task_is_declared(warmer, store):
     register("thread")
     register("loop", compute_fn=on_the_loop)
     store.register(WarmingTask(task_id="process", cache_key="p", compute_fn=dict, isolation="process"), replace=False)
-    assert refs(store.claim(Places(loop=5))) == ["loop"]
-    assert refs(store.claim(Places(processes=5))) == ["process"]
-    assert refs(store.claim(Places(threads=5))) == ["thread"]
+    assert refs(store.claim(Capacity(loop=5))) == ["loop"]
+    assert refs(store.claim(Capacity(processes=5))) == ["process"]
+    assert refs(store.claim(Capacity(threads=5))) == ["thread"]
 
 
 # --- what starves ---------------------------------------------------------------------------------------------------
@@ -198,7 +198,7 @@ def test_many_that_starve_share_one_claim_in_eight_whatever_other_places_are_fre
     make_ready(store, targets("high", 500))
     got: Counter[str] = Counter()
     for _ in range(8):
-        got.update(shares(store.claim(Places(threads=8, loop=300, processes=4))))
+        got.update(shares(store.claim(Capacity(threads=8, loop=300, processes=4))))
     assert got["high"] in (56, 57), "a starved one has its turn after each seven others"
 
 
@@ -208,7 +208,7 @@ def test_what_starves_and_cannot_be_claimed_does_not_cost_others_their_share(mak
     add_lane(store, "stuck", needs="1 o t 1 0 60000 f full")
     limit(store, "full", concurrency=1)
     make_ready(store, targets("stuck", 2), LONG_AGO_MS - 10_000)
-    assert refs(store.claim(Places(threads=1))) == targets("stuck", 1)
+    assert refs(store.claim(Capacity(threads=1))) == targets("stuck", 1)
     make_ready(store, targets("low", 50), LONG_AGO_MS)
     make_ready(store, targets("high", 500))
     unknown = ["stuck"] if obstacle == "unknown" else []
@@ -378,9 +378,9 @@ def test_a_task_that_is_registered_again_finds_what_was_ready_once(warmer, store
     store.register(profile(**needs), replace=False)
     assert store.backlog() == 40
     assert store.tick().ready == 40
-    batch = store.claim(Places(threads=100, processes=100))
+    batch = store.claim(Capacity(threads=100, processes=100))
     assert sorted(refs(batch)) == sorted(targets("profile", 40))
-    store.claim(Places(threads=100, processes=100))
+    store.claim(Capacity(threads=100, processes=100))
     assert store.control.smembers(store.keys.rotas) == set(), "no empty lane is left behind"
 
 
@@ -419,8 +419,8 @@ def test_a_new_kind_holds_for_all_that_is_ready_at_once(store):
     make_ready(store, targets("profile", 1000))
     store.request(targets("profile", 10), force=False)
     store.register(profile(isolation="process"), replace=False)
-    assert refs(store.claim(Places(threads=50, loop=50))) == []
-    assert len(store.claim(Places(processes=50)).claims) == 50
+    assert refs(store.claim(Capacity(threads=50, loop=50))) == []
+    assert len(store.claim(Capacity(processes=50)).claims) == 50
     assert store.backlog() == 950
 
 

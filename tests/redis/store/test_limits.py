@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from warmer import Limit
 from warmer.connect import connect
-from warmer.refresh.reader_usage import Guests
+from warmer.refresh.reader_usage import ReaderUsage
 from warmer.store.keys import Keys
 from warmer.store.scripts import Scripts
 
@@ -381,7 +381,9 @@ def test_whatever_happens_the_limit_holds_and_recovers(fleet):
 # --- readers -------------------------------------------------------------------------------------------------------
 def test_what_readers_compute_holds_workers_back(fleet, eventually):
     fleet.declare(concurrency=4, reserved=0)
-    guests = Guests(lambda process, timeout_ms, reports: fleet.report(process, *reports, timeout_ms=timeout_ms), 10)
+    guests = ReaderUsage(
+        lambda process, timeout_ms, reports: fleet.report(process, *reports, timeout_ms=timeout_ms), 10
+    )
     with guests.computing("pg"), guests.computing("pg"):
         eventually(lambda: fleet.room() == 2)
     eventually(lambda: fleet.room() == 4)
@@ -390,7 +392,9 @@ def test_what_readers_compute_holds_workers_back(fleet, eventually):
 
 def test_readers_are_never_held_up_and_workers_wait_for_them(fleet):
     fleet.declare(concurrency=4, rate_per_s=1000)
-    guests = Guests(lambda process, timeout_ms, reports: fleet.report(process, *reports, timeout_ms=timeout_ms), 10)
+    guests = ReaderUsage(
+        lambda process, timeout_ms, reports: fleet.report(process, *reports, timeout_ms=timeout_ms), 10
+    )
     computations = [guests.computing("pg") for _ in range(10)]
     began = time.perf_counter()
     for computation in computations:

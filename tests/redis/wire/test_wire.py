@@ -21,8 +21,8 @@ from warmer.connect.address import Address, Server
 from warmer.connect.topology import Topology, slot_of
 from warmer.errors import SettingsError
 from warmer.processes.private_server import PrivateServer
-from warmer.wire import AWAY, open_reads
-from warmer.wire.reader import WireReads
+from warmer.wire import AWAY, open_reader
+from warmer.wire.reader import WireReader
 
 TIMEOUT_S = 5.0
 SIZES = [0, 1, 100, 1024, 32_767, 32_768, 131_000, 131_008, 500_000, 5_000_000]
@@ -36,7 +36,7 @@ def client(server):
 
 @pytest.fixture
 def reads(server):
-    with closing(open_reads(server.url, TIMEOUT_S)) as made:
+    with closing(open_reader(server.url, TIMEOUT_S)) as made:
         yield made
 
 
@@ -116,7 +116,10 @@ def connections_of(client) -> int:
 
 
 def test_one_thread_and_one_loop_need_one_connection_each(own_server):
-    with closing(connect(own_server.url, TIMEOUT_S)) as client, closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with (
+        closing(connect(own_server.url, TIMEOUT_S)) as client,
+        closing(open_reader(own_server.url, TIMEOUT_S)) as reads,
+    ):
         before = connections_of(client)
         for _ in range(100):
             reads.get("k")
@@ -131,7 +134,10 @@ def test_one_thread_and_one_loop_need_one_connection_each(own_server):
 
 
 def test_connections_close_with_their_loop(own_server, eventually):
-    with closing(connect(own_server.url, TIMEOUT_S)) as client, closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with (
+        closing(connect(own_server.url, TIMEOUT_S)) as client,
+        closing(open_reader(own_server.url, TIMEOUT_S)) as reads,
+    ):
         before = connections_of(client)
         for _ in range(5):
             asyncio.run(reads.aget("k"))
@@ -142,7 +148,10 @@ def test_connections_close_with_their_loop(own_server, eventually):
 
 
 def test_closing_ends_the_connections_of_a_running_loop(own_server, eventually):
-    with closing(connect(own_server.url, TIMEOUT_S)) as client, closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with (
+        closing(connect(own_server.url, TIMEOUT_S)) as client,
+        closing(open_reader(own_server.url, TIMEOUT_S)) as reads,
+    ):
         before = connections_of(client)
 
         async def close_in_between():
@@ -156,7 +165,10 @@ def test_closing_ends_the_connections_of_a_running_loop(own_server, eventually):
 
 
 def test_idle_connections_that_the_server_closed_are_replaced_unnoticed(own_server, caplog):
-    with closing(connect(own_server.url, TIMEOUT_S)) as client, closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with (
+        closing(connect(own_server.url, TIMEOUT_S)) as client,
+        closing(open_reader(own_server.url, TIMEOUT_S)) as reads,
+    ):
         client.set("k", "value")
 
         async def read_before_and_after():
@@ -175,7 +187,7 @@ def test_idle_connections_that_the_server_closed_are_replaced_unnoticed(own_serv
 
 
 def test_a_restarted_server_is_read_at_once(own_server):
-    with closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with closing(open_reader(own_server.url, TIMEOUT_S)) as reads:
         reads.get("k")
         own_server.restart_empty()
         assert reads.get("k") is None
@@ -379,7 +391,10 @@ def test_a_child_of_a_running_loop_leaves_the_loop_s_connection_alone(own_server
             assert in_forked_child(read_in_child)
             assert await waiting == b"value"
 
-    with closing(connect(own_server.url, TIMEOUT_S)) as client, closing(open_reads(own_server.url, TIMEOUT_S)) as reads:
+    with (
+        closing(connect(own_server.url, TIMEOUT_S)) as client,
+        closing(open_reader(own_server.url, TIMEOUT_S)) as reads,
+    ):
         client.set("k", "value")
         before = client.info("stats")["total_connections_received"]
         asyncio.run(fork_in_between())
@@ -392,7 +407,7 @@ def test_a_unix_socket_is_read(server, tmp_path, namespace):
     path = tmp_path / "redis.sock"
     with PrivateServer.start(server.binary, args=("--unixsocket", str(path))):
         url = f"unix://{path}?db=3"
-        with closing(connect(url, TIMEOUT_S)) as client, closing(open_reads(url, TIMEOUT_S)) as reads:
+        with closing(connect(url, TIMEOUT_S)) as client, closing(open_reader(url, TIMEOUT_S)) as reads:
             client.set(namespace, "value")
             assert both_ways(reads, namespace) == b"value"
 
@@ -400,7 +415,7 @@ def test_a_unix_socket_is_read(server, tmp_path, namespace):
 def test_the_database_of_the_address_is_read(own_server, namespace):
     with (
         closing(connect(f"redis://{HOST}:{own_server.port}/7", TIMEOUT_S)) as client,
-        closing(open_reads(f"redis://localhost:{own_server.port}/7", TIMEOUT_S)) as reads,
+        closing(open_reader(f"redis://localhost:{own_server.port}/7", TIMEOUT_S)) as reads,
     ):
         client.set(namespace, "value")
         assert both_ways(reads, namespace) == b"value"
@@ -408,7 +423,7 @@ def test_the_database_of_the_address_is_read(own_server, namespace):
 
 def test_an_acl_user_reads_within_its_rights(own_server, namespace):
     url = f"redis://app:p%40ss@{HOST}:{own_server.port}"
-    with closing(connect(own_server.url, TIMEOUT_S)) as admin, closing(open_reads(url, TIMEOUT_S)) as reads:
+    with closing(connect(own_server.url, TIMEOUT_S)) as admin, closing(open_reader(url, TIMEOUT_S)) as reads:
         admin.execute_command("ACL", "SETUSER", "app", "on", ">p@ss", f"~{namespace}:*", "+@read")
         admin.set(f"{namespace}:k", "value")
         assert both_ways(reads, f"{namespace}:k") == b"value"
@@ -422,9 +437,9 @@ def test_a_wrong_password_is_an_outage_whose_message_keeps_it_secret(own_server,
     url = f"redis://:wr0ng@{HOST}:{own_server.port}"
     with closing(connect(own_server.url, TIMEOUT_S)) as admin:
         admin.config_set("requirepass", "right")
-    with closing(open_reads(url, TIMEOUT_S)) as reads, pytest.raises(redis_errors.AuthenticationError):
+    with closing(open_reader(url, TIMEOUT_S)) as reads, pytest.raises(redis_errors.AuthenticationError):
         reads.get("k")
-    with closing(open_reads(url, TIMEOUT_S)) as reads, pytest.raises(redis_errors.AuthenticationError):
+    with closing(open_reader(url, TIMEOUT_S)) as reads, pytest.raises(redis_errors.AuthenticationError):
         asyncio.run(reads.aget("k"))
     assert "is away" in caplog.text
     assert "wr0ng" not in caplog.text
@@ -434,12 +449,12 @@ def test_a_password_alone_logs_in(own_server):
     with closing(connect(own_server.url, TIMEOUT_S)) as admin:
         admin.set("k", "value")
         admin.config_set("requirepass", "right")
-    with closing(open_reads(f"redis://:right@{HOST}:{own_server.port}", TIMEOUT_S)) as reads:
+    with closing(open_reader(f"redis://:right@{HOST}:{own_server.port}", TIMEOUT_S)) as reads:
         assert both_ways(reads, "k") == b"value"
 
 
 def test_a_database_that_the_server_does_not_have_is_an_outage(own_server):
-    with closing(open_reads(f"redis://{HOST}:{own_server.port}/999", TIMEOUT_S)) as reads:
+    with closing(open_reader(f"redis://{HOST}:{own_server.port}/999", TIMEOUT_S)) as reads:
         with pytest.raises(redis_errors.ConnectionError, match="refuses the connection"):
             reads.get("k")
         assert reads.is_away("k")
@@ -449,7 +464,7 @@ def test_tls_is_read_by_whoever_trusts_the_authority(own_server):
     with closing(connect(own_server.url, TIMEOUT_S)) as client, TlsProxy(own_server.port) as proxy:
         values = {f"k{size}": random.Random(size).randbytes(size) for size in SIZES}
         client.mset(values)
-        with closing(open_reads(f"rediss://{HOST}:{proxy.port}?ssl_ca_certs={AUTHORITY}", TIMEOUT_S)) as reads:
+        with closing(open_reader(f"rediss://{HOST}:{proxy.port}?ssl_ca_certs={AUTHORITY}", TIMEOUT_S)) as reads:
 
             async def read_at_once():
                 return await asyncio.gather(*(reads.aget(key) for key in values))
@@ -464,7 +479,7 @@ def test_tls_is_read_by_whoever_trusts_the_authority(own_server):
             assert reads.get("k1") == values["k1"]
         for read in (lambda: distrustful.get("k1"), lambda: asyncio.run(distrustful.aget("k1"))):
             with (
-                closing(open_reads(f"rediss://{HOST}:{proxy.port}", TIMEOUT_S)) as distrustful,
+                closing(open_reader(f"rediss://{HOST}:{proxy.port}", TIMEOUT_S)) as distrustful,
                 pytest.raises(redis_errors.ConnectionError, match="certificate verify failed"),
             ):
                 read()
@@ -472,11 +487,11 @@ def test_tls_is_read_by_whoever_trusts_the_authority(own_server):
 
 def test_certificates_that_cannot_be_read_are_refused_at_once(tmp_path):
     with pytest.raises(SettingsError, match="ssl_ca_certs"):
-        open_reads(f"rediss://{HOST}?ssl_ca_certs={tmp_path / 'none.pem'}", TIMEOUT_S)
+        open_reader(f"rediss://{HOST}?ssl_ca_certs={tmp_path / 'none.pem'}", TIMEOUT_S)
 
 
 def test_a_server_in_memory_is_read(namespace):
-    with closing(connect("memory://wire", TIMEOUT_S)) as client, closing(open_reads("memory://wire", 1.0)) as reads:
+    with closing(connect("memory://wire", TIMEOUT_S)) as client, closing(open_reader("memory://wire", 1.0)) as reads:
         client.set(namespace, "value")
         assert both_ways(reads, namespace) == b"value"
         reads.report(namespace, redis_errors.ConnectionError("gone"))
@@ -488,7 +503,7 @@ def test_a_server_in_memory_is_read(namespace):
 def on_cluster(cluster):
     address = Address.parse(cluster.url)
     topology = Topology.of(address, TIMEOUT_S)
-    reads = WireReads(address, topology, TIMEOUT_S)
+    reads = WireReader(address, topology, TIMEOUT_S)
     with closing(connect(cluster.url, TIMEOUT_S)) as client, closing(reads):
         yield client, reads, topology
 
@@ -646,14 +661,14 @@ def test_only_the_keys_of_a_node_that_is_away_are_away(on_cluster, namespace):
 
 # --- Sentinels -------------------------------------------------------------------------------------------------
 def test_sentinels_lead_to_the_master(sentinel, namespace):
-    with closing(connect(sentinel.url, TIMEOUT_S)) as client, closing(open_reads(sentinel.url, TIMEOUT_S)) as reads:
+    with closing(connect(sentinel.url, TIMEOUT_S)) as client, closing(open_reader(sentinel.url, TIMEOUT_S)) as reads:
         client.set(namespace, "value")
         assert both_ways(reads, namespace) == b"value"
         assert reads.get_many([namespace]) == [b"value"]
 
 
 def test_a_coroutine_may_be_the_first_to_ask_sentinels(sentinel, namespace):
-    with closing(open_reads(sentinel.url, TIMEOUT_S)) as reads:
+    with closing(open_reader(sentinel.url, TIMEOUT_S)) as reads:
 
         async def crowd():
             return await asyncio.gather(*(reads.aget(namespace) for _ in range(10)), reads.aget_many([namespace]))
@@ -662,7 +677,7 @@ def test_a_coroutine_may_be_the_first_to_ask_sentinels(sentinel, namespace):
 
 
 def test_reads_follow_a_failover(own_sentinel, eventually, caplog):
-    with closing(connect(own_sentinel.url, TIMEOUT_S)) as client, closing(open_reads(own_sentinel.url, 1.0)) as reads:
+    with closing(connect(own_sentinel.url, TIMEOUT_S)) as client, closing(open_reader(own_sentinel.url, 1.0)) as reads:
         client.set("k", "value")
         client.wait(2, 5000)
         assert reads.get("k") == b"value"

@@ -8,7 +8,7 @@ import pytest
 
 from warmer import Limit, WarmingTask
 from warmer_workers.drain import Drain
-from warmer_workers.job_context import Post
+from warmer_workers.job_context import JobContext
 
 
 class Loader:
@@ -50,7 +50,7 @@ def make_due(warmer, task: WarmingTask, numbers: Sequence[int]) -> None:
 
 
 def drain(warmer) -> int:
-    return Drain(Post(warmer, "worker-1", threading.Event(), is_burst=True)).run()
+    return Drain(JobContext(warmer, "worker-1", threading.Event(), is_burst=True)).run()
 
 
 def test_a_thousand_due_targets_in_batches_of_a_hundred_are_ten_calls(warmer):
@@ -133,7 +133,7 @@ def test_the_first_of_a_batch_waits_for_others_and_no_longer(warmer, eventually)
     refs = [task.target(n=n).ref for n in range(3)]
     warmer.store.request(refs[:2], force=True)
     stop = threading.Event()
-    working = threading.Thread(target=Drain(Post(warmer, "worker-1", stop)).run, daemon=True)
+    working = threading.Thread(target=Drain(JobContext(warmer, "worker-1", stop)).run, daemon=True)
     working.start()
     try:
         assert not loader.calls
@@ -148,7 +148,7 @@ def test_the_first_of_a_batch_waits_for_others_and_no_longer(warmer, eventually)
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_batch_takes_one_place_under_a_limit(make_warmer, concurrency):
     warmer = make_warmer(limits={"db": Limit(concurrency=concurrency, reserved=0)})
-    warmer.pulse.beat()
+    warmer.background.beat()
     lock, running, most = threading.Lock(), [0], [0]
 
     def answer(numbers: Sequence[int]) -> dict[int, int]:

@@ -1,6 +1,6 @@
 """How much each worker can do at once is known as long as it lives."""
 
-from warmer.store import Places
+from warmer.store import Capacity
 
 
 def test_a_worker_says_with_each_beat_how_much_it_can_do(make_warmer):
@@ -8,7 +8,7 @@ def test_a_worker_says_with_each_beat_how_much_it_can_do(make_warmer):
     large = make_warmer(concurrency=16)
     small.store.worker_beat("small")
     large.store.worker_beat("large")
-    assert small.store.places_of_workers() == {"small": Places(2, 50, 1), "large": Places(16, 1000, 2)}
+    assert small.store.places_of_workers() == {"small": Capacity(2, 50, 1), "large": Capacity(16, 1000, 2)}
 
 
 def test_a_worker_that_stops_is_forgotten_with_its_places(warmer):
@@ -33,4 +33,4 @@ def test_a_worker_of_a_version_that_does_not_say_has_none(warmer):
     store = warmer.store
     store.worker_beat("old")
     store.control.delete(store.keys.places)
-    assert store.places_of_workers() == {"old": Places()}
+    assert store.places_of_workers() == {"old": Capacity()}

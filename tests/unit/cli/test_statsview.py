@@ -6,10 +6,10 @@ import pytest
 from rich.console import Console
 
 from warmer.cli.stats_view import problems_of, shown, what_if_at
-from warmer.policy.budget import ComputeBudget, ExtraCompute, Knob, TargetHitRatio
-from warmer.policy.price import Price
+from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.spending import Spent
-from warmer.results import KnobStanding, TaskDetail, WarmingPerformance, WarmingStats, WhatIf
+from warmer.policy.threshold import Threshold
+from warmer.results import BudgetState, BudgetWhatIf, TaskDetail, WarmingPerformance, WarmingStats
 from warmer.stats.budgets import standing_of
 from warmer.stats.ledger import ledger_of, performance_of
 
@@ -20,9 +20,9 @@ COUNTERS = {
 }  # fmt: skip
 
 
-def decided(knob: Knob, chance: float = 0.5) -> KnobStanding:
+def decided(knob: Budget, chance: float = 0.5) -> BudgetState:
     """A knob under which something was decided and spent."""
-    price = Price(knob)
+    price = Threshold(knob)
     price.observe(1000.0, Spent())
     price.note(0.0, chance, 1.0, 0.5, True)
     price.observe(1060.0, Spent(reads=100, misses=4, miss_s=3.0, refreshes=4, refresh_s=2.0, plain_misses=8, plain_s=4))
@@ -61,10 +61,10 @@ def test_what_was_spent_and_what_it_bought_is_said():
 
 def test_the_what_if_table_has_a_line_for_what_can_be_had():
     curve = [
-        WhatIf(price=0.7, extra_compute=0.2, miss_ratio=0.03, refresh_seconds_per_minute=2.0),
-        WhatIf(price=0.1, extra_compute=0.9, miss_ratio=0.01, refresh_seconds_per_minute=9.0),
+        BudgetWhatIf(price=0.7, extra_compute=0.2, miss_ratio=0.03, refresh_seconds_per_minute=2.0),
+        BudgetWhatIf(price=0.1, extra_compute=0.9, miss_ratio=0.01, refresh_seconds_per_minute=9.0),
     ]
-    knob = KnobStanding(**{**dict(decided(ExtraCompute(0.25)).items()), "what_if": curve})
+    knob = BudgetState(**{**dict(decided(ExtraCompute(0.25)).items()), "what_if": curve})
     rows = [row.split() for row in drawn(stats_of(performance_of(COUNTERS, [], [knob]))).splitlines()]
     assert ["+25.0", "%", "3.00", "%", "of", "reads", "2.0", "s", "a", "minute"] in rows
     assert ["+100.0", "%", "1.00", "%", "of", "reads", "9.0", "s", "a", "minute"] in rows

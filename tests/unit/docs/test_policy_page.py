@@ -8,8 +8,8 @@ import pytest
 from warmer.engine.reviews import USUAL_EXTRA_COMPUTE
 from warmer.policy.history import HISTORY_BYTES
 from warmer.policy.model import BINS, Model
-from warmer.policy.price import FUSE
 from warmer.policy.review import LONGEST_IDLE_TTLS
+from warmer.policy.threshold import FUSE
 from warmer.testing import MemoryWarmer
 
 ROOT = Path(__file__).parents[3]

@@ -1,17 +1,17 @@
 """What is learnt is bounded by what is registered."""
 
-from warmer.engine.reviews import Mind
+from warmer.engine.reviews import PolicyState
 from warmer.policy.budget import ExtraCompute, TargetHitRatio
-from warmer.store import Agenda
+from warmer.store import DueReviews
 from warmer.tasks.switch import Switch
 
 
-def agenda(now_ms: int) -> Agenda:
-    return Agenda(now_ms, Switch(on=True), True, (), {}, {"own": {"reads": 1.0}, "": {"reads": 1.0}}, 2)
+def agenda(now_ms: int) -> DueReviews:
+    return DueReviews(now_ms, Switch(on=True), True, (), {}, {"own": {"reads": 1.0}, "": {"reads": 1.0}}, 2)
 
 
 def test_the_price_of_a_task_that_is_gone_is_not_kept():
-    mind = Mind({})
+    mind = PolicyState({})
     mind.observe(agenda(1_000_000), {"": ExtraCompute(0.25), "own": TargetHitRatio(0.99)})
     assert "price:own" in mind.memory(1_000_000)
     mind.observe(agenda(2_000_000), {"": ExtraCompute(0.25)})

@@ -22,8 +22,8 @@ from warmer.on_demand.bulk.feeder import AGAIN_S, CHUNK, OVERDUE_S, REVIEW_S, UN
 from warmer.on_demand.bulk.intake import Intake
 from warmer.on_demand.bulk.items import check_in_flight, check_items, labelled, refs_of
 from warmer.on_demand.bulk.progress import GRAIN_S, WINDOW_S, Pace, Progress
-from warmer.on_demand.warming import refusal
-from warmer.runtime import part
+from warmer.on_demand.warming import rejection
+from warmer.runtime import lazy
 from warmer.testing import ManualClock, MemoryWarmer
 from warmer.testing.without_threads import StillBulkRuns
 
@@ -294,7 +294,7 @@ def test_what_workers_will_not_do_fails_with_the_reason(answer):
     run.requests.answer = answer
     run.feeder.catch_up()
     assert run.handle.wait(0).failed == 3
-    assert str(refusal("t", answer, 9)) in run.handle.errors.values()
+    assert str(rejection("t", answer, 9)) in run.handle.errors.values()
 
 
 def test_cancelling_takes_back_what_nobody_has_begun_and_waits_for_the_rest():
@@ -617,7 +617,7 @@ def test_options_that_do_not_go_together_are_refused(arguments, words):
 
 
 class Memory(MemoryWarmer):
-    @part
+    @lazy
     def bulk_runs(self) -> StillBulkRuns:
         return StillBulkRuns(self.store, self.registry, self.settings, self._hint)
 

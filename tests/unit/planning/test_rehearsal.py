@@ -5,15 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer.cli.plan import notes, summary
-from warmer.engine.reviews import Mind
+from warmer.engine.reviews import PolicyState
 from warmer.planning import rehearsal
-from warmer.planning.capacity import Needs, Room
-from warmer.planning.snapshot import Candidate, KnownTask, Outlook
+from warmer.planning.capacity import Needs, PlannedCapacity
+from warmer.planning.snapshot import Candidate, KnownTask, Snapshot
 from warmer.planning.summary import plan_of
 from warmer.policy.budget import ExtraCompute
 from warmer.policy.history import History
-from warmer.store import Places
-from warmer.store.task_spec import Lane
+from warmer.store import Capacity
+from warmer.store.task_spec import TaskSpec
 from warmer.tasks.limit import Limit
 from warmer.tasks.switch import Switch
 from warmer.tasks.task import WarmingTask
@@ -22,10 +22,10 @@ NOW_S = 1_800_000_000.0
 TTL_S = 60.0
 
 
-def known(task_id: str, cost_s: float = 0.0, lane: Lane | None = None, **values: object) -> KnownTask:
+def known(task_id: str, cost_s: float = 0.0, lane: TaskSpec | None = None, **values: object) -> KnownTask:
     given = {"task_id": task_id, "cache_key": task_id, "compute_fn": "app:load", "ttl": TTL_S, "jitter": 0}
     task = WarmingTask(**{**given, "critical": True, **values})
-    return KnownTask(task, lane or Lane(task.priority, task.is_critical, "t", 1, task.uses or ""), 0.0, 0.0, cost_s)
+    return KnownTask(task, lane or TaskSpec(task.priority, task.is_critical, "t", 1, task.uses or ""), 0.0, 0.0, cost_s)
 
 
 def valued(fresh_for_s: float, cost_s: float = 0.0) -> History:
@@ -36,9 +36,9 @@ def valued(fresh_for_s: float, cost_s: float = 0.0) -> History:
 
 def played(candidates, tasks, places, until_s=600.0, limits=None, **values):
     """Plan the time until then; returns the plan."""
-    mind = Mind({})
+    mind = PolicyState({})
     mind.know({"": ExtraCompute(0.25)})
-    outlook = Outlook(
+    outlook = Snapshot(
         **{
             "now_s": NOW_S,
             "switch": Switch(on=True),
@@ -72,14 +72,14 @@ def begun_s(plan) -> dict[str, float]:
 
 def test_one_place_computes_the_highest_priority_first():
     tasks = [known(name, 5.0, priority=priority) for name, priority in [("low", 1), ("high", 9), ("middle", 5)]]
-    plan = played([due(task.task.task_id, 0.0) for task in tasks], tasks, Places(threads=1), until_s=30.0)
+    plan = played([due(task.task.task_id, 0.0) for task in tasks], tasks, Capacity(threads=1), until_s=30.0)
     assert begun_s(plan) == {"high": 0.0, "middle": 5.0, "low": 10.0}
     assert {target.ref: target.late for target in plan.targets} == {"high": 1, "middle": 1, "low": 1}
 
 
 def test_what_has_a_place_in_time_is_not_late():
     task = known("t", 0.5)
-    plan = played([due("t", 10.0)], [task], Places(threads=1))
+    plan = played([due("t", 10.0)], [task], Capacity(threads=1))
     (target,) = plan.targets
     assert begun_s(plan) == {"t": 10.0}
     assert (target.late, target.problem) == (0, None)
@@ -90,7 +90,7 @@ def test_what_has_a_place_in_time_is_not_late():
 def test_targets_that_the_workers_have_no_room_for_are_named_lowest_priority_first():
     tasks = [known(f"t{n}", 1.0, priority=n) for n in range(100)]
     candidates = [due(task.task.task_id, 0.0, 100.0) for task in tasks]
-    plan = played(candidates, tasks, Places(threads=1), until_s=300.0, tick_s=2.0)
+    plan = played(candidates, tasks, Capacity(threads=1), until_s=300.0, tick_s=2.0)
     named = [target.priority for target in plan.not_kept_warm]
     assert named == sorted(named)
     assert named[0] == 0
@@ -101,9 +101,9 @@ def test_targets_that_the_workers_have_no_room_for_are_named_lowest_priority_fir
 
 
 def test_each_kind_has_places_of_its_own():
-    tasks = [known(kind, 1.0, Lane(0, True, kind, 1, "")) for kind in "tlp"]
+    tasks = [known(kind, 1.0, TaskSpec(0, True, kind, 1, "")) for kind in "tlp"]
     candidates = [due(task.task.task_id, 0.0, 5.0) for task in tasks]
-    plan = played(candidates, tasks, Places(threads=1, loop=1), until_s=10.0)
+    plan = played(candidates, tasks, Capacity(threads=1, loop=1), until_s=10.0)
     assert begun_s(plan) == {"t": 0.0, "l": 0.0}
     assert {target.ref: target.problem for target in plan.not_kept_warm} == {
         "p": "no worker has processes for isolated tasks"
@@ -111,25 +111,27 @@ def test_each_kind_has_places_of_its_own():
 
 
 def test_a_batch_is_one_computation():
-    batch = known("t", 1.0, Lane(0, True, "t", 10, "pg"), cache_key="t:{n}")
+    batch = known("t", 1.0, TaskSpec(0, True, "t", 10, "pg"), cache_key="t:{n}")
     candidates = [due(f't{{"n":{n}}}', 0.0, spot="asked") for n in range(25)]
-    plan = played(candidates, [batch], Places(threads=8), until_s=9.0, limits={"pg": Limit(concurrency=2, reserved=0)})
+    plan = played(
+        candidates, [batch], Capacity(threads=8), until_s=9.0, limits={"pg": Limit(concurrency=2, reserved=0)}
+    )
     assert sorted(begun_s(plan).values()) == [0.0] * 20, "two calls of ten; the third waits for the first to end"
 
 
 def test_a_limit_lets_so_many_run_and_so_many_begin():
-    lane = Lane(0, False, "t", 1, "pg")
+    lane = TaskSpec(0, False, "t", 1, "pg")
     tasks = [known(f"t{n}", 1.0, lane, critical=False) for n in range(6)]
     candidates = [due(task.task.task_id, 0.0, spot="asked") for task in tasks]
-    two_at_once = played(candidates, tasks, Places(threads=8), 10.0, {"pg": Limit(concurrency=2, reserved=0)})
+    two_at_once = played(candidates, tasks, Capacity(threads=8), 10.0, {"pg": Limit(concurrency=2, reserved=0)})
     assert sorted(begun_s(two_at_once).values()) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
     candidates = [due(task.task.task_id, 0.0, spot="asked") for task in tasks]
-    two_a_second = played(candidates, tasks, Places(threads=8), 10.0, {"pg": Limit(rate_per_s=2, reserved=0)})
+    two_a_second = played(candidates, tasks, Capacity(threads=8), 10.0, {"pg": Limit(rate_per_s=2, reserved=0)})
     assert sorted(begun_s(two_a_second).values()) == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.5, 2.0], abs=0.001)
 
 
 def test_what_limits_reserve_is_for_critical_tasks():
-    room = Room(Places(threads=8), {"pg": Limit(concurrency=4, reserved=0.5)}, NOW_S)
+    room = PlannedCapacity(Capacity(threads=8), {"pg": Limit(concurrency=4, reserved=0.5)}, NOW_S)
     ordinary, critical = Needs("t", "pg", False), Needs("t", "pg", True)
     for _ in range(2):
         room.take(ordinary, NOW_S)
@@ -141,7 +143,7 @@ def test_what_limits_reserve_is_for_critical_tasks():
 @given(st.floats(0.1, 100), st.floats(0, 0.9), st.booleans())
 def test_a_rate_says_exactly_when_the_next_may_begin(rate_per_s, reserved, is_critical):
     room, needs = (
-        Room(Places(threads=10**6), {"x": Limit(rate_per_s=rate_per_s, reserved=reserved)}, 0.0),
+        PlannedCapacity(Capacity(threads=10**6), {"x": Limit(rate_per_s=rate_per_s, reserved=reserved)}, 0.0),
         Needs("t", "x", is_critical),
     )
     for _ in range(1000):
@@ -154,24 +156,24 @@ def test_a_rate_says_exactly_when_the_next_may_begin(rate_per_s, reserved, is_cr
 
 
 def test_a_limit_that_nobody_declared_lets_one_at_a_time_through():
-    tasks = [known(f"t{n}", 1.0, Lane(0, False, "t", 1, "pg")) for n in range(3)]
-    plan = played([due(task.task.task_id, 0.0, spot="asked") for task in tasks], tasks, Places(threads=8), 10.0)
+    tasks = [known(f"t{n}", 1.0, TaskSpec(0, False, "t", 1, "pg")) for n in range(3)]
+    plan = played([due(task.task.task_id, 0.0, spot="asked") for task in tasks], tasks, Capacity(threads=8), 10.0)
     assert sorted(begun_s(plan).values()) == [0.0, 1.0, 2.0]
 
 
 def test_a_fresh_value_will_do_for_what_only_wants_one():
-    plan = played([due("t", 0.0, 30.0, fresh_will_do=True)], [known("t")], Places(threads=1), until_s=40.0)
+    plan = played([due("t", 0.0, 30.0, fresh_will_do=True)], [known("t")], Capacity(threads=1), until_s=40.0)
     assert begun_s(plan) == {"t": 29.0}
-    (served,) = played([due("t", 0.0, 30.0, fresh_will_do=True)], [known("t")], Places(threads=1), 20.0).targets
+    (served,) = played([due("t", 0.0, 30.0, fresh_will_do=True)], [known("t")], Capacity(threads=1), 20.0).targets
     assert (served.refreshes, served.why) == (0, "its value is fresh, which is all that was wanted")
 
 
 def test_a_schedule_is_named_where_it_has_set_the_moment():
     task = known("t", ttl=86_400, schedule="*/10 * * * *")
-    plan = played([due("t", 0.0, 86_400)], [task], Places(threads=1), until_s=3500.0)
+    plan = played([due("t", 0.0, 86_400)], [task], Capacity(threads=1), until_s=3500.0)
     (target,) = plan.targets
     assert target.refreshes == 6
-    plan = played([Candidate("t", "due", NOW_S + 600.0, valued(86_400))], [task], Places(threads=1), until_s=700.0)
+    plan = played([Candidate("t", "due", NOW_S + 600.0, valued(86_400))], [task], Capacity(threads=1), until_s=700.0)
     assert plan.targets[0].why == "critical, by its schedule */10 * * * *"
 
 
@@ -192,25 +194,25 @@ def test_a_schedule_is_named_where_it_has_set_the_moment():
 )
 def test_what_is_left_alone_says_why(candidate, values, why):
     tasks = [known("t"), known("o", critical=False)]
-    (target,) = played([candidate], tasks, Places(threads=1), **values).targets
+    (target,) = played([candidate], tasks, Capacity(threads=1), **values).targets
     assert (target.refreshes, target.why, target.problem) == (0, why, None)
 
 
 def test_failures_are_tried_again():
-    (target,) = played([due("t", 3.0, failures=2)], [known("t")], Places(threads=1), until_s=10.0).targets
+    (target,) = played([due("t", 3.0, failures=2)], [known("t")], Capacity(threads=1), until_s=10.0).targets
     assert (target.refreshes, target.why) == (1, "tried again after 2 failures")
 
 
 def test_a_plan_that_would_take_too_long_ends_early_and_says_when(monkeypatch):
     monkeypatch.setattr(rehearsal, "MOST_REFRESHES", 50)
-    plan = played([due("t", 0.0)], [known("t", ttl=1.0)], Places(threads=1), until_s=600.0)
+    plan = played([due("t", 0.0)], [known("t", ttl=1.0)], Capacity(threads=1), until_s=600.0)
     assert plan.refreshes == 50
     assert plan.minutes == pytest.approx(49 * 0.5 / 60, rel=0.05)
     assert f"within {plan.minutes:.1f} minutes" in summary(plan)
 
 
 def test_what_makes_a_plan_idle_talk_is_said_first():
-    plan = played([], [], Places(), has_scheduler=False, workers=0, switch=Switch(on=False), found=5)
+    plan = played([], [], Capacity(), has_scheduler=False, workers=0, switch=Switch(on=False), found=5)
     assert [note.partition(":")[0] for note in notes(plan)] == [
         "warming is switched off",
         "no scheduler leads",
@@ -226,6 +228,6 @@ def test_what_makes_a_plan_idle_talk_is_said_first():
 def test_the_places_are_never_overbooked(targets, threads):
     tasks = [known(f"t{n}", cost_s, priority=priority) for n, (_, cost_s, priority) in enumerate(targets)]
     candidates = [due(f"t{n}", in_s) for n, (in_s, _, _) in enumerate(targets)]
-    plan = played(candidates, tasks, Places(threads=threads), until_s=300.0)
+    plan = played(candidates, tasks, Capacity(threads=threads), until_s=300.0)
     longest_s = max(cost_s for _, cost_s, _ in targets)
     assert plan.compute_s <= threads * (300.0 + longest_s) + 1e-6

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from warmer.errors import PolicyStateError, SettingsError
 from warmer.policy.budget import ComputeBudget, ExtraCompute, TargetHitRatio
-from warmer.policy.price import FUSE, HIGHEST_PRICE, LOWEST_PRICE, Price
 from warmer.policy.spending import Spending, Spent
+from warmer.policy.threshold import FUSE, HIGHEST_PRICE, LOWEST_PRICE, Threshold
 from warmer.policy.what_if import Totals, WhatIf, ttls_per_miss
 
 START_S = 1_704_067_200.0
@@ -57,7 +57,7 @@ def test_a_knob_out_of_its_range_is_refused(knob, value):
 
 @given(knobs, st.lists(spendings, max_size=5), st.lists(st.tuples(st.floats(-20, 20), amounts), max_size=5))
 def test_the_price_is_never_out_of_bounds(knob, spent, decisions):
-    price = Price(knob)
+    price = Threshold(knob)
     for log_odds, cost_s in decisions:
         price.note(log_odds, chance=0.5, ttls=1.0, cost_s=cost_s, refresh=True)
     for minute, one in enumerate(spent):
@@ -66,7 +66,7 @@ def test_the_price_is_never_out_of_bounds(knob, spent, decisions):
 
 
 def test_nothing_counts_before_the_first_decision():
-    price, first = Price(ExtraCompute(0.25)), Price(ExtraCompute(0.25)).log_odds
+    price, first = Threshold(ExtraCompute(0.25)), Threshold(ExtraCompute(0.25)).log_odds
     for minute in range(100):
         price.observe(START_S + 60 * minute, Spent(plain_misses=100, plain_s=100, misses=100, miss_s=100))
     assert price.log_odds == first
@@ -75,23 +75,23 @@ def test_nothing_counts_before_the_first_decision():
 def test_whoever_overspends_pays_more_and_whoever_underspends_less():
     as_allowed = Spent(reads=1000, refreshes=25, refresh_s=25, plain_misses=100, plain_s=100, misses=100, miss_s=100)
     held, over, under = (
-        told(Price(ExtraCompute(0.25)), as_allowed._replace(refresh_s=refresh_s), 60) for refresh_s in (25, 32, 18)
+        told(Threshold(ExtraCompute(0.25)), as_allowed._replace(refresh_s=refresh_s), 60) for refresh_s in (25, 32, 18)
     )
     assert under.log_odds < held.log_odds < over.log_odds
 
 
 @pytest.mark.parametrize(("times", "blown"), [(0.9 * FUSE, False), (1.1 * FUSE, True)])
 def test_the_fuse_blows_at_one_and_a_half_times_the_knob(times, blown):
-    extra = Price(ExtraCompute(0.2))
+    extra = Threshold(ExtraCompute(0.2))
     told(extra, Spent(refresh_s=20 * times, plain_misses=100, plain_s=100, misses=100, miss_s=100), 60)
     assert extra.is_blown == blown
-    budget = Price(ComputeBudget(30))
+    budget = Threshold(ComputeBudget(30))
     told(budget, Spent(refresh_s=30 * times), 1440)
     assert budget.is_blown == blown
 
 
 def test_the_fuse_closes_again_once_spending_has_stopped():
-    price = told(Price(ComputeBudget(30)), Spent(refresh_s=90), 60)
+    price = told(Threshold(ComputeBudget(30)), Spent(refresh_s=90), 60)
     assert price.is_blown
     for minute in range(60, 600):
         price.observe(START_S + 60 * minute, Spent())
@@ -100,13 +100,13 @@ def test_the_fuse_closes_again_once_spending_has_stopped():
 
 def test_too_many_misses_make_refreshes_cheaper():
     spent = Spent(reads=1000, plain_misses=100, plain_s=100)
-    many, few = (told(Price(TargetHitRatio(0.95)), spent._replace(misses=misses), 60) for misses in (70, 40))
+    many, few = (told(Threshold(TargetHitRatio(0.95)), spent._replace(misses=misses), 60) for misses in (70, 40))
     assert many.log_odds < few.log_odds
     assert not many.is_blown
 
 
 def test_a_hit_ratio_that_a_plain_cache_reaches_needs_no_refresh():
-    price = Price(TargetHitRatio(0.5))
+    price = Threshold(TargetHitRatio(0.5))
     for minute in range(600):
         price.note(2.0, chance=0.88, ttls=1.0, cost_s=1.0, refresh=False)
         price.observe(START_S + 60 * minute, Spent(reads=1000, misses=100, plain_misses=100, plain_s=100))
@@ -115,7 +115,7 @@ def test_a_hit_ratio_that_a_plain_cache_reaches_needs_no_refresh():
 
 def test_twice_the_budget_asks_for_more_of_the_same_curve():
     def priced(knob):
-        return told(Price(knob), Spent(reads=100, plain_misses=15, plain_s=15, misses=15, miss_s=15), 600).log_odds
+        return told(Threshold(knob), Spent(reads=100, plain_misses=15, plain_s=15, misses=15, miss_s=15), 600).log_odds
 
     assert priced(ComputeBudget(20)) < priced(ComputeBudget(10))
     assert priced(ExtraCompute(0.5)) < priced(ExtraCompute(0.1))
@@ -158,8 +158,8 @@ def test_sums_fade_with_their_memory():
 
 
 def test_a_price_comes_back_from_its_bytes():
-    price = told(Price(ExtraCompute(0.25)), Spent(10, 5, 5.0, 2, 2.0, 6, 6.0), 30)
-    again = Price.from_bytes(ExtraCompute(0.25), price.to_bytes())
+    price = told(Threshold(ExtraCompute(0.25)), Spent(10, 5, 5.0, 2, 2.0, 6, 6.0), 30)
+    again = Threshold.from_bytes(ExtraCompute(0.25), price.to_bytes())
     assert again.to_bytes() == price.to_bytes()
     for one in (price, again):
         one.observe(START_S + 3600, Spent(10, 5, 5.0, 2, 2.0, 6, 6.0))
@@ -167,7 +167,7 @@ def test_a_price_comes_back_from_its_bytes():
     assert again.curve() == price.curve()
 
 
-@pytest.mark.parametrize("packed", [b"", b"abc", Price(ExtraCompute(0.1)).to_bytes()[:-1]])
+@pytest.mark.parametrize("packed", [b"", b"abc", Threshold(ExtraCompute(0.1)).to_bytes()[:-1]])
 def test_other_bytes_are_refused(packed):
     with pytest.raises(PolicyStateError, match=r"expected .* bytes of a"):
-        Price.from_bytes(ExtraCompute(0.1), packed)
+        Threshold.from_bytes(ExtraCompute(0.1), packed)

@@ -9,17 +9,17 @@ from hypothesis import strategies as st
 from warmer.policy.budget import ComputeBudget, ExtraCompute
 from warmer.policy.history import LAPSED, OPEN, TO_REFRESH, History
 from warmer.policy.model import Model
-from warmer.policy.price import Price
 from warmer.policy.review import LONGEST_IDLE_TTLS, Reviewer
 from warmer.policy.season import Season
 from warmer.policy.spending import Spent
+from warmer.policy.threshold import Threshold
 
 START_S = 1_704_067_200.0
 TTL_S = 60.0
 
 
 def priced(log_odds):
-    price = Price(ExtraCompute(0.25))
+    price = Threshold(ExtraCompute(0.25))
     price.log_odds = log_odds
     return price
 
@@ -143,7 +143,7 @@ def test_a_history_that_was_away_in_redis_is_decided_alike():
 
 
 def test_each_decision_shows_in_the_curve():
-    price = Price(ComputeBudget(30))
+    price = Threshold(ComputeBudget(30))
     reviewer().review(read_often(), START_S, TTL_S, price)
     price.observe(START_S, Spent(reads=1, plain_misses=1, plain_s=0.5))
     price.observe(START_S + 60, Spent())

@@ -7,19 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmer.cache.fair_semaphore import Slots
-from warmer.cache.refresh_backoff import BUSY_REST_S, LONGEST_REST_S, MOST_REMEMBERED, Resting
+from warmer.cache.fair_semaphore import FairSemaphore
+from warmer.cache.refresh_backoff import BUSY_REST_S, LONGEST_REST_S, MOST_REMEMBERED, RefreshBackoff
 from warmer.codec import Codec
 from warmer.errors import ComputationFailedError
-from warmer.refresh.single_flight import ABANDONED, Flights, Landed, computing, is_own, is_within_another
+from warmer.refresh.single_flight import NO_RESULT, FlightResult, SingleFlight, computing, is_own, is_within_another
 
 
-def landed(value: object) -> Landed:
-    return Landed(value, Codec().encode("k", value), is_computed=True)
+def landed(value: object) -> FlightResult:
+    return FlightResult(value, Codec().encode("k", value), is_computed=True)
 
 
 def test_of_many_threads_one_leads():
-    flights, barrier, led = Flights(), threading.Barrier(16), []
+    flights, barrier, led = SingleFlight(), threading.Barrier(16), []
 
     def board():
         barrier.wait(10)
@@ -36,7 +36,7 @@ def test_of_many_threads_one_leads():
 
 
 def test_once_it_has_landed_the_next_flight_begins():
-    flights = Flights()
+    flights = SingleFlight()
     first, _ = flights.board("k")
     flights.land("k", first, landed(1))
     second, leads = flights.board("k")
@@ -45,13 +45,13 @@ def test_once_it_has_landed_the_next_flight_begins():
 
 
 def test_keys_do_not_share_flights():
-    flights = Flights()
+    flights = SingleFlight()
     assert flights.board("a")[1]
     assert flights.board("b")[1]
 
 
 def test_one_successor_takes_the_place_of_a_flight_that_is_waited_for_in_vain():
-    flights = Flights()
+    flights = SingleFlight()
     first, _ = flights.board("k")
     second, leads = flights.board("k", instead_of=first)
     assert leads
@@ -62,7 +62,7 @@ def test_one_successor_takes_the_place_of_a_flight_that_is_waited_for_in_vain():
 
 
 def test_a_late_flight_brings_its_value_to_those_who_wait_for_its_successor():
-    flights = Flights()
+    flights = SingleFlight()
     first, _ = flights.board("k")
     second, _ = flights.board("k", instead_of=first)
     third, _ = flights.board("k", instead_of=second)
@@ -76,28 +76,28 @@ def test_a_late_flight_brings_its_value_to_those_who_wait_for_its_successor():
 
 
 def test_a_late_failure_is_told_to_those_who_wait_for_the_successor():
-    flights = Flights()
+    flights = SingleFlight()
     first, _ = flights.board("k")
     second, _ = flights.board("k", instead_of=first)
     third, _ = flights.board("k", instead_of=second)
-    flights.land("k", first, Landed.with_error(OSError("down")))
+    flights.land("k", first, FlightResult.with_error(OSError("down")))
     for flight in (second, third):
         with pytest.raises(OSError, match="down"):
             flight.result(0).for_follower("k", Codec())
 
 
 def test_a_flight_that_was_given_up_is_no_concern_of_the_successor_s():
-    flights = Flights()
+    flights = SingleFlight()
     first, _ = flights.board("k")
     second, _ = flights.board("k", instead_of=first)
-    flights.land("k", first, ABANDONED)
+    flights.land("k", first, NO_RESULT)
     assert not second.done()
     flights.land("k", second, landed(2))
     assert second.result().value == 2
 
 
 def test_a_flight_whose_loop_was_closed_is_replaced_at_once():
-    flights, loop = Flights(), asyncio.new_event_loop()
+    flights, loop = SingleFlight(), asyncio.new_event_loop()
     first, _ = flights.board("k")
     first.loop = loop
     assert flights.board("k") == (first, False)
@@ -124,7 +124,7 @@ def test_an_error_is_raised_with_the_frames_of_its_origin_only():
     try:
         fail()
     except OSError as error:
-        brought = Landed.with_error(error)
+        brought = FlightResult.with_error(error)
 
     def depth() -> int:
         try:
@@ -140,7 +140,7 @@ def test_an_error_is_raised_with_the_frames_of_its_origin_only():
 
 
 def test_another_s_exit_is_no_exit_of_the_follower_s():
-    brought = Landed.with_error(SystemExit(3))
+    brought = FlightResult.with_error(SystemExit(3))
     with pytest.raises(SystemExit):
         brought.for_leader("k", Codec())
     with pytest.raises(ComputationFailedError, match="SystemExit"):
@@ -174,7 +174,7 @@ def test_a_thread_that_outlives_a_computation_is_no_part_of_it():
 # --- slots ------------------------------------------------------------------------------------------------------------
 @given(st.integers(1, 4), st.lists(st.tuples(st.booleans(), st.integers(0, 10)), max_size=60))
 def test_never_more_turns_than_slots_and_always_first_come_first_served(count, moves):
-    slots, here = Slots(count), []
+    slots, here = FairSemaphore(count), []
     for takes, which in moves:
         if takes or not here:
             here.append(slots.take())
@@ -193,7 +193,7 @@ class Now:
         return self.s
 
 
-def rest_s(resting: Resting, now: Now) -> float:
+def rest_s(resting: RefreshBackoff, now: Now) -> float:
     began_s = now.s
     while resting.is_resting("k"):
         now.s += 0.125
@@ -202,7 +202,7 @@ def rest_s(resting: Resting, now: Now) -> float:
 
 def test_rests_grow_with_failures_in_a_row_up_to_a_bound():
     now = Now()
-    resting, rests = Resting(now, luck=lambda: 1.0), []
+    resting, rests = RefreshBackoff(now, luck=lambda: 1.0), []
     for _ in range(8):
         resting.failed("k")
         rests.append(rest_s(resting, now))
@@ -214,7 +214,7 @@ def test_rests_grow_with_failures_in_a_row_up_to_a_bound():
 
 def test_what_another_looks_after_rests_shortly_and_has_not_failed():
     now = Now()
-    resting = Resting(now, luck=lambda: 1.0)
+    resting = RefreshBackoff(now, luck=lambda: 1.0)
     resting.busy("k")
     assert rest_s(resting, now) == BUSY_REST_S
     resting.failed("k")
@@ -222,7 +222,7 @@ def test_what_another_looks_after_rests_shortly_and_has_not_failed():
 
 
 def test_the_memory_of_rests_is_bounded():
-    resting = Resting(Now())
+    resting = RefreshBackoff(Now())
     for number in range(2 * MOST_REMEMBERED + 5):
         resting.failed(f"k{number}")
     assert len(resting._rests) <= MOST_REMEMBERED

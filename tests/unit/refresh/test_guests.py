@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisIsAway
 
 from warmer.refresh import reader_usage as module
-from warmer.refresh.reader_usage import Guests
+from warmer.refresh.reader_usage import ReaderUsage
 
 
 class Fleet:
@@ -40,14 +40,14 @@ def fleet() -> Fleet:
 @pytest.fixture
 def guests(fleet, monkeypatch):
     """Guests without their thread: the test itself reports."""
-    monkeypatch.setattr(Guests, "_ensure_running", lambda self: None)
-    return Guests(fleet, timeout_s=10)
+    monkeypatch.setattr(ReaderUsage, "_ensure_running", lambda self: None)
+    return ReaderUsage(fleet, timeout_s=10)
 
 
 @pytest.fixture
 def reporting(fleet):
     """Guests with their thread."""
-    made = Guests(fleet, timeout_s=0.3)
+    made = ReaderUsage(fleet, timeout_s=0.3)
     yield made
     made.close()
 
@@ -100,7 +100,7 @@ def test_no_start_is_lost_or_told_twice_whatever_becomes_of_reports(steps):
         if is_lost:
             raise RedisIsAway("its answer was lost")
 
-    counted = Guests(send, timeout_s=10)
+    counted = ReaderUsage(send, timeout_s=10)
     counted._ensure_running = lambda: None  # type: ignore[method-assign]
     running, started = [], 0
     for step in steps:
@@ -219,7 +219,7 @@ def test_a_computation_that_began_before_a_fork_may_end_after_it(guests, fleet):
 
 
 def test_close_reports_what_is_unsent_and_ends_the_thread(fleet, eventually):
-    guests = Guests(fleet, timeout_s=10)
+    guests = ReaderUsage(fleet, timeout_s=10)
     with guests.computing("pg"):
         pass
     guests.close()
@@ -240,7 +240,7 @@ def test_an_interpreter_that_starts_no_threads_computes_all_the_same(fleet, monk
     def refuse(self):
         raise RuntimeError("can't start new thread")
 
-    guests = Guests(fleet, timeout_s=10)
+    guests = ReaderUsage(fleet, timeout_s=10)
     monkeypatch.setattr(threading.Thread, "start", refuse)
     with caplog.at_level(logging.WARNING, "warmer.limits"), guests.computing("pg"):
         pass

@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 
 from warmer.errors import ComputeTimeoutError
-from warmer.refresh.effects import Compute, Do, Pause, Wait, arun, run
+from warmer.refresh.effects import Call, Compute, Sleep, Wait, arun, run
 
 
 @pytest.fixture
@@ -39,10 +39,10 @@ def test_a_routine_gets_what_came_of_each_step(run_it):
     done.set_result("theirs")
 
     def routine():
-        acted = yield Do(lambda: "acted")
+        acted = yield Call(lambda: "acted")
         computed = yield compute(lambda n: n + 1, n=1)
         doubled = yield compute(double, n=4)
-        paused = yield Pause(0.001)
+        paused = yield Sleep(0.001)
         theirs = yield Wait(done, None)
         return [acted, computed, doubled, paused, theirs]
 
@@ -56,7 +56,7 @@ def test_what_a_step_raises_is_raised_in_the_routine(run_it, error):
 
     def routine():
         try:
-            yield Do(fail)
+            yield Call(fail)
         except BaseException as caught:
             return caught
 
@@ -78,8 +78,8 @@ def test_a_stop_iteration_of_a_computation_does_not_end_the_routine():
 
 def test_what_the_routine_lets_through_reaches_the_caller(run_it):
     def routine():
-        yield Do(lambda: 1)
-        yield Do(lambda: 1 / 0)
+        yield Call(lambda: 1)
+        yield Call(lambda: 1 / 0)
 
     with pytest.raises(ZeroDivisionError):
         run_it(routine())
@@ -152,9 +152,9 @@ def test_a_cancellation_lets_an_action_end_and_then_reaches_the_routine(threads)
 
     def routine():
         try:
-            yield Do(act)
+            yield Call(act)
         except asyncio.CancelledError:
-            yield Do(lambda: seen.append("undone"))
+            yield Call(lambda: seen.append("undone"))
             raise
 
     async def scene():
@@ -182,7 +182,7 @@ def test_an_error_of_an_action_that_ends_after_a_cancellation_is_not_left_unseen
         raise OSError("too late")
 
     def routine():
-        yield Do(act)
+        yield Call(act)
 
     async def scene():
         running = asyncio.create_task(arun(routine(), threads))
@@ -204,7 +204,7 @@ def test_an_action_is_done_here_when_the_threads_have_been_dismissed():
     threads.shutdown()
 
     def routine():
-        return (yield Do(threading.current_thread))
+        return (yield Call(threading.current_thread))
 
     assert asyncio.run(arun(routine(), threads)) is threading.current_thread()
 
@@ -213,7 +213,7 @@ def test_the_loop_goes_on_during_an_action(threads):
     go_on = threading.Event()
 
     def routine():
-        return (yield Do(lambda: go_on.wait(10)))
+        return (yield Call(lambda: go_on.wait(10)))
 
     async def scene():
         running = asyncio.create_task(arun(routine(), threads))
@@ -229,7 +229,7 @@ def test_a_routine_whose_loop_was_closed_is_closed_too(threads):
 
     def routine():
         try:
-            yield Pause(60)
+            yield Sleep(60)
         finally:
             ended.append("closed")
 

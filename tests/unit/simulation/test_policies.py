@@ -13,7 +13,7 @@ from warmer.simulation.policies.renewal import replay_renewals
 from warmer.simulation.policies.renewal_credits import replay_rlfu, replay_rlru
 from warmer.simulation.policies.tiers import replay_tiers
 from warmer.simulation.policies.xfetch import replay_xfetch
-from warmer.simulation.trace.by_key import course_of
+from warmer.simulation.trace.by_key import reads_by_key_of
 from warmer.simulation.trace.trace import Trace, trace_of
 
 TTL_S = 10.0
@@ -27,7 +27,7 @@ def trace_of_keys(keys):
 
 
 def course_of_keys(keys, warmup=0.0):
-    return course_of(trace_of_keys(keys), TTL_S, warmup)
+    return reads_by_key_of(trace_of_keys(keys), TTL_S, warmup)
 
 
 def poisson(rate, keys, span_s, seed=1):
@@ -83,7 +83,7 @@ class Oracle:
 
 # --- closed forms ----------------------------------------------------------------------------------------------
 def test_renewing_a_poisson_key_of_four_reads_per_ttl_costs_a_quarter_more_and_leaves_no_removable_miss():
-    course = course_of(poisson(rate=4 / 60, keys=50, span_s=60 * 400), 60.0, 0.2)
+    course = reads_by_key_of(poisson(rate=4 / 60, keys=50, span_s=60 * 400), 60.0, 0.2)
     everything = replay_all(course, replay_plain(course))
     assert everything.compute_ratio == pytest.approx(1.25, abs=0.005)
     assert everything.misses == everything.compulsory == 0
@@ -92,7 +92,7 @@ def test_renewing_a_poisson_key_of_four_reads_per_ttl_costs_a_quarter_more_and_l
 
 
 def test_a_plain_cache_of_poisson_reads_misses_once_in_one_and_r_ttl_reads():
-    course = course_of(poisson(rate=4 / 60, keys=50, span_s=60 * 400), 60.0, 0.2)
+    course = reads_by_key_of(poisson(rate=4 / 60, keys=50, span_s=60 * 400), 60.0, 0.2)
     assert replay_plain(course).miss_ratio == pytest.approx(1 / 5, abs=0.005)
 
 
@@ -144,7 +144,7 @@ def test_renewing_everything_misses_first_reads_only(keys):
 @pytest.mark.parametrize("trace", [poisson(0.02, 60, 20_000), zipf(200, 12_000, 20_000)], ids=lambda trace: trace.name)
 @pytest.mark.parametrize("extra", [0.05, 0.25, 0.5])
 def test_who_knows_the_future_is_never_beaten(trace, extra):
-    course = course_of(trace, 60.0, 0.2)
+    course = reads_by_key_of(trace, 60.0, 0.2)
     plain = replay_plain(course)
     removed = {name: sweep.frontier(course, plain, [extra]).at(extra).removed for name, sweep in SWEPT.items()}
     assert removed["clairvoyant"] == max(removed.values())
@@ -157,7 +157,7 @@ def test_a_value_is_not_served_at_the_end_of_its_ttl():
 
 
 def test_reads_of_one_moment_share_one_computation():
-    course = course_of(Trace("crowd", [0.0, 50.0], [0, 0], [100, 100]), TTL_S, 0.0)
+    course = reads_by_key_of(Trace("crowd", [0.0, 50.0], [0, 0], [100, 100]), TTL_S, 0.0)
     assert (replay_plain(course).misses, replay_plain(course).reads) == (2, 200)
 
 
@@ -168,13 +168,13 @@ def test_r_lru_renews_as_often_after_the_latest_read_as_it_has_credits():
 
 
 def test_r_lfu_saves_what_reads_have_earned():
-    course = course_of(Trace("hot, then idle", [0.0, 35.0, 60.0], [0, 0, 0], [8, 1, 1]), TTL_S, 0.0)
+    course = reads_by_key_of(Trace("hot, then idle", [0.0, 35.0, 60.0], [0, 0, 0], [8, 1, 1]), TTL_S, 0.0)
     replayed = replay_rlfu(course, 0.5, replay_plain(course))
     assert (replayed.misses, replayed.refreshes, replayed.wasted) == (2, 4, 3)
 
 
 def test_r_lfu_does_not_earn_without_bound():
-    course = course_of(Trace("very hot, then idle", [0.0, 10_000.0], [0, 0], [100_000, 1]), TTL_S, 0.0)
+    course = reads_by_key_of(Trace("very hot, then idle", [0.0, 10_000.0], [0, 0], [100_000, 1]), TTL_S, 0.0)
     assert replay_rlfu(course, 1, replay_plain(course)).refreshes == 20
 
 
@@ -188,7 +188,7 @@ def test_xfetch_refreshes_only_when_read_and_the_reader_does_not_wait():
 
 def test_tiers_refresh_by_the_reads_of_the_last_hour_whatever_the_ttl():
     busy = Trace("busy", [float(second) for second in range(0, 7200 * 3, 20)], [0] * 1080, [1] * 1080)
-    course = course_of(busy, 900.0, 0.5)
+    course = reads_by_key_of(busy, 900.0, 0.5)
     replayed = replay_tiers(course, replay_plain(course))
     assert (replayed.misses, replayed.refreshes, replayed.wasted) == (0, 12, 0)
 
@@ -208,7 +208,7 @@ def test_what_comes_before_the_end_of_the_warm_up_is_learnt_from_and_not_counted
 
 
 def test_compute_seconds_are_what_the_keys_cost_at_the_time():
-    course = course_of(Trace("costs", [0.0, 15.0, 100.0], [0, 0, 0], [1, 1, 1], [2.0, 3.0, 5.0]), TTL_S, 0.0)
+    course = reads_by_key_of(Trace("costs", [0.0, 15.0, 100.0], [0, 0, 0], [1, 1, 1], [2.0, 3.0, 5.0]), TTL_S, 0.0)
     plain = replay_plain(course)
     assert plain.compute_s == 10.0
     renewed = replay_rlru(course, 1, plain)
@@ -219,13 +219,13 @@ def test_compute_seconds_are_what_the_keys_cost_at_the_time():
 def test_the_peak_counts_what_is_under_way_in_the_same_second():
     times_s, keys = [0.0, 0.0, 1.0, 2.5], [0, 1, 2, 3]
     slow = Trace("slow", times_s, keys, [1] * 4, [2.0, 1.0, 2.0, 0.1])
-    assert replay_plain(course_of(slow, TTL_S, 0.0)).peak_concurrency == 2
+    assert replay_plain(reads_by_key_of(slow, TTL_S, 0.0)).peak_concurrency == 2
     unknown = Trace("unknown", times_s, keys, [1] * 4)
-    assert replay_plain(course_of(unknown, TTL_S, 0.0)).peak_concurrency == 2
+    assert replay_plain(reads_by_key_of(unknown, TTL_S, 0.0)).peak_concurrency == 2
 
 
 def test_the_peak_of_renewing_everything_is_found_at_its_end():
     trace = poisson(0.01, 80, 3000)
-    course = course_of(trace, 60.0, 0.2)
+    course = reads_by_key_of(trace, 60.0, 0.2)
     plain = replay_plain(course)
     assert replay_all(course, plain).peak_concurrency == replay_rlru(course, 10**6, plain).peak_concurrency

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from warmer.policy.budget import ComputeBudget, ExtraCompute, TargetHitRatio
-from warmer.policy.price import Price
+from warmer.policy.threshold import Threshold
 from warmer.simulation.policies.priced import replay_priced
 from warmer.simulation.trace.trace import Trace
 
 TTL_S = 60.0
 
 
-class FixedPrice(Price):
+class FixedPrice(Threshold):
     """A price that no spending moves."""
 
     __slots__ = ()
@@ -102,14 +102,14 @@ MIXTURE = [0.02] * 40 + [0.1] * 40 + [0.5] * 30 + [2.0] * 20 + [6.0] * 10
 
 @pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
 def test_extra_compute_is_held_within_five_percent(share):
-    replayed = replay_priced(poisson_trace(MIXTURE, ttls=600), TTL_S, Price(ExtraCompute(share)))
+    replayed = replay_priced(poisson_trace(MIXTURE, ttls=600), TTL_S, Threshold(ExtraCompute(share)))
     assert replayed.compute_ratio - 1.0 == pytest.approx(share, rel=0.05)
 
 
 def test_extra_compute_is_held_in_compute_seconds():
     trace = poisson_trace(MIXTURE, ttls=600)
     costly = Trace("costly", trace.times_s, trace.keys, trace.reads, [10.0 if key % 3 else 0.1 for key in trace.keys])
-    replayed = replay_priced(costly, TTL_S, Price(ExtraCompute(0.25)))
+    replayed = replay_priced(costly, TTL_S, Threshold(ExtraCompute(0.25)))
     assert replayed.compute_s_ratio == pytest.approx(1.25, rel=0.02)
 
 
@@ -117,22 +117,22 @@ def test_a_hit_ratio_is_reached_and_not_overpaid():
     trace = poisson_trace(MIXTURE, ttls=600)
     plain = replay_priced(trace, TTL_S, FixedPrice(NEVER))
     wanted = 1.0 - plain.miss_ratio / 2.0
-    replayed = replay_priced(trace, TTL_S, Price(TargetHitRatio(wanted)))
+    replayed = replay_priced(trace, TTL_S, Threshold(TargetHitRatio(wanted)))
     assert 1.0 - replayed.miss_ratio == pytest.approx(wanted, abs=0.05 * plain.miss_ratio)
     assert replayed.compute_ratio < 1.5
 
 
 def test_a_budget_is_held():
     trace = poisson_trace(MIXTURE, ttls=600)
-    replayed = replay_priced(trace, TTL_S, Price(ComputeBudget(20)))
+    replayed = replay_priced(trace, TTL_S, Threshold(ComputeBudget(20)))
     assert 60.0 * replayed.refreshes / (0.8 * trace.span_s) == pytest.approx(20, rel=0.05)
 
 
 def test_the_curve_foresees_what_another_knob_would_have_done():
-    trace, price = poisson_trace(MIXTURE, ttls=600), Price(ExtraCompute(0.1))
+    trace, price = poisson_trace(MIXTURE, ttls=600), Threshold(ExtraCompute(0.1))
     replay_priced(trace, TTL_S, price)
     foreseen = min(price.curve(), key=lambda point: abs(point.extra_compute - 0.25))
-    came = replay_priced(trace, TTL_S, Price(ExtraCompute(foreseen.extra_compute)))
+    came = replay_priced(trace, TTL_S, Threshold(ExtraCompute(foreseen.extra_compute)))
     assert came.miss_ratio == pytest.approx(foreseen.miss_ratio, rel=0.15)
 
 
@@ -146,12 +146,12 @@ def test_targets_that_are_read_on_a_timer_are_told_from_those_that_have_ended():
     numbers = {}
     keys = [numbers.setdefault(key, len(numbers)) for _, key in rows]
     trace = Trace("timers", [at_s for at_s, _ in rows], keys, [1] * len(rows))
-    replayed = replay_priced(trace, TTL_S, Price(ExtraCompute(0.5)))
+    replayed = replay_priced(trace, TTL_S, Threshold(ExtraCompute(0.5)))
     assert replayed.removed > 0.45
 
 
 def test_the_same_trace_is_replayed_alike():
     trace = poisson_trace(MIXTURE, ttls=50)
-    assert replay_priced(trace, TTL_S, Price(ExtraCompute(0.25))) == replay_priced(
-        trace, TTL_S, Price(ExtraCompute(0.25))
+    assert replay_priced(trace, TTL_S, Threshold(ExtraCompute(0.25))) == replay_priced(
+        trace, TTL_S, Threshold(ExtraCompute(0.25))
     )

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from warmer.errors import TraceError
 from warmer.simulation.trace.access_log import row_of_line
 from warmer.simulation.trace.csv import row_of
-from warmer.simulation.trace.reader import read_trace
 from warmer.simulation.trace.trace import Trace, trace_of
+from warmer.simulation.trace.trace_reader import read_trace
 
 LOG = (
     '::1 - - [10/Oct/2025:13:55:36 -0700] "GET /a?page=2 HTTP/1.1" 200 2326\n'

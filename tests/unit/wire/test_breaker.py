@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from redis import exceptions
 
 from warmer.wire.breaker import FIRST_PAUSE_S, LONGEST_PAUSE_S, RELAPSE_S, Breaker, is_outage
-from warmer.wire.prober import Watch
+from warmer.wire.prober import Prober
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ class Watched:
 
 @pytest.fixture
 def watch():
-    made = Watch(__import__("time").monotonic)
+    made = Prober(__import__("time").monotonic)
     yield made
     made.close()
 

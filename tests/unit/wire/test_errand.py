@@ -4,7 +4,7 @@ from redis import exceptions
 
 from warmer.connect.address import Server
 from warmer.wire import resp
-from warmer.wire.multi_get import AWAY, MOST_ROUNDS, Errand
+from warmer.wire.multi_get import AWAY, MOST_ROUNDS, MultiGet
 from warmer.wire.resp import error_of
 
 ONE, TWO, THREE = (Server(name, 6379) for name in ("one", "two", "three"))
@@ -28,7 +28,7 @@ class Map:
             self.homes[name] = server
 
     def errand(self, *names):
-        return Errand(names, self.node_of, self.moved)
+        return MultiGet(names, self.node_of, self.moved)
 
 
 def test_each_server_gets_its_keys_in_one_piece():

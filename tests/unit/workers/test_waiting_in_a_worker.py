@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from warmer_workers.executors.threads import Threads
-from warmer_workers.prefetch import Ahead
+from warmer_workers.executors.threads import ThreadExecutor
+from warmer_workers.prefetch import Prefetch
 
 
 class Call:
@@ -28,7 +28,7 @@ class Call:
 @pytest.fixture
 def one_thread():
     looked, gate, told, notes = threading.Event(), threading.Event(), threading.Semaphore(0), []
-    threads = Threads(1, looked.set, lambda computation, computed: told.release())
+    threads = ThreadExecutor(1, looked.set, lambda computation, computed: told.release())
     threads.do([Call("first", 0, notes, gate)])
     while threads.waiting:
         looked.wait(0.01)
@@ -64,13 +64,13 @@ def test_a_thread_that_finds_nothing_says_so_at_once(one_thread):
 
 
 def test_nothing_waits_behind_long_computations():
-    ahead = Ahead(threads=8)
+    ahead = Prefetch(threads=8)
     ahead.learn([0.2] * 8)
     assert (ahead.wanted(8), ahead.wanted(7), ahead.low_water) == (0, 1, 0)
 
 
 def test_when_no_thread_came_free_short_computations_are_forgotten():
-    ahead = Ahead(threads=8)
+    ahead = Prefetch(threads=8)
     ahead.learn([0.001] * 8)
     assert ahead.wanted(8) == 240
     ahead.forget()

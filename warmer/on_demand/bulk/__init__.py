@@ -15,7 +15,10 @@ A run that is cancelled takes back what nobody has begun, and hears of what has.
 The handle holds the feeder, and nothing holds the handle: dropping it changes nothing, the run goes on to its end.
 """
 
-from warmer.on_demand.bulk.handle import BulkWarming
+from warmer.on_demand.bulk.bulk_warming import BulkWarming
 from warmer.on_demand.bulk.runs import BulkRuns
 
-__all__ = ["BulkRuns", "BulkWarming"]
+__all__ = [
+    "BulkRuns",
+    "BulkWarming",
+]

@@ -15,10 +15,10 @@ from redis.exceptions import RedisError
 from warmer import fork
 from warmer.clock import Clock
 from warmer.errors import WarmerError, described
-from warmer.on_demand.bulk.intake import Intake, Taken
+from warmer.on_demand.bulk.intake import Intake, IntakeItems
 from warmer.on_demand.bulk.progress import Progress
 from warmer.on_demand.handle import WATCH_S
-from warmer.on_demand.warming import refusal
+from warmer.on_demand.warming import rejection
 from warmer.results import BulkOutcome
 from warmer.store import Store
 from warmer.tasks.task import parse_ref
@@ -227,7 +227,7 @@ class Feeder:
             for taken in self._intake.take(min(self._room(), CHUNK)):
                 self._take(taken)
 
-    def _take(self, taken: Taken) -> None:
+    def _take(self, taken: IntakeItems) -> None:
         if taken.error is not None:
             self.progress.end("failed", 1, taken.name, taken.error)
         elif taken.name in self._remembered:
@@ -272,7 +272,7 @@ class Feeder:
             elif answer == "full" or (answer == "unknown" and not self._is_long_unknown(now_s)):
                 self._unasked[ref] = None
             else:
-                self._end(ref, "failed", str(refusal(parse_ref(ref)[0], answer, self._capacity)))
+                self._end(ref, "failed", str(rejection(parse_ref(ref)[0], answer, self._capacity)))
         return not any(ref in self._unasked for ref in refs)
 
     def _was_asked(self, ref: str, now_s: float) -> None:

@@ -12,7 +12,7 @@ MOST_AHEAD = 1_000
 """Items that are read at a time; half as many may be left from the time before."""
 
 
-class Taken(NamedTuple):
+class IntakeItems(NamedTuple):
     """One item.
 
     Args:
@@ -46,7 +46,7 @@ class Intake:
         self.error: BaseException | None = None
         self._items = items
         self._ref_of = ref_of
-        self._ahead: deque[Taken] = deque()
+        self._ahead: deque[IntakeItems] = deque()
         self._changed = threading.Condition()
         self._has_ended = False
         self._is_stopped = False
@@ -71,7 +71,7 @@ class Intake:
         self._is_threaded = True
         threading.Thread(target=self._read_all, name="warmer-bulk-intake", daemon=True).start()
 
-    def take(self, count: int) -> list[Taken]:
+    def take(self, count: int) -> list[IntakeItems]:
         """Take out what there is, at most this many."""
         if not self._is_threaded:
             self._read(count)
@@ -114,11 +114,11 @@ class Intake:
     def _put(self, item: Any) -> None:
         number = self.count + 1
         try:
-            taken = Taken(self._ref_of(item))
+            taken = IntakeItems(self._ref_of(item))
         except InvalidTaskError as error:
-            taken = Taken(labelled(number, item), redacted(str(error)))
+            taken = IntakeItems(labelled(number, item), redacted(str(error)))
         except Exception as error:
-            taken = Taken(labelled(number, item), described(error))
+            taken = IntakeItems(labelled(number, item), described(error))
         with self._changed:
             self.count = number
             if not self._is_stopped:

@@ -4,11 +4,11 @@ import threading
 from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
+from warmer.on_demand.bulk.bulk_warming import BulkWarming
 from warmer.on_demand.bulk.feeder import Feeder, Requests
-from warmer.on_demand.bulk.handle import BulkWarming
 from warmer.on_demand.bulk.intake import Intake
 from warmer.on_demand.bulk.items import check_in_flight, check_items, refs_of
-from warmer.on_demand.warming import refusal
+from warmer.on_demand.warming import rejection
 from warmer.settings import Settings
 from warmer.store import Store
 from warmer.tasks.registry import Registry
@@ -46,7 +46,7 @@ class BulkRuns:
         (definition,) = self._store.definitions_of([task_id])
         if definition is None or not definition["enabled"]:
             answer = "unknown" if definition is None else "disabled"
-            raise refusal(task_id, answer, self._settings.backlog_capacity)
+            raise rejection(task_id, answer, self._settings.backlog_capacity)
         if isinstance(task, WarmingTask):
             return task
         return self._registry.get(task_id) or WarmingTask.from_definition(definition)

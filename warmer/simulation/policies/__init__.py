@@ -10,12 +10,12 @@ from warmer.simulation.policies.renewal_credits import replay_rlfu, replay_rlru
 from warmer.simulation.policies.tiers import replay_tiers
 from warmer.simulation.policies.xfetch import replay_xfetch
 from warmer.simulation.result import Replayed
-from warmer.simulation.trace.by_key import Course
+from warmer.simulation.trace.by_key import ReadsByKey
 
 PRICED = "priced"
 PLAIN = "plain"
 
-FIXED: dict[str, Callable[[Course, Replayed], Replayed]] = {
+FIXED: dict[str, Callable[[ReadsByKey, Replayed], Replayed]] = {
     PLAIN: lambda course, plain: plain,
     "all": replay_all,
     "tiers": replay_tiers,
@@ -31,10 +31,10 @@ class Sweep(NamedTuple):
         settings: From cheap to dear.
     """
 
-    replay: Callable[[Course, float, Replayed], Replayed]
+    replay: Callable[[ReadsByKey, float, Replayed], Replayed]
     settings: tuple[float, ...]
 
-    def frontier(self, course: Course, plain: Replayed, extras: Iterable[float]) -> Frontier:
+    def frontier(self, course: ReadsByKey, plain: Replayed, extras: Iterable[float]) -> Frontier:
         """Return what the policy achieves, at these amounts of extra compute."""
         return frontier_of(lambda setting: self.replay(course, setting, plain), self.settings, plain, extras)
 

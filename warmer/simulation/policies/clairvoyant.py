@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from warmer.simulation.policies.renewal import replay_renewals
 from warmer.simulation.result import Replayed
-from warmer.simulation.trace.by_key import Course, KeyReads
+from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
 LOOKAHEAD = 4
 """How many steps the two ways from a decision are followed; more change no figure by half a point."""
@@ -91,7 +91,7 @@ class Foresight:
         return way.cost - self._computation * way.fresh_until_s / self._ttl_s
 
 
-def replay_clairvoyant(course: Course, patience: float, plain: Replayed) -> Replayed:
+def replay_clairvoyant(course: ReadsByKey, patience: float, plain: Replayed) -> Replayed:
     """Replay renewal with foresight; `patience` computations may be spent for each miss that is saved."""
 
     def renewals(key: KeyReads) -> Foresight:

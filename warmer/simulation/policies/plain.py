@@ -2,7 +2,7 @@
 
 from warmer.simulation.policies.renewal import replay_renewals
 from warmer.simulation.result import Replayed
-from warmer.simulation.trace.by_key import Course, KeyReads
+from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
 
 class Never:
@@ -27,7 +27,7 @@ class Always:
         return needed
 
 
-def replay_plain(course: Course) -> Replayed:
+def replay_plain(course: ReadsByKey) -> Replayed:
     """Replay a plain cache: a read that finds no fresh value computes it.
 
     Computing only then, and each value for a whole ttl, is the least number of computations that can serve the reads:
@@ -40,7 +40,7 @@ def replay_plain(course: Course) -> Replayed:
     return replay_renewals(course, never, None)
 
 
-def replay_all(course: Course, plain: Replayed) -> Replayed:
+def replay_all(course: ReadsByKey, plain: Replayed) -> Replayed:
     """Replay a cache that refreshes every key at the end of its freshness, from its first read on for ever.
 
     Its load only grows, so the peak of refreshes is looked for in the last ttl and the longest computation before it.

@@ -4,10 +4,10 @@ from heapq import heappop, heappush
 
 from warmer.policy.history import EPOCH_S, History
 from warmer.policy.model import Model
-from warmer.policy.price import Price
 from warmer.policy.review import Reviewer
 from warmer.policy.season import Season
 from warmer.policy.spending import Spent
+from warmer.policy.threshold import Threshold
 from warmer.simulation.result import Replayed
 from warmer.simulation.tally import UNKNOWN_COST_S, Concurrency
 from warmer.simulation.trace.trace import Trace
@@ -18,7 +18,7 @@ TOLD_PER_TTL = 64
 _MONDAY_S = 1_704_067_200.0
 
 
-def replay_priced(trace: Trace, ttl_s: float, price: Price, warmup: float = 0.2) -> Replayed:
+def replay_priced(trace: Trace, ttl_s: float, price: Threshold, warmup: float = 0.2) -> Replayed:
     """Replay a trace as production would have run it: each target is reviewed when its freshness ends.
 
     Args:
@@ -30,7 +30,7 @@ def replay_priced(trace: Trace, ttl_s: float, price: Price, warmup: float = 0.2)
     Example:
         >>> from warmer.policy.budget import ExtraCompute
         >>> trace = Trace("one key", [7.0 * row for row in range(2000)], [0] * 2000, [1] * 2000)
-        >>> replayed = replay_priced(trace, ttl_s=10.0, price=Price(ExtraCompute(0.5)))
+        >>> replayed = replay_priced(trace, ttl_s=10.0, price=Threshold(ExtraCompute(0.5)))
         >>> replayed.plain_misses, replayed.compute_ratio > 1.0, replayed.removed > 0.0
         (800, True, True)
     """
@@ -45,7 +45,7 @@ def replay_priced(trace: Trace, ttl_s: float, price: Price, warmup: float = 0.2)
 class _Replay:
     """The state of one replay; times are shifted so that they come after the histories' epoch."""
 
-    def __init__(self, trace: Trace, ttl_s: float, price: Price, warmup: float) -> None:
+    def __init__(self, trace: Trace, ttl_s: float, price: Threshold, warmup: float) -> None:
         self.shift_s = _MONDAY_S if trace.start_s < EPOCH_S else 0.0
         self._ttl_s = ttl_s
         self._price = price

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from warmer.simulation.result import Replayed
 from warmer.simulation.tally import Tally
-from warmer.simulation.trace.by_key import Course, KeyReads
+from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
 
 class Renewal(Protocol):
@@ -30,7 +30,7 @@ Renewals = Callable[[KeyReads], Renewal]
 
 
 def replay_renewals(
-    course: Course, renewals: Renewals, plain: Replayed | None, peak_from_s: float | None = None
+    course: ReadsByKey, renewals: Renewals, plain: Replayed | None, peak_from_s: float | None = None
 ) -> Replayed:
     """Replay a policy that renews at the end of freshness, or not at all.
 
@@ -46,7 +46,7 @@ def replay_renewals(
     return tally.replayed(plain)
 
 
-def _replay_key(key: KeyReads, course: Course, renewal: Renewal, tally: Tally) -> None:
+def _replay_key(key: KeyReads, course: ReadsByKey, renewal: Renewal, tally: Tally) -> None:
     """Go from one end of freshness to the next: the reads between them are hits."""
     times_s, costs_s, ttl_s = key.times_s, key.costs_s, course.ttl_s
     fresh_until_s, row = times_s[0], 0

@@ -6,7 +6,7 @@ on credits of Pappas, Massey and Zhang, "Enhancing DNS resilience against denial
 
 from warmer.simulation.policies.renewal import replay_renewals
 from warmer.simulation.result import Replayed
-from warmer.simulation.trace.by_key import Course, KeyReads
+from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
 MOST_CREDITS = 20.0
 """What a key of R-LFU may hold: more would renew long after its reads have ended."""
@@ -68,7 +68,7 @@ class FrequencyCredits:
         return renewed
 
 
-def replay_rlru(course: Course, each_time: float, plain: Replayed) -> Replayed:
+def replay_rlru(course: ReadsByKey, each_time: float, plain: Replayed) -> Replayed:
     """Replay R-LRU, with this whole number of credits."""
 
     def renewals(key: KeyReads) -> RecencyCredits:
@@ -77,7 +77,7 @@ def replay_rlru(course: Course, each_time: float, plain: Replayed) -> Replayed:
     return replay_renewals(course, renewals, plain)
 
 
-def replay_rlfu(course: Course, for_each: float, plain: Replayed) -> Replayed:
+def replay_rlfu(course: ReadsByKey, for_each: float, plain: Replayed) -> Replayed:
     """Replay R-LFU, with these credits for each read."""
 
     def renewals(key: KeyReads) -> FrequencyCredits:

@@ -7,7 +7,7 @@ from math import inf
 
 from warmer.simulation.result import Replayed
 from warmer.simulation.tally import Tally
-from warmer.simulation.trace.by_key import Course, KeyReads
+from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
 WINDOW_S = 3600.0
 """Reads per minute are those of the last hour."""
@@ -26,7 +26,7 @@ def interval_s(reads_per_minute: float) -> float:
     return next((every_s for above, every_s in TIERS if reads_per_minute > above), SLOWEST_S)
 
 
-def replay_tiers(course: Course, plain: Replayed) -> Replayed:
+def replay_tiers(course: ReadsByKey, plain: Replayed) -> Replayed:
     """Replay the tiers: from its first read on each key is refreshed on its schedule, whether it is fresh or not."""
     tally = Tally(course)
     for key in course.keys:
@@ -34,7 +34,7 @@ def replay_tiers(course: Course, plain: Replayed) -> Replayed:
     return tally.replayed(plain)
 
 
-def _replay_key(key: KeyReads, course: Course, tally: Tally) -> None:
+def _replay_key(key: KeyReads, course: ReadsByKey, tally: Tally) -> None:
     times_s, costs_s = key.times_s, key.costs_s
     tally.miss(times_s[0], costs_s[0], is_first=True)
     fresh_until_s, row = times_s[0], 0

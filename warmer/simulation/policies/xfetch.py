@@ -10,13 +10,13 @@ from random import Random
 
 from warmer.simulation.result import Replayed
 from warmer.simulation.tally import UNKNOWN_COST_S, Tally
-from warmer.simulation.trace.by_key import Course, KeyReads
+from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
 NO_CHANCE = 38.0
 """So many scales before the end of freshness, the chance of a refresh is 0 in the numbers of a computer."""
 
 
-def replay_xfetch(course: Course, beta: float, plain: Replayed) -> Replayed:
+def replay_xfetch(course: ReadsByKey, beta: float, plain: Replayed) -> Replayed:
     """Replay XFetch: a read begins a refresh if `now - cost * beta * ln(random())` is past the end of freshness.
 
     Args:
@@ -30,7 +30,7 @@ def replay_xfetch(course: Course, beta: float, plain: Replayed) -> Replayed:
     return tally.replayed(plain)
 
 
-def _replay_key(key: KeyReads, course: Course, beta: float, tally: Tally, random: Random) -> None:
+def _replay_key(key: KeyReads, course: ReadsByKey, beta: float, tally: Tally, random: Random) -> None:
     """Go from one computation to the next; a refresh is judged when the next one comes, or the end."""
     times_s, costs_s, row = key.times_s, key.costs_s, 0
     tally.miss(times_s[0], costs_s[0], is_first=True)

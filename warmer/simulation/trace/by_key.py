@@ -34,7 +34,7 @@ class KeyReads:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class ReadsByKey:
     """All that a replay of independent keys needs.
 
     Args:
@@ -52,7 +52,7 @@ class Course:
     has_costs: bool
 
 
-def course_of(trace: Trace, ttl_s: float, warmup: float) -> Course:
+def reads_by_key_of(trace: Trace, ttl_s: float, warmup: float) -> ReadsByKey:
     """Return the course of a trace.
 
     Args:
@@ -61,11 +61,11 @@ def course_of(trace: Trace, ttl_s: float, warmup: float) -> Course:
         warmup: The part of the span that is not counted, from 0 to below 1.
 
     Example:
-        >>> course = course_of(Trace("two keys", [0.0, 1.0, 2.0], [0, 1, 0], [1, 1, 4]), ttl_s=60, warmup=0.5)
+        >>> course = reads_by_key_of(Trace("two keys", [0.0, 1.0, 2.0], [0, 1, 0], [1, 1, 4]), ttl_s=60, warmup=0.5)
         >>> course.keys[0].times_s, course.keys[0].reads, course.counted_from_s
         ([0.0, 2.0], [1, 4], 1.0)
     """
-    return Course(reads_by_key(trace), ttl_s, trace.counted_from_s(warmup), trace.end_s, trace.costs_s is not None)
+    return ReadsByKey(reads_by_key(trace), ttl_s, trace.counted_from_s(warmup), trace.end_s, trace.costs_s is not None)
 
 
 def reads_by_key(trace: Trace) -> list[KeyReads]:

@@ -4,11 +4,11 @@ import asyncio
 import threading
 from collections.abc import Iterable
 
-from warmer.refresh.read_counter import uncounted
+from warmer.refresh.read_counter import uncounted_reads
 from warmer_workers.computation import Computation, Tell
 
 
-class Loop:
+class EventLoopExecutor:
     """Runs coroutines side by side; a loop that is blocked by one of them is left behind.
 
     Args:
@@ -26,7 +26,7 @@ class Loop:
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             threading.Thread(target=_run, args=(self._loop,), name="warmer-drain-loop", daemon=True).start()
-        with uncounted():  # what computations of warming read is no demand; tasks take this with them
+        with uncounted_reads():  # what computations of warming read is no demand; tasks take this with them
             self._loop.call_soon_threadsafe(self._start_all, list(computations))
 
     @property

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
-from warmer.refresh.read_counter import uncounted
+from warmer.refresh.read_counter import uncounted_reads
 from warmer_workers.computation import Computation, Tell
 
 
-class Threads:
+class ThreadExecutor:
     """Up to so many threads at work; what they find waiting they take without being woken for it.
 
     Args:
@@ -87,7 +87,7 @@ class Threads:
             self._wake.put(None)
 
     def _run(self) -> None:
-        with uncounted():  # what computations of warming read is no demand
+        with uncounted_reads():  # what computations of warming read is no demand
             self._work_off()
 
     def _work_off(self) -> None:

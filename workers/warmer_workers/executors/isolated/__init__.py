@@ -8,6 +8,6 @@
 An exception comes back by `passing`, never as a pickle.
 """
 
-from warmer_workers.executors.isolated.executor import Isolation
+from warmer_workers.executors.isolated.executor import IsolatedExecutor
 
-__all__ = ["Isolation"]
+__all__ = ["IsolatedExecutor"]

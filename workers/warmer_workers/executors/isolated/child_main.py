@@ -32,11 +32,11 @@ from warmer.client.warmer import Warmer
 from warmer.codec import Encoded
 from warmer.errors import NotImportableError, described
 from warmer.refresh.batch import Part, computing_many
-from warmer.refresh.cache_options import Terms
+from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.compute import acall, call, is_async
 from warmer.refresh.effects import run
 from warmer.refresh.publisher import Computed, computed_of
-from warmer.refresh.read_counter import uncounted
+from warmer.refresh.read_counter import uncounted_reads
 from warmer.refresh.single_flight import computing
 from warmer.settings import Settings
 from warmer.tasks.registry import load
@@ -108,7 +108,7 @@ class _Prepared(NamedTuple):
 
     task: WarmingTask
     function: Callable[..., Any]
-    terms: Terms
+    terms: CacheOptions
     timeout_s: float
 
 
@@ -150,7 +150,7 @@ def _prepared(task_as_json: bytes) -> _Prepared:
         max_value_bytes=order["max_value_bytes"],
         pickle_key=None if key is None else SecretStr(key.encode(BYTE_FOR_BYTE).decode()),
     )
-    return _Prepared(task, function, Terms.of_task(task, settings), order["timeout_s"])
+    return _Prepared(task, function, CacheOptions.of_task(task, settings), order["timeout_s"])
 
 
 def _imported(path: str, name: str) -> Callable[..., Any]:
@@ -198,7 +198,7 @@ def _found(task: WarmingTask, ref: str) -> Target | Computed:
 def _one(prepared: _Prepared, target: Target) -> Computed:
     began_s = time.monotonic()
     try:
-        with uncounted(), computing(target.cache_key):
+        with uncounted_reads(), computing(target.cache_key):
             value = call(prepared.function, target.arguments, prepared.timeout_s)
     except BaseException as error:
         return Computed(time.monotonic() - began_s, error=error)
@@ -216,7 +216,7 @@ def _side_by_side(prepared: _Prepared, found: Sequence[Target | Computed]) -> It
 async def _aone(prepared: _Prepared, target: Target) -> Computed:
     began_s = time.monotonic()
     try:
-        with uncounted(), computing(target.cache_key):
+        with uncounted_reads(), computing(target.cache_key):
             value = await acall(prepared.function, target.arguments, prepared.timeout_s)
     except Exception as error:
         return Computed(time.monotonic() - began_s, error=error)
@@ -227,7 +227,7 @@ def _many(prepared: _Prepared, found: Sequence[Target | Computed]) -> Iterator[C
     targets = [target for target in found if isinstance(target, Target)]
     began_s = time.monotonic()
     try:
-        with uncounted():
+        with uncounted_reads():
             parts = iter(run(computing_many(prepared.task, targets, prepared.timeout_s)))
     except BaseException as error:  # an exit: nothing but this call is ended by it
         parts = iter([Part(None, error, time.monotonic() - began_s)] * len(targets))
@@ -240,7 +240,7 @@ def _many(prepared: _Prepared, found: Sequence[Target | Computed]) -> Iterator[C
             yield target
 
 
-def _message(computed: Computed, terms: Terms) -> tuple[dict[str, Any], bytes]:
+def _message(computed: Computed, terms: CacheOptions) -> tuple[dict[str, Any], bytes]:
     """Return header and payload of what came of a computation."""
     header: dict[str, Any] = {"duration_s": computed.duration_s}
     if computed.error is not None:

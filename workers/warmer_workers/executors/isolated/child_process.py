@@ -17,7 +17,7 @@ from warmer.errors import ComputationFailedError
 from warmer.refresh.publisher import Computed
 from warmer_workers.executors.isolated.error_transfer import unpacked
 from warmer_workers.executors.isolated.frames import Channel, Frame
-from warmer_workers.executors.isolated.order import Order
+from warmer_workers.executors.isolated.order import ComputeRequest
 
 LOOK_EVERY_S = 0.5
 """A child that died is noticed at once, unless something that it forked holds its socket: then after so long."""
@@ -91,7 +91,7 @@ class ChildProcess:
             self._receive()
             self._is_ready = True
 
-    def compute(self, order: Order, refs: Sequence[str]) -> Iterator[Computed]:
+    def compute(self, order: ComputeRequest, refs: Sequence[str]) -> Iterator[Computed]:
         """Have targets computed, and yield what comes of each, in their order.
 
         Args:
@@ -169,7 +169,7 @@ def _environment(additions: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in {**os.environ, **additions}.items() if name != "WARMER_EMBEDDED"}
 
 
-def _computed(frame: Frame, order: Order) -> Computed:
+def _computed(frame: Frame, order: ComputeRequest) -> Computed:
     header = frame.header
     if "number" in header:
         return Computed(header["duration_s"], Encoded(header["number"], frame.payload), header["is_none"])

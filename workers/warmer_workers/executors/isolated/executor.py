@@ -6,11 +6,11 @@ from functools import partial
 from warmer.refresh.publisher import Computed
 from warmer.settings import Settings
 from warmer_workers.computation import Computation, Tell
-from warmer_workers.executors.isolated.order import Order
-from warmer_workers.executors.isolated.process_pool import Processes
+from warmer_workers.executors.isolated.order import ComputeRequest
+from warmer_workers.executors.isolated.process_pool import ProcessPool
 
 
-class Isolation:
+class IsolatedExecutor:
     """A drain's processes for computations that need one.
 
     Args:
@@ -22,8 +22,8 @@ class Isolation:
         """Start without any."""
         self._settings = settings
         self._tell = tell
-        self._processes = Processes(settings.isolated)
-        self._orders: dict[Computation, Order] = {}
+        self._processes = ProcessPool(settings.isolated)
+        self._orders: dict[Computation, ComputeRequest] = {}
 
     def do(self, computations: Iterable[Computation]) -> None:
         """Have computations carried out."""
@@ -50,10 +50,10 @@ class Isolation:
         self._orders.pop(computation, None)
         self._tell(computation, computed)
 
-    def _order_of(self, computation: Computation) -> Order:
+    def _order_of(self, computation: Computation) -> ComputeRequest:
         first = computation.jobs[0]
         task = first.task
-        return Order(
+        return ComputeRequest(
             definition=first.claim.definition.encode(),
             compute_path=task.compute_path,
             compute_many_path=task.compute_many_path,

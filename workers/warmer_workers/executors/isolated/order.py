@@ -12,7 +12,7 @@ BYTE_FOR_BYTE = "latin-1"
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
-class Order:
+class ComputeRequest:
     """Some targets of one task, to be computed in a process of its own; two orders are never equal.
 
     Args:
@@ -26,7 +26,7 @@ class Order:
         signing_key: What pickles are signed with.
 
     Example:
-        >>> Order(definition=b"{}", compute_path="shop:load", refs=("catalog",), timeout_s=60).refs
+        >>> ComputeRequest(definition=b"{}", compute_path="shop:load", refs=("catalog",), timeout_s=60).refs
         ('catalog',)
     """
 

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from warmer.errors import described
 from warmer.refresh.publisher import Computed
 from warmer_workers.executors.isolated.child_process import ChildProcess, DiedError, not_started
-from warmer_workers.executors.isolated.order import Order
+from warmer_workers.executors.isolated.order import ComputeRequest
 
 
-class Seat:
+class Slot:
     """A seat for one child, which is started when it is first needed.
 
     Args:
@@ -27,7 +27,7 @@ class Seat:
         self._environment = environment
         self._child: ChildProcess | None = None
 
-    def compute(self, order: Order, entrust: Callable[[ChildProcess], None]) -> list[Computed]:
+    def compute(self, order: ComputeRequest, entrust: Callable[[ChildProcess], None]) -> list[Computed]:
         """Return what comes of each target of an order.
 
         After a crash, those that had not been computed are computed one by one, so that only those crash that do so
@@ -57,7 +57,7 @@ class Seat:
             child.end()
 
     def _attempt(
-        self, order: Order, refs: Sequence[str], entrust: Callable[[ChildProcess], None]
+        self, order: ComputeRequest, refs: Sequence[str], entrust: Callable[[ChildProcess], None]
     ) -> tuple[list[Computed], Computed | None]:
         """Return what was computed, and the crash that ended it, if one did."""
         before = self._child
@@ -107,7 +107,7 @@ class _Job:
         tell: Told what came of it.
     """
 
-    def __init__(self, order: Order, tell: Tell) -> None:
+    def __init__(self, order: ComputeRequest, tell: Tell) -> None:
         self.order = order
         self._tell = tell
         self._lock = threading.Lock()
@@ -140,7 +140,7 @@ class _Job:
         self._tell(computed)
 
 
-class Processes:
+class ProcessPool:
     """Up to so many children, started when they are first needed, and reused.
 
     Args:
@@ -152,9 +152,9 @@ class Processes:
         >>> from queue import SimpleQueue
         >>> from warmer import WarmingTask
         >>> task = WarmingTask(task_id="title", cache_key="title:{s}", compute_fn="string:capwords")
-        >>> order = Order(definition=task.definition(), compute_path="string:capwords", refs=('title{"s":"a tale"}',),
-        ...               timeout_s=60)
-        >>> processes, told = Processes(2), SimpleQueue()
+        >>> order = ComputeRequest(definition=task.definition(), compute_path="string:capwords",
+        ...                        refs=('title{"s":"a tale"}',), timeout_s=60)
+        >>> processes, told = ProcessPool(2), SimpleQueue()
         >>> processes.do(order, told.put)
         >>> told.get(timeout=60)[0].encoded
         Encoded(number=1, payload=b'"A Tale"')
@@ -169,13 +169,13 @@ class Processes:
         self._import_path = tuple(import_path)
         self._environment = environment
         self._changed = threading.Condition()
-        self._jobs: dict[Order, _Job] = {}
+        self._jobs: dict[ComputeRequest, _Job] = {}
         self._waiting: deque[_Job] = deque()
         self._threads: list[threading.Thread] = []
         self._idle = 0
         self._is_dismissed = False
 
-    def do(self, order: Order, tell: Tell) -> None:
+    def do(self, order: ComputeRequest, tell: Tell) -> None:
         """Have an order computed, as soon as a child is free; returns at once.
 
         Args:
@@ -197,7 +197,7 @@ class Processes:
             self._waiting.append(job)
             self._changed.notify()
 
-    def give_up(self, order: Order) -> None:
+    def give_up(self, order: ComputeRequest) -> None:
         """Let go of an order: if a child computes it, that is killed, and another takes its place when one is needed.
 
         Nothing is told of it any more; only what is being told at this very moment may still arrive.
@@ -213,7 +213,7 @@ class Processes:
                 self._waiting.remove(job)
         job.give_up()
 
-    def computing_since_s(self, order: Order) -> float | None:
+    def computing_since_s(self, order: ComputeRequest) -> float | None:
         """Return since when a computation of an order has been running, on the monotonic clock.
 
         Time in the queue, and that a child takes to start and to import the task's module, is no computation. Where the
@@ -244,7 +244,7 @@ class Processes:
 
     def _serve(self) -> None:
         """Compute one order after the other, with a child of this thread's own."""
-        seat = Seat(self._import_path, self._environment)
+        seat = Slot(self._import_path, self._environment)
         try:
             while (job := self._next()) is not None:
                 self._carry_out(job, seat)
@@ -261,7 +261,7 @@ class Processes:
                 self._idle -= 1
             return None if self._is_dismissed else self._waiting.popleft()
 
-    def _carry_out(self, job: _Job, seat: Seat) -> None:
+    def _carry_out(self, job: _Job, seat: Slot) -> None:
         try:
             computed = seat.compute(job.order, job.entrust)
         except _GivenUpError:

@@ -10,7 +10,7 @@ import struct
 from typing import NamedTuple
 
 from warmer.errors import PolicyStateError
-from warmer.policy.budget import ComputeBudget, ExtraCompute, Knob, TargetHitRatio
+from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.spending import SPENDING_BYTES, Spending, Spent
 from warmer.policy.what_if import Point, Totals, WhatIf
 
@@ -18,7 +18,7 @@ STEADY_MISSES, STEADY_S = 20.0, 600.0
 """Sums over fewer computations, or seconds, say little yet, and are mixed with what is typical."""
 
 
-class Aim(NamedTuple):
+class ThresholdAim(NamedTuple):
     """A point of the what-if curve.
 
     Args:
@@ -30,7 +30,7 @@ class Aim(NamedTuple):
     confidence: float
 
 
-def typical_log_odds(knob: Knob) -> float:
+def typical_log_odds(knob: Budget) -> float:
     """Return the price to begin with: for extra compute, what held on traces of many kinds.
 
     Example:
@@ -42,7 +42,7 @@ def typical_log_odds(knob: Knob) -> float:
     return 0.0
 
 
-def aim(knob: Knob, what_if: WhatIf, lately: Spending, today: Spending) -> Aim:
+def aim(knob: Budget, what_if: WhatIf, lately: Spending, today: Spending) -> ThresholdAim:
     """Return where on the what-if curve the knob is met.
 
     Args:
@@ -54,17 +54,17 @@ def aim(knob: Knob, what_if: WhatIf, lately: Spending, today: Spending) -> Aim:
     match knob:
         case ExtraCompute(share):
             log_odds = what_if.log_odds_at(what_if.extra_s, share * lately.spent.plain_s / today.kept.extra_s)
-            return Aim(log_odds, _confidence(lately.spent.plain_misses, STEADY_MISSES))
+            return ThresholdAim(log_odds, _confidence(lately.spent.plain_misses, STEADY_MISSES))
         case TargetHitRatio(ratio):
             too_many = lately.spent.plain_misses - (1.0 - ratio) * lately.spent.reads
             log_odds = what_if.log_odds_at(what_if.avoided, too_many / today.kept.avoided)
-            return Aim(log_odds, _confidence(lately.spent.plain_misses, STEADY_MISSES))
+            return ThresholdAim(log_odds, _confidence(lately.spent.plain_misses, STEADY_MISSES))
         case ComputeBudget(seconds_per_minute):
             log_odds = what_if.log_odds_at(what_if.refresh_s, seconds_per_minute / 60.0 * lately.seconds)
-            return Aim(log_odds, _confidence(lately.seconds, STEADY_S))
+            return ThresholdAim(log_odds, _confidence(lately.seconds, STEADY_S))
 
 
-def spent_over_allowed(knob: Knob, today: Spending) -> float:
+def spent_over_allowed(knob: Budget, today: Spending) -> float:
     """Return how many times what the knob allows was spent within a day; for a hit ratio, of misses it is the inverse.
 
     Above 1 the price has to rise. Sums that are still small count as if something had been spent as allowed before.
@@ -113,7 +113,7 @@ WIDEST_ERROR = 5.0
 _HEAD = struct.Struct("<dd?")
 
 
-class Price:
+class Threshold:
     """Holds one knob: the fleet's, or that of a task that has its own.
 
     Args:
@@ -121,7 +121,7 @@ class Price:
 
     Example:
         >>> from warmer.policy.budget import ExtraCompute
-        >>> price = Price(ExtraCompute(0.25))
+        >>> price = Threshold(ExtraCompute(0.25))
         >>> round(price.log_odds, 2)
         -0.3
         >>> price.observe(1_700_000_000.0, Spent(reads=10, misses=1, miss_s=0.5, plain_misses=1, plain_s=0.5))
@@ -131,7 +131,7 @@ class Price:
 
     __slots__ = ("_at_s", "_has_decided", "_lately", "_today", "is_blown", "knob", "log_odds", "what_if")
 
-    def __init__(self, knob: Knob) -> None:
+    def __init__(self, knob: Budget) -> None:
         """Begin at a typical price."""
         self.knob = knob
         self.what_if = WhatIf()
@@ -203,7 +203,7 @@ class Price:
         return head + self._lately.to_bytes() + self._today.to_bytes() + self.what_if.to_bytes()
 
     @classmethod
-    def from_bytes(cls, knob: Knob, packed: bytes) -> "Price":
+    def from_bytes(cls, knob: Budget, packed: bytes) -> "Threshold":
         """Return the price that these bytes say, under a knob that may have been turned meanwhile.
 
         Args:
@@ -215,7 +215,7 @@ class Price:
 
         Example:
             >>> from warmer.policy.budget import ExtraCompute
-            >>> Price.from_bytes(ExtraCompute(0.1), Price(ExtraCompute(0.1)).to_bytes()).is_blown
+            >>> Threshold.from_bytes(ExtraCompute(0.1), Threshold(ExtraCompute(0.1)).to_bytes()).is_blown
             False
         """
         spendings_end = _HEAD.size + 2 * SPENDING_BYTES

@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 from warmer.errors import RecordingError, StoreUnavailableError, described
 from warmer.results import DictLike
 from warmer.store import Store
-from warmer.store.recordings import Wanted
+from warmer.store.recordings import RecordingSpec
 
 logger = logging.getLogger("warmer.recording")
 
@@ -45,7 +45,7 @@ class Recorded(DictLike):
     sample: float
 
 
-class Recorder:
+class ReadRecorder:
     """Records the reads of a fleet. What targets are called in the recording, nobody can tell once it has ended.
 
     Args:
@@ -62,7 +62,7 @@ class Recorder:
         if not 0 < sample <= 1:
             raise RecordingError(f"expected a sample above 0 and at most 1, got {sample!r}")
         self._recordings = store.recordings
-        self._wanted = Wanted(token_hex(8), token_hex(16), sample, capacity)
+        self._wanted = RecordingSpec(token_hex(8), token_hex(16), sample, capacity)
         self._last_id = b"0"
         self._keys: set[bytes] = set()
         self._reads = self._rows = self._dropped = 0

@@ -9,24 +9,24 @@ from typing import Any, TypeVar
 from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from warmer.cache.fair_semaphore import Slots
-from warmer.cache.request import Wanted
+from warmer.cache.fair_semaphore import FairSemaphore
+from warmer.cache.request import CacheRequest
 from warmer.clock import Clock
 from warmer.codec import ERROR, Encoded, cached_error
 from warmer.codec.entry import Origin, unpack
 from warmer.errors import CodecError, WaitTimeoutError
-from warmer.refresh.cache_options import Terms
-from warmer.refresh.effects import Compute, Do, Pause, Steps, Wait, pauses
-from warmer.refresh.publisher import Refreshed, Work
+from warmer.refresh.cache_options import CacheOptions
+from warmer.refresh.effects import Call, Compute, Routine, Sleep, Wait, pauses
+from warmer.refresh.publisher import Refreshed, RefreshRequest
 from warmer.refresh.refresher import Refresher, is_fresh, nothing_will_do
-from warmer.refresh.single_flight import ABANDONED, Flight, Flights, Landed, computing, is_within_another
+from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight, computing, is_within_another
 from warmer.store import Keys, Result
-from warmer.wire import Reads
+from warmer.wire import Reader
 
 Returned = TypeVar("Returned")
 
 
-class Leader:
+class MissLeader:
     """Computes a missing value, or gets hold of it, for all readers of this process.
 
     Args:
@@ -42,12 +42,12 @@ class Leader:
     def __init__(
         self,
         keys: Keys,
-        reads: Reads,
+        reads: Reader,
         refresher: Refresher,
         clock: Clock,
-        flights: Flights,
+        flights: SingleFlight,
         settle: Callable[[str, Origin, Refreshed], None],
-        find_slots: Callable[[], Slots],
+        find_slots: Callable[[], FairSemaphore],
     ) -> None:
         """Start idle."""
         self._entry_key = keys.entry
@@ -59,7 +59,7 @@ class Leader:
         self._find_slots = find_slots
 
     # --- under a lease -----------------------------------------------------------------------------------------------
-    def leading(self, wanted: Wanted, deadline_s: float) -> Steps[Landed]:
+    def leading(self, wanted: CacheRequest, deadline_s: float) -> Routine[FlightResult]:
         """Return what came of a value: computed here, or published by another; without a lease if Redis is away.
 
         Args:
@@ -73,7 +73,7 @@ class Leader:
             self._refresher.release_later(work)
             return (yield from self.unguarded(wanted))
 
-    def _under_lease(self, wanted: Wanted, work: Work, deadline_s: float) -> Steps[Landed]:
+    def _under_lease(self, wanted: CacheRequest, work: RefreshRequest, deadline_s: float) -> Routine[FlightResult]:
         will_do, waiting_since_ms = is_fresh, 0
         for pause_s in pauses():
             refreshing = partial(self._refresher.refreshing, work, will_do, waiting_since_ms)
@@ -83,9 +83,9 @@ class Leader:
             if refreshed.result is Result.BUSY:
                 remaining_s = deadline_s - self._clock.monotonic_s()
                 if remaining_s <= 0:
-                    return ABANDONED
+                    return NO_RESULT
                 waiting_since_ms = waiting_since_ms or refreshed.now_ms
-                yield Pause(min(pause_s, remaining_s))
+                yield Sleep(min(pause_s, remaining_s))
             found = yield from self._twice_if_slow(wanted, partial(self.looking, wanted))
             if found is not None:
                 return found
@@ -93,7 +93,7 @@ class Leader:
                 will_do = nothing_will_do  # what cannot be read is replaced
         raise AssertionError("pauses never end")
 
-    def _twice_if_slow(self, wanted: Wanted, attempt: Callable[[], Steps[Returned]]) -> Steps[Returned]:
+    def _twice_if_slow(self, wanted: CacheRequest, attempt: Callable[[], Routine[Returned]]) -> Routine[Returned]:
         """Make an attempt; a second one if Redis, or this process, only had too much to do at once.
 
         Raises:
@@ -106,7 +106,7 @@ class Leader:
                 raise
         return (yield from attempt())
 
-    def landed(self, wanted: Wanted, refreshed: Refreshed) -> Landed:
+    def landed(self, wanted: CacheRequest, refreshed: Refreshed) -> FlightResult:
         """Return what a refresh brought; one that lost its lease, to an invalidation perhaps, is for nobody else.
 
         Args:
@@ -116,28 +116,28 @@ class Leader:
         if not refreshed.was_elsewhere:
             self._settle(wanted.ref, Origin.MISS, refreshed)
         if refreshed.exception is not None:
-            return Landed.with_error(refreshed.exception)
-        return Landed(
+            return FlightResult.with_error(refreshed.exception)
+        return FlightResult(
             refreshed.value, refreshed.encoded, is_computed=True, is_abandoned=refreshed.result is Result.LOST
         )
 
     # --- what another has published ----------------------------------------------------------------------------------
-    def looking(self, wanted: Wanted) -> Steps[Landed | None]:
+    def looking(self, wanted: CacheRequest) -> Routine[FlightResult | None]:
         """Return what is cached by now; None if there is nothing that can be read.
 
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        entry: bytes | None = yield Do(lambda: self._refresher.entries.read(wanted.cache_key))
+        entry: bytes | None = yield Call(lambda: self._refresher.entries.read(wanted.cache_key))
         return landed_from(wanted, entry)
 
     # --- without a lease -------------------------------------------------------------------------------------------
-    def unguarded(self, wanted: Wanted) -> Steps[Landed]:
+    def unguarded(self, wanted: CacheRequest) -> Routine[FlightResult]:
         """Compute without a lease, in turn."""
         landed = yield from self.in_turn(wanted.terms, self._computing(wanted))
-        return Landed.with_error(waited_in_vain(wanted)) if landed is None else landed
+        return FlightResult.with_error(waited_in_vain(wanted)) if landed is None else landed
 
-    def in_turn(self, terms: Terms, computation: Steps[Returned]) -> Steps[Returned | None]:
+    def in_turn(self, terms: CacheOptions, computation: Routine[Returned]) -> Routine[Returned | None]:
         """Run a computation without a lease: so many at once, or every outage of Redis would choke the source, too.
 
         Args:
@@ -161,43 +161,43 @@ class Leader:
         finally:
             slots.leave(turn)
 
-    def _computing(self, wanted: Wanted) -> Steps[Landed]:
+    def _computing(self, wanted: CacheRequest) -> Routine[FlightResult]:
         terms = wanted.terms
         try:
             with computing(wanted.cache_key):
                 value = yield Compute(wanted.function, wanted.arguments, terms.timeout_s, terms.leaves_thread)
             return landed_with(wanted, value)
         except Exception as error:
-            return Landed.with_error(error)
+            return FlightResult.with_error(error)
 
 
-def landed_with(wanted: Wanted, value: Any) -> Landed:
+def landed_with(wanted: CacheRequest, value: Any) -> FlightResult:
     """Return a value that was computed here, and is not cached, as what a flight brought.
 
     Raises:
         CodecError: it cannot be stored as it is, and so not be copied for others.
     """
-    return Landed(value, wanted.terms.codec.encode(wanted.cache_key, value), is_computed=True)
+    return FlightResult(value, wanted.terms.codec.encode(wanted.cache_key, value), is_computed=True)
 
 
-def landed_from(wanted: Wanted, entry: bytes | None) -> Landed | None:
+def landed_from(wanted: CacheRequest, entry: bytes | None) -> FlightResult | None:
     """Return what an entry holds, as what a flight brought; None if it cannot be read."""
     unpacked = unpack(entry)
     if unpacked is None or not wanted.is_in(unpacked[0]):
         return None
     header, payload = unpacked
     if header.codec == ERROR:
-        return Landed.with_error(cached_error.restored(bytes(payload), wanted.terms.cache_errors))
+        return FlightResult.with_error(cached_error.restored(bytes(payload), wanted.terms.cache_errors))
     try:
         wanted.terms.codec.decode(wanted.cache_key, header.codec, payload)
     except CodecError:
         return None
-    return Landed(encoded=Encoded(header.codec, bytes(payload)))
+    return FlightResult(encoded=Encoded(header.codec, bytes(payload)))
 
 
 def work_of(
-    wanted: Wanted, origin: Origin, token: str | None = None, before_publishing: Callable[[], None] = lambda: None
-) -> Work:
+    wanted: CacheRequest, origin: Origin, token: str | None = None, before_publishing: Callable[[], None] = lambda: None
+) -> RefreshRequest:
     """Return what is to be done for a wanted value.
 
     Args:
@@ -206,7 +206,7 @@ def work_of(
         token: What its lease is taken with; a new one unless it is given.
         before_publishing: Called when the value is known, and not yet published.
     """
-    return Work(
+    return RefreshRequest(
         wanted.ref,
         wanted.cache_key,
         wanted.terms,
@@ -218,7 +218,7 @@ def work_of(
     )
 
 
-def waited_in_vain(wanted: Wanted) -> WaitTimeoutError:
+def waited_in_vain(wanted: CacheRequest) -> WaitTimeoutError:
     """Return the error of a reader for whom another's computation took too long."""
     return WaitTimeoutError(
         f"another computation of {wanted.cache_key!r} has not ended within {wanted.terms.wait_s:g} s (wait_s); "
@@ -226,25 +226,25 @@ def waited_in_vain(wanted: Wanted) -> WaitTimeoutError:
     )
 
 
-OVERDUE = Landed(is_abandoned=True)
+TIMED_OUT = FlightResult(is_abandoned=True)
 """Stands for what has not landed in time."""
 
 
-def landing_of(flight: Flight, patience_s: float | None) -> Steps[Landed]:
-    """Return what a flight brought, or `OVERDUE`.
+def landing_of(flight: InFlight, patience_s: float | None) -> Routine[FlightResult]:
+    """Return what a flight brought, or `TIMED_OUT`.
 
     Args:
         flight: The flight.
         patience_s: How long to wait for it; None for as long as it takes.
     """
     try:
-        landed: Landed = yield Wait(flight, patience_s, flight.loop)
+        landed: FlightResult = yield Wait(flight, patience_s, flight.loop)
     except TimeoutError:
-        return OVERDUE
+        return TIMED_OUT
     return landed
 
 
-def after_waiting(wanted: Wanted, leader: Leader) -> Steps[Landed]:
+def after_waiting(wanted: CacheRequest, leader: MissLeader) -> Routine[FlightResult]:
     """Take what there is, if the task wants that, when another's computation takes too long.
 
     Args:
@@ -256,4 +256,4 @@ def after_waiting(wanted: Wanted, leader: Leader) -> Steps[Landed]:
             found = yield from leader.looking(wanted)
             if found is not None:
                 return found
-    return Landed.with_error(waited_in_vain(wanted))
+    return FlightResult.with_error(waited_in_vain(wanted))

@@ -7,18 +7,18 @@ from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
-from warmer.cache.request import Wanted
+from warmer.cache.request import CacheRequest
 from warmer.codec.entry import Origin
 from warmer.errors import StoreUnavailableError, described
-from warmer.refresh.cache_options import Terms
-from warmer.refresh.publisher import Work
-from warmer.runtime import Parts
+from warmer.refresh.cache_options import CacheOptions
+from warmer.refresh.publisher import RefreshRequest
+from warmer.runtime import Runtime
 from warmer.tasks.validation import check_function, check_key, check_keys, check_ttl
 
 Answer = TypeVar("Answer")
 
 
-class Reading(Parts):
+class KeyAccess(Runtime):
     """What a `Warmer` offers to those who know a key. Reads never raise because of Redis; writes do."""
 
     def get(self, cache_key: str, default: Any = None) -> Any:
@@ -74,7 +74,7 @@ class Reading(Parts):
         """As `get_or_compute`, beside an event loop; a sync function is run in a thread of its own."""
         return await self.cache.awant(self._wanted(cache_key, compute_fn, ttl))
 
-    def _wanted(self, cache_key: str, compute_fn: Callable[[], Any], ttl: float) -> Wanted:
+    def _wanted(self, cache_key: str, compute_fn: Callable[[], Any], ttl: float) -> CacheRequest:
         return self.cache.wanted_by_key(check_key(cache_key), check_function(compute_fn), check_ttl(ttl))
 
     def set(self, cache_key: str, value: Any, ttl: float = 3600) -> None:
@@ -92,9 +92,9 @@ class Reading(Parts):
         """
         owner = self.registry.maker(check_key(cache_key))
         check_ttl(ttl)
-        terms = Terms.of_key(None, ttl, self.settings) if owner is None else self.terms.of(owner).set_for(ttl)
+        terms = CacheOptions.of_key(None, ttl, self.settings) if owner is None else self.terms.of(owner).set_for(ttl)
         ref = "" if owner is None or owner.fields else owner.task_id
-        work = Work(ref, cache_key, terms, Origin.MISS, lambda: value, {}, token_hex(16))
+        work = RefreshRequest(ref, cache_key, terms, Origin.MISS, lambda: value, {}, token_hex(16))
         refreshed = self._reach(lambda: self.refresher.publish_value(work, value))
         if refreshed.error:
             raise StoreUnavailableError(f"{cache_key!r} was not set: {refreshed.error}")
