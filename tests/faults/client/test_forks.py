@@ -57,15 +57,15 @@ def test_a_child_does_not_wait_for_its_parent_s_computation(fleet):
     printed = fleet.python(
         """
         import os
-        from warmer.flights import Flights, Landed
+        from warmer.refresh.single_flight import FlightResult, SingleFlight
 
-        flights = Flights()
+        flights = SingleFlight()
         flight, _ = flights.board("k")
         pid = os.fork()
         if pid == 0:
             _, leads = flights.board("k")
             os._exit(0 if leads else 1)
-        flights.land("k", flight, Landed(1))
+        flights.land("k", flight, FlightResult(1))
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         """
     )

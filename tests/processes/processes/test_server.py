@@ -27,7 +27,7 @@ BINARIES = sorted(
 OWNER = """
 import os, signal, sys
 from pathlib import Path
-from warmer.server import PrivateServer
+from warmer.processes.private_server import PrivateServer
 server = PrivateServer.start(Path(sys.argv[1]))
 sibling = os.fork() if sys.argv[2] == "forking" else None
 if sibling == 0:

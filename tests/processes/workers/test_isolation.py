@@ -527,10 +527,9 @@ def test_a_child_ends_with_its_parent_also_while_it_holds_the_interpreter(eventu
 import sys, time
 sys.path[:] = {sys.path!r}
 from tests.processes.workers.test_isolation import order_of, task_of
-from warmer_workers.isolation.processes import Processes
-from warmer_workers.isolation.seat import Seat
+from warmer_workers.executors.isolated.process_pool import ProcessPool, Slot
 task = task_of("hold_interpreter", cache_key="t:{{folder:hash}}")
-Processes(1).do(order_of(task, refs=(task.target(folder={str(tmp_path)!r}).ref,)), print)
+ProcessPool(1).do(order_of(task, refs=(task.target(folder={str(tmp_path)!r}).ref,)), print)
 time.sleep(600)
 """
     parent = subprocess.Popen([sys.executable, "-c", script])

@@ -344,7 +344,7 @@ TASKS = """
         return n * n
 
     def slow(n: int) -> int:
-        time.sleep(0.2)
+        time.sleep(0 if n == 0 else 2)
         return n
 
     register_warming_task(WarmingTask(task_id="square", cache_key="square:{n}", compute_fn=square))

@@ -279,10 +279,10 @@ def test_the_end_of_a_loop_is_silent_even_in_development_mode(fleet, server, end
     printed = fleet.python(
         f"""
         import asyncio, gc, sys, warnings
-        from warmer.wire.reads import open_reads
+        from warmer.wire.reader import open_reader
 
         warnings.simplefilter("always")
-        reads = open_reads("{server.url}", 5.0)
+        reads = open_reader("{server.url}", 5.0)
 
         async def main():
             await reads.aget("k")
@@ -335,7 +335,7 @@ def test_reads_that_are_closed_or_dropped_leave_no_socket_and_no_thread(fleet, s
             await reads.aget_many(["k", "l"])
 
         for url in ("{server.url}", "redis://{HOST}:1", "redis+cluster://{HOST}:1"):
-            reads = open_reads(url, 5.0)
+            reads = open_reader(url, 5.0)
             try:
                 reads.get("k")
                 reads.get_many(["k", "l"])
