@@ -37,5 +37,5 @@ class _Job:
         self.deaths, self.failures = deaths, failures
 
 
-def _kind_of(job: _Job) -> computation.Kind:
-    return computation.Kind.PROCESS if job.deaths else computation.Kind.THREAD
+def _kind_of(job: _Job) -> computation.ExecutorKind:
+    return computation.ExecutorKind.PROCESS if job.deaths else computation.ExecutorKind.THREAD
