@@ -291,7 +291,7 @@ class LimitUse(DictLike):
     """How much of a declared limit is used at this moment.
 
     Args:
-        name: Its name, as tasks give it with `uses`.
+        name: Its name, as tasks give it with `limit`.
         concurrency: Computations at once; None without such a limit.
         in_use: Computations that workers run under it; a batch is one.
         readers: Computations that readers run under it; they never wait for it, and workers hold back for them.

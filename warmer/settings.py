@@ -38,18 +38,20 @@ class Settings(BaseSettings):
     tick_s: float = Field(1.0, gt=0.01, le=60, description="how often the scheduler looks for what is due")
     claim_timeout_s: float = Field(15.0, ge=0.5, description="a worker unheard of for this long has died")
     lease_timeout_s: float = Field(10.0, ge=0.5, description="a computation unheard of for this long has died")
-    drain_s: float = Field(60.0, gt=0, description="how long one drain goes on claiming targets")
-    longest_task_s: float = Field(900.0, gt=0, description="no computation by a worker may take longer")
+    drain_time_s: float = Field(60.0, gt=0, description="how long one drain goes on claiming targets")
+    max_task_s: float = Field(900.0, gt=0, description="no computation by a worker may take longer")
     concurrency: int = Field(8, ge=1, le=1024, description="computations at once in one worker")
     async_concurrency: int = Field(
         1000, ge=1, le=100_000, description="computations of async functions at once in one worker"
     )
-    isolated: int = Field(2, ge=1, le=64, description="processes of a worker for tasks with isolation='process'")
-    grace_s: float = Field(
+    isolated_processes: int = Field(
+        2, ge=1, le=64, description="processes of a worker for tasks with isolation='process'"
+    )
+    shutdown_grace_s: float = Field(
         10.0, ge=0, description="how long a worker that is told to stop goes on with what it has begun"
     )
     limits: Annotated[dict[str, Limit], BeforeValidator(limits_by_name), NoDecode] = Field(
-        None, validate_default=True, description="limits of the whole fleet, by the names that tasks give as uses"
+        None, validate_default=True, description="limits of the whole fleet, by the names that tasks give as `limit`"
     )
 
     backlog_capacity: int = Field(1_000_000, ge=1, description="targets asked for by hand that may wait at once")
@@ -90,7 +92,9 @@ class Settings(BaseSettings):
     history_capacity: int = Field(
         250_000, ge=1, description="targets whose reads are remembered, in about 64 bytes each"
     )
-    hottest: int = Field(100, ge=0, description="targets that optimize_warming_schedules looks at, the most read first")
+    optimize_top_targets: int = Field(
+        100, ge=0, description="targets that optimize_warming_schedules looks at, the most read first"
+    )
 
     @classmethod
     def load(cls, **values: Any) -> Self:

@@ -57,9 +57,10 @@ def main() -> None:
               "that dies is started again.")  # fmt: skip
 @click.option("--concurrency", type=click.IntRange(1, 1024), help="Computations at once, in threads.")
 @click.option("--async-concurrency", type=click.IntRange(1, 100_000), help="Computations of async functions at once.")
-@click.option("--isolated", type=click.IntRange(1, 64), help="Processes for tasks with isolation='process'.")
-@click.option("--grace", type=click.FloatRange(min=0), metavar="SECONDS", help="How long a worker that is told to "
-              "stop goes on with what it has begun.")  # fmt: skip
+@click.option("--isolated-processes", type=click.IntRange(1, 64), help="Processes for tasks with "
+              "isolation='process'.")  # fmt: skip
+@click.option("--shutdown-grace", type=click.FloatRange(min=0), metavar="SECONDS", help="How long a worker "
+              "that is told to stop goes on with what it has begun.")  # fmt: skip
 @click.option("--burst", is_flag=True, help="End when nothing is left to do.")
 @click.option("--verbose", is_flag=True, help="Log every refresh.")
 @click.option("--supervised", is_flag=True, hidden=True)
@@ -69,8 +70,8 @@ def worker(
     processes: int,
     concurrency: int | None,
     async_concurrency: int | None,
-    isolated: int | None,
-    grace: float | None,
+    isolated_processes: int | None,
+    shutdown_grace: float | None,
     burst: bool,
     verbose: bool,
     supervised: bool,
@@ -85,14 +86,19 @@ def worker(
     from warmer_workers.supervisor import Supervisor
 
     _log(verbose)
-    _set_variables(concurrency=concurrency, async_concurrency=async_concurrency, isolated=isolated, grace_s=grace)
+    _set_variables(
+        concurrency=concurrency,
+        async_concurrency=async_concurrency,
+        isolated_processes=isolated_processes,
+        shutdown_grace_s=shutdown_grace,
+    )
     warmer = _fleet()
     if not modules:
         raise SettingsError("a worker needs to know its tasks: give --import MODULE, the module that registers them")
     if processes == 1:
         sys.exit(run_worker(warmer, modules, burst=burst, is_supervised=supervised))
     flags = [flag for flag, is_given in (("--burst", burst), ("--verbose", verbose)) if is_given]
-    several = Supervisor([*_imports(modules), *flags], processes, warmer.settings.grace_s, is_burst=burst)
+    several = Supervisor([*_imports(modules), *flags], processes, warmer.settings.shutdown_grace_s, is_burst=burst)
     sys.exit(several.run())
 
 
@@ -144,7 +150,7 @@ def dev(modules: tuple[str, ...], workers: int, command: tuple[str, ...]) -> Non
         children = stack.enter_context(Children())
         children.start("the scheduler", "warmer", "scheduler", quiet=False)
         # They have to end before `Children` loses its patience.
-        arguments = ["--supervised", "--grace", str(DEV_GRACE_S), *_imports(modules)]
+        arguments = ["--supervised", "--shutdown-grace", str(DEV_GRACE_S), *_imports(modules)]
         for number in range(1, workers + 1) if modules else ():
             children.start(f"worker {number}", "warmer", "worker", *arguments, quiet=False)
         if not modules:

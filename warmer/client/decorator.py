@@ -47,11 +47,11 @@ class TaskOptions(TypedDict, total=False):
     wait_s: float | None
     after_wait: Literal["compute", "stale", "raise"]
     codec: Literal["json", "msgpack", "bytes", "pickle"]
-    compress_over: int | None
+    compress_over_bytes: int | None
     max_value_bytes: int | None
     tags: Iterable[str]
     priority: int
-    schedule: str | None
+    cron: str | None
     timezone: str
     enabled: bool
     critical: bool
@@ -62,7 +62,7 @@ class TaskOptions(TypedDict, total=False):
     batch: Callable[[list[Any]], Any] | str | None
     batch_size: int
     batch_wait_s: float
-    uses: str | None
+    limit: str | None
     isolation: Literal["thread", "process"]
 
 

@@ -75,7 +75,7 @@ class Codec:
         kind: ``json``; ``msgpack``, which also holds bytes, any scalar as a key, NaN and the infinities;
             ``bytes``, for a function that returns exactly that; or ``pickle``, which needs a signing key.
         returns: The function's return annotation; `Codec.UNKNOWN` if there is none.
-        compress_over: Payloads of more bytes than this are compressed, if that makes them smaller; None for never.
+        compress_over_bytes: Payloads longer than this are compressed, if that makes them smaller; None for never.
         max_value_bytes: The most bytes that a value may take as stored, after compression. Nothing is compressed, nor
             decompressed, whose payload is longer than 64 times as much; 64 MiB are always allowed, 512 MiB never.
         signing_key: The secret, of 16 bytes or more, by which pickles are signed; without it none is ever read.
@@ -94,15 +94,17 @@ class Codec:
 
     kind: Kind = "json"
     returns: Any = UNKNOWN
-    compress_over: int | None = None
+    compress_over_bytes: int | None = None
     max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES
     signing_key: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(Kind):
             raise InvalidTaskError(f"codec: expected one of {', '.join(map(repr, get_args(Kind)))}, got {self.kind!r}")
-        if self.compress_over is not None and self.compress_over < 0:
-            raise InvalidTaskError(f"compress_over: expected a number of bytes or None, got {self.compress_over!r}")
+        if self.compress_over_bytes is not None and self.compress_over_bytes < 0:
+            raise InvalidTaskError(
+                f"compress_over_bytes: expected a number of bytes or None, got {self.compress_over_bytes!r}"
+            )
         if self.max_value_bytes < 1:
             raise InvalidTaskError(f"max_value_bytes: expected 1 byte or more, got {self.max_value_bytes!r}")
         if self.kind == "pickle" and self.signing_key is None:
@@ -122,7 +124,7 @@ class Codec:
         function: Callable[..., Any],
         *,
         kind: Kind = "json",
-        compress_over: int | None = None,
+        compress_over_bytes: int | None = None,
         max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES,
         signing_key: bytes | None = None,
     ) -> "Codec":
@@ -131,7 +133,7 @@ class Codec:
         Args:
             function: The compute function, sync or async.
             kind: As for `Codec`.
-            compress_over: As for `Codec`, in bytes.
+            compress_over_bytes: As for `Codec`, in bytes.
             max_value_bytes: As for `Codec`.
             signing_key: As for `Codec`.
 
@@ -143,7 +145,7 @@ class Codec:
             >>> Codec.of(colours).returns
             set[str]
         """
-        return cls(kind, return_annotation(function), compress_over, max_value_bytes, signing_key)
+        return cls(kind, return_annotation(function), compress_over_bytes, max_value_bytes, signing_key)
 
     def encode(self, cache_key: str, value: Any) -> Encoded:
         """Return a value as an entry holds it.
@@ -256,7 +258,7 @@ class Codec:
         """Return what is stored: compressed if that is wanted and pays, and not larger than allowed."""
         stored, encoded_bytes = payload, len(payload)
         may_be_compressed = encoded_bytes <= most_decompressed_bytes(self.max_value_bytes)
-        if self.compress_over is not None and encoded_bytes > self.compress_over and may_be_compressed:
+        if self.compress_over_bytes is not None and encoded_bytes > self.compress_over_bytes and may_be_compressed:
             stored = compressed(payload) or payload
         if stored is not payload:
             number |= formats.COMPRESSED
@@ -265,7 +267,7 @@ class Codec:
             raise ValueTooLargeError(
                 f"the value for cache key {cache_key!r} takes {encoded_bytes} bytes{shrunk}; "
                 f"at most {self.max_value_bytes} may be stored (max_value_bytes): store less under one key, "
-                f"{'' if self.compress_over is not None else 'compress it (compress_over), '}or raise the limit"
+                f"{'compress it (compress_over_bytes), ' if self.compress_over_bytes is None else ''}or raise the limit"
             )
         return Encoded(number, stored)
 

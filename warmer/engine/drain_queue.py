@@ -103,13 +103,13 @@ class DrainQueue:
             connection=self.rq.connection,
             origin=self.rq.name,
             description="drain",
-            timeout=math.ceil(self._settings.drain_s) + 2 * longest_task_s(self._settings),
+            timeout=math.ceil(self._settings.drain_time_s) + 2 * max_task_s(self._settings),
             ttl=HINT_TTL_S,
             result_ttl=0,
             failure_ttl=FAILURE_TTL_S,
         )
 
 
-def longest_task_s(settings: Settings) -> int:
+def max_task_s(settings: Settings) -> int:
     """Return how long a drain may go on after it has stopped claiming, in seconds."""
-    return math.ceil(settings.longest_task_s) + SPARE_S
+    return math.ceil(settings.max_task_s) + SPARE_S

@@ -31,7 +31,7 @@ def optimize(store: Store, settings: Settings) -> Optimization:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    look = store.look([hot.ref for hot in store.hottest(settings.hottest)[1]])
+    look = store.look([hot.ref for hot in store.hottest(settings.optimize_top_targets)[1]])
     if not (look.switch.on and look.switch.pattern):
         return Optimization(tasks_optimized=0, schedules_adjusted=[])
     mind = PolicyState(look.memory)

@@ -38,7 +38,7 @@ class PlannedTask(DictLike):
     Args:
         task_id: Its id.
         priority: Higher first.
-        uses: The backend that its computations use, as it names it; None for none.
+        limit: The backend that its computations use, as it names it; None for none.
         targets: Its targets that were looked at.
         refreshed: Those of them that are refreshed.
         refreshes: How often.
@@ -48,7 +48,7 @@ class PlannedTask(DictLike):
 
     task_id: str
     priority: int
-    uses: str | None
+    limit: str | None
     targets: int
     refreshed: int
     refreshes: int
@@ -60,7 +60,7 @@ class PlannedBackend(DictLike):
     """What is asked of one backend.
 
     Args:
-        name: As tasks name it with `uses`; None for what names none.
+        name: As tasks name it with `limit`; None for what names none.
         refreshes: How many.
         compute_s: What they take, in seconds.
         concurrency: Computations at once; None without such a limit.

@@ -19,17 +19,17 @@ FORGOTTEN = "nothing is remembered of its reads"
 STILL_FRESH = "its value is fresh, which is all that was wanted"
 
 
-def critical(schedule: str | None) -> str:
+def critical(cron: str | None) -> str:
     """Return why a target is kept warm whatever its reads.
 
     Args:
-        schedule: The cron line that has brought the refresh forward, if one has.
+        cron: The cron line that has brought the refresh forward, if one has.
 
     Example:
         >>> critical("0 6 * * *")
-        'critical, by its schedule 0 6 * * *'
+        'critical, by its cron line 0 6 * * *'
     """
-    return CRITICAL if schedule is None else f"{CRITICAL}, by its schedule {schedule}"
+    return CRITICAL if cron is None else f"{CRITICAL}, by its cron line {cron}"
 
 
 def retry(failures: int) -> str:

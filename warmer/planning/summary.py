@@ -136,7 +136,7 @@ def _tasks(courses: Iterable[TargetTimeline], outlook: Snapshot) -> list[Planned
             PlannedTask(
                 task_id=task_id,
                 priority=known.lane.priority,
-                uses=known.lane.limit or None,
+                limit=known.lane.limit or None,
                 targets=len(group),
                 refreshed=sum(course.refreshes > 0 for course in group),
                 refreshes=sum(course.refreshes for course in group),

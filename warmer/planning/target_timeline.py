@@ -119,9 +119,9 @@ class TargetTimeline:
     def _schedule_at(self, at_s: float) -> str | None:
         """Return the schedule if it, and neither the ttl nor the interval, has set the moment."""
         task, computed_s = self.known.task, self.computed_s
-        if task.schedule is None or not computed_s:
+        if task.cron is None or not computed_s:
             return None
-        return task.schedule if abs(policy.next_cron_s(task.schedule, task.timezone, computed_s) - at_s) < 1.0 else None
+        return task.cron if abs(policy.next_cron_s(task.cron, task.timezone, computed_s) - at_s) < 1.0 else None
 
 
 def obstacle_to(candidate: Candidate, outlook: Snapshot) -> str:

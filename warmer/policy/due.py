@@ -68,12 +68,12 @@ def next_due_s(
     moments = [fresh_until_s - lead_s]
     if is_kept:
         moments.append(computed_at_s + switch.interval_s)
-    if task.schedule is not None:
-        moments.append(next_cron_s(task.schedule, task.timezone, computed_at_s))
+    if task.cron is not None:
+        moments.append(next_cron_s(task.cron, task.timezone, computed_at_s))
     return min(moments)
 
 
-def next_cron_s(schedule: str, timezone: str, after_s: float) -> float:
+def next_cron_s(cron: str, timezone: str, after_s: float) -> float:
     """Return the first moment after this one that a cron line names, in its time zone.
 
     Example:
@@ -81,7 +81,7 @@ def next_cron_s(schedule: str, timezone: str, after_s: float) -> float:
         21600.0
     """
     after = datetime.fromtimestamp(after_s, UTC).astimezone(ZoneInfo(timezone))
-    return next(CronSim(schedule, after)).timestamp()
+    return next(CronSim(cron, after)).timestamp()
 
 
 def retry_delay_s(failures: int, luck: float) -> float:

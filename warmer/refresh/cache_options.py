@@ -29,7 +29,7 @@ class CacheOptions:
         wait_s: How long a reader waits for another's computation.
         after_wait: What it does then.
         timeout_s: How long a computation may take; None for ever.
-        uses: The limit that protects what computations ask, if there is one.
+        limit: The limit that protects what computations ask, if there is one.
         leaves_thread: Whether a sync function, too, is left behind at its time-out, when a reader calls it.
     """
 
@@ -43,7 +43,7 @@ class CacheOptions:
     jitter: float = DEFAULT_JITTER
     after_wait: Literal["compute", "stale", "raise"] = "compute"
     timeout_s: float | None = None
-    uses: str | None = None
+    limit: str | None = None
     leaves_thread: bool = False
 
     @classmethod
@@ -61,7 +61,7 @@ class CacheOptions:
             codec=Codec.of(
                 late_function_of(task),
                 kind=task.codec,
-                compress_over=task.compress_over,
+                compress_over_bytes=task.compress_over_bytes,
                 max_value_bytes=task.max_value_bytes or settings.max_value_bytes,
                 signing_key=settings.signing_key(),
             ),
@@ -74,7 +74,7 @@ class CacheOptions:
             jitter=task.jitter,
             after_wait=task.after_wait,
             timeout_s=task.timeout_s,
-            uses=task.uses,
+            limit=task.limit,
             # Users' functions expect the thread of their request, its database connection for one: they leave it only
             # where a time-out was asked for.
             leaves_thread="timeout_s" in task.model_fields_set,

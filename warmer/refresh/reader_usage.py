@@ -92,7 +92,7 @@ class ReaderUsage:
         """Count a reader's own computation for as long as a block runs.
 
         Args:
-            limit_name: The limit that its task uses.
+            limit_name: The limit that of its task.
 
         Returns:
             A context manager; it does not wait, and raises nothing.

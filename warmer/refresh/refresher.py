@@ -138,7 +138,7 @@ class Refresher:
 
     def counting(self, terms: CacheOptions) -> AbstractContextManager[None]:
         """Count a computation in this block under the limit that protects what it asks; it is never held up."""
-        return nullcontext() if terms.uses is None else self._guests.computing(terms.uses)
+        return nullcontext() if terms.limit is None else self._guests.computing(terms.limit)
 
     def release_later(self, work: RefreshRequest) -> None:
         """Have a lease released once Redis answers: it may have been taken, though nobody was told in time."""

@@ -503,7 +503,7 @@ class Store:
         """Say that a worker lives, and how much it can do at once."""
         seconds, micros = self.control.time()
         settings = self.settings
-        places = Capacity(settings.concurrency, settings.async_concurrency, settings.isolated)
+        places = Capacity(settings.concurrency, settings.async_concurrency, settings.isolated_processes)
         pipeline = self.control.pipeline(transaction=False)
         pipeline.zadd(self.keys.workers, {name: seconds * 1000 + micros // 1000})
         pipeline.hset(self.keys.places, name, " ".join(map(str, places)))

@@ -52,7 +52,7 @@ def task_spec_text(task: WarmingTask) -> str:
         made whatever they cost.
 
     Example:
-        >>> task = WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd", priority=7, uses="pg")
+        >>> task = WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd", priority=7, limit="pg")
         >>> task_spec_text(task)
         '7 o t 1 0 3600000 f pg'
     """
@@ -61,7 +61,7 @@ def task_spec_text(task: WarmingTask) -> str:
     importance = "c" if task.is_critical else "o"
     ttl_ms = max(1, round(1000 * task.ttl))
     needs = f"{importance} {_kind(task)} {batch_size} {batch_wait_ms}"
-    return f"{task.priority} {needs} {ttl_ms} {_account(task)} {task.uses or ''}"
+    return f"{task.priority} {needs} {ttl_ms} {_account(task)} {task.limit or ''}"
 
 
 def _account(task: WarmingTask) -> str:

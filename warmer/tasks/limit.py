@@ -15,7 +15,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 class Limit(BaseModel):
     """How much the whole fleet may ask at once of what some tasks use, such as a database.
 
-    Tasks name it with ``uses="pg-main"``; it is declared by the setting `limits`. Workers keep to it. A reader that
+    Tasks name it with ``limit="pg-main"``; it is declared by the setting `limits`. Workers keep to it. A reader that
     misses is never held up by it, but counts: workers then hold back. A batch is one computation.
 
     Args:

@@ -69,15 +69,15 @@ def _usable_template(text: str) -> str:
     return text
 
 
-def _usable_cron(schedule: str | None) -> str | None:
-    if schedule is not None:
+def _usable_cron(cron: str | None) -> str | None:
+    if cron is not None:
         try:
-            CronSim(schedule, datetime.now(UTC))
+            CronSim(cron, datetime.now(UTC))
         except CronSimError as error:
             raise ValueError(
                 f"not a cron line ({error}); expected five fields such as '*/15 8-18 * * MON-FRI'"
             ) from None
-    return schedule
+    return cron
 
 
 def _usable_zone(timezone: str) -> str:
@@ -139,11 +139,11 @@ class WarmingTask(BaseModel):
         after_wait: What the reader does then: computes by itself, takes a stale value, or raises WaitTimeoutError.
         codec: How values are stored: "json", "msgpack", "bytes", or "pickle", signed. JSON and msgpack take the
             function's return annotation at its word: after it was changed, what is cached is computed anew.
-        compress_over: Values of more bytes than this are compressed; none when not given.
+        compress_over_bytes: Values of more bytes than this are compressed; none when not given.
         max_value_bytes: No value may take more bytes; the setting of that name when not given.
         tags: Words to find tasks by; over the key's fields, also templates such as ``"product:{product_id}"``.
         priority: From -4096 to 4096, higher first; 50 and above are critical.
-        schedule: A cron line at which to refresh as well; it can only bring a refresh forward.
+        cron: A cron line at which to refresh as well; it can only bring a refresh forward.
         timezone: The zone in which the cron line is read.
         enabled: Whether the task is warmed at all.
         critical: Whether it is kept warm whatever its reads; with a key template, it only goes first.
@@ -152,7 +152,7 @@ class WarmingTask(BaseModel):
         target_hit_ratio: Instead of it: part of this task's reads that shall hit, for the least compute.
         budget_s_per_minute: Instead of it: compute seconds that warming this task may spend in a minute.
         timeout_s: Seconds after which a computation by a worker counts as failed.
-        uses: Name of the limit that protects what the function loads from, as in ``configure(limits={...})``.
+        limit: Name of the limit that protects what the function loads from, as in ``configure(limits={...})``.
         isolation: Where a worker runs the function: in a "thread" of its own process, or in a "process" apart, for what
             keeps a processor busy or may crash. That one imports the function, which has to be importable then.
 
@@ -188,11 +188,11 @@ class WarmingTask(BaseModel):
     wait_s: float | None = Field(default=None, ge=0, le=86_400, allow_inf_nan=False)
     after_wait: Literal["compute", "stale", "raise"] = "compute"
     codec: Literal["json", "msgpack", "bytes", "pickle"] = "json"
-    compress_over: int | None = Field(default=None, ge=0)
+    compress_over_bytes: int | None = Field(default=None, ge=0)
     max_value_bytes: int | None = Field(default=None, ge=1)
     tags: frozenset[Annotated[str, AfterValidator(_usable_template)]] = frozenset()
     priority: int = Field(default=0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
-    schedule: Annotated[str | None, AfterValidator(_usable_cron)] = None
+    cron: Annotated[str | None, AfterValidator(_usable_cron)] = None
     timezone: Annotated[str, AfterValidator(_usable_zone)] = "UTC"
     enabled: bool = True
     critical: bool = False
@@ -200,7 +200,7 @@ class WarmingTask(BaseModel):
     target_hit_ratio: float | None = Field(default=None, gt=0, lt=1, allow_inf_nan=False)
     budget_s_per_minute: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     timeout_s: float = Field(default=60.0, gt=0, le=86_400, allow_inf_nan=False)
-    uses: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")
+    limit: str | None = Field(default=None, min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]+$")
     isolation: Literal["thread", "process"] = "thread"
 
     _described: Mapping[str, Any] = PrivateAttr(default_factory=dict)

@@ -157,7 +157,7 @@ class Computation:
 
 
 def computations_of(
-    jobs: Iterable[Job], kind_of: Callable[[Job], ExecutorKind], longest_task_s: float, taken_s: float
+    jobs: Iterable[Job], kind_of: Callable[[Job], ExecutorKind], max_task_s: float, taken_s: float
 ) -> list[Computation]:
     """Return the calls that compute these jobs: those of one batch together, in their order.
 
@@ -167,7 +167,7 @@ def computations_of(
     Args:
         jobs: From `Claims.take`.
         kind_of: Says where a job runs.
-        longest_task_s: No call may take longer.
+        max_task_s: No call may take longer.
         taken_s: When they were claimed, on the monotonic clock.
     """
     calls: list[list[Job]] = []
@@ -188,8 +188,7 @@ def computations_of(
             batch = [job]
             calls.append(batch)
     return [
-        Computation(tuple(call), kind_of(call[0]), min(call[0].task.timeout_s, longest_task_s), taken_s)
-        for call in calls
+        Computation(tuple(call), kind_of(call[0]), min(call[0].task.timeout_s, max_task_s), taken_s) for call in calls
     ]
 
 

@@ -92,14 +92,14 @@ class Drain:
     # --- the turns ---------------------------------------------------------------------------------------------
     def _work(self) -> None:
         now_s = self._clock.monotonic_s()
-        deadline_s = now_s + self._settings.drain_s
-        last_s = deadline_s + self._settings.longest_task_s
+        deadline_s = now_s + self._settings.drain_time_s
+        last_s = deadline_s + self._settings.max_task_s
         grace_until_s: float | None = None
         while True:
             now_s = self._clock.monotonic_s()
             self._heart.turn(now_s)
             if self._post.stop.is_set() and grace_until_s is None:
-                grace_until_s = now_s + self._settings.grace_s
+                grace_until_s = now_s + self._settings.shutdown_grace_s
             if self._left_behind >= self._worn_out_at:  # so many threads hang that a new process would be better
                 self._worn_out_at = self._left_behind + self._settings.concurrency
                 deadline_s, self._is_patient = now_s, True
@@ -166,7 +166,7 @@ class Drain:
         free = {
             ExecutorKind.THREAD: self._ahead.wanted(running[ExecutorKind.THREAD]),
             ExecutorKind.LOOP: self._settings.async_concurrency - running[ExecutorKind.LOOP],
-            ExecutorKind.PROCESS: self._settings.isolated - running[ExecutorKind.PROCESS],
+            ExecutorKind.PROCESS: self._settings.isolated_processes - running[ExecutorKind.PROCESS],
         }
         return {
             kind: max(0, min(free[kind], MOST_AT_ONCE)) if now_s >= self._look_again_s[kind] else 0
@@ -178,7 +178,7 @@ class Drain:
             self._leave_to_others(task_id)
         self._held = taken.held
         self._done += len(taken.ended)
-        computations = computations_of(taken.jobs, self._kinds, self._settings.longest_task_s, now_s)
+        computations = computations_of(taken.jobs, self._kinds, self._settings.max_task_s, now_s)
         begun = dict.fromkeys(ExecutorKind, 0)
         self._running.update(dict.fromkeys(computations))
         for kind, group in groupby(computations, key=lambda computation: computation.kind):

@@ -72,7 +72,7 @@ def _work_until_told(warmer: Warmer, stopping: Shutdown, burst: bool) -> None:
 
 
 def _warn_of_undeclared_limits(warmer: Warmer) -> None:
-    used = {task.uses for task in warmer.registry.tasks() if task.uses is not None}
+    used = {task.limit for task in warmer.registry.tasks() if task.limit is not None}
     undeclared = used - set(warmer.settings.limits)
     if not undeclared:
         return

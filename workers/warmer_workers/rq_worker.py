@@ -141,7 +141,7 @@ class WarmWorker(Worker):
 
     def _go_on(self) -> None:
         """Begin the next drain now, not at the next tick."""
-        has_had_work = self._horse.lived_s >= min(SHORT_DRAIN_S, self._warmer.settings.drain_s)
+        has_had_work = self._horse.lived_s >= min(SHORT_DRAIN_S, self._warmer.settings.drain_time_s)
         if has_had_work and not self._is_burst and not self._stopping.is_set():
             self._hint()
 

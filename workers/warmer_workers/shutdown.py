@@ -143,7 +143,7 @@ class Shutdown:
             self._tell(number)
 
     def _tell(self, number: signal.Signals) -> None:
-        grace_s = self.warmer.settings.grace_s if self._is_deferred else 0.0
+        grace_s = self.warmer.settings.shutdown_grace_s if self._is_deferred else 0.0
         self._kill_at_s = time.monotonic() + grace_s + KILL_AFTER_S
         self._leave_at_s = time.monotonic() + grace_s + LEAVE_AFTER_S
         with self._lock:

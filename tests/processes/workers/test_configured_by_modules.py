@@ -8,9 +8,9 @@ TASKS = """
     def before() -> int:
         return 1
 
-    configure(limits={"pg-main": Limit(concurrency=4)}, grace_s=3)
+    configure(limits={"pg-main": Limit(concurrency=4)}, shutdown_grace_s=3)
 
-    @warmed("after:{n}", ttl=600, uses="pg-main")
+    @warmed("after:{n}", ttl=600, limit="pg-main")
     def after(n: int) -> int:
         return n
 

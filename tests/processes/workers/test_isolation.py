@@ -148,7 +148,7 @@ def is_gone(pid: int) -> bool:
         ("anything", 5, {"codec": "msgpack"}, {}),
         ("anything", 5, {"codec": "pickle"}, {"pickle_key": KEY}),
         ("large", 3_000_000, {}, {}),
-        ("large", 3_000_000, {"compress_over": 1000}, {"max_value_bytes": 10_000}),
+        ("large", 3_000_000, {"compress_over_bytes": 1000}, {"max_value_bytes": 10_000}),
     ],
 )
 def test_a_value_comes_back_as_it_was(do, function, number, fields, settings) -> None:

@@ -39,7 +39,7 @@ def app(app, fleet):
     """A Warmer beside the fleet's processes, switched on; each worker computes one value at a time."""
     app.start()
     fleet.environment["WARMER_CONCURRENCY"] = "1"
-    fleet.environment["WARMER_GRACE_S"] = "1.5"
+    fleet.environment["WARMER_SHUTDOWN_GRACE_S"] = "1.5"
     fleet.tasks(LOADS)
     return app
 
@@ -130,7 +130,7 @@ def test_what_is_computed_is_finished_even_if_everybody_gets_the_signal(fleet, a
 
 
 def test_a_second_signal_ends_all_at_once(fleet, app, eventually) -> None:
-    fleet.environment["WARMER_GRACE_S"] = "60"
+    fleet.environment["WARMER_SHUTDOWN_GRACE_S"] = "60"
     fleet.scheduler()
     several = fleet.worker("--processes", "2")
     workers = both_at_work(fleet, eventually)
@@ -185,10 +185,11 @@ def test_options_become_settings_of_every_worker(fleet, app, eventually) -> None
         from warmer import default_warmer
 
         settings = default_warmer().settings
+        at_once = settings.concurrency, settings.async_concurrency, settings.isolated_processes
         with (Path(__file__).parent / "settings").open("a") as file:
-            file.write(f"{settings.concurrency} {settings.async_concurrency} {settings.isolated} {settings.grace_s}\\n")
+            print(*at_once, settings.shutdown_grace_s, file=file)
         """,
     )
-    options = ["--concurrency", "3", "--async-concurrency", "5", "--isolated", "7", "--grace", "0.5"]
+    options = ["--concurrency", "3", "--async-concurrency", "5", "--isolated-processes", "7", "--shutdown-grace", "0.5"]
     fleet.worker("--processes", "2", *options)
     assert eventually(lambda: len(found := fleet.lines("settings")) == 2 and found, 20) == ["3 5 7 0.5"] * 2

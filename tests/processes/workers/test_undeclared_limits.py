@@ -6,8 +6,8 @@ TASKS = """
     def load():
         return 1
 
-    for task_id, uses in (("a", "pg-main"), ("b", "pg-main"), ("c", "api"), ("d", "cdn"), ("e", None)):
-        register_warming_task(WarmingTask(task_id=task_id, cache_key=task_id, compute_fn=load, uses=uses))
+    for task_id, limit in (("a", "pg-main"), ("b", "pg-main"), ("c", "api"), ("d", "cdn"), ("e", None)):
+        register_warming_task(WarmingTask(task_id=task_id, cache_key=task_id, compute_fn=load, limit=limit))
 """
 
 

@@ -47,7 +47,7 @@ def test_one_drain_follows_the_other_without_a_scheduler(fleet, app, eventually)
         keep(f"t{number}", load_all(number))
     """
     )
-    fleet.environment |= {"WARMER_CONCURRENCY": "1", "WARMER_DRAIN_S": "0.5"}
+    fleet.environment |= {"WARMER_CONCURRENCY": "1", "WARMER_DRAIN_TIME_S": "0.5"}
     fleet.worker()
     eventually(lambda: [app.get(f"t{number}:key") for number in range(6)] == list(range(6)), 30)
     assert len(set(fleet.lines("horses"))) == 6
@@ -89,7 +89,7 @@ def test_a_worker_that_leaves_at_once_gives_back_what_it_can(fleet, app, eventua
     )
     if is_hanging:
         (fleet.folder / "hang").touch()
-    worker = fleet.worker("--grace", "60")
+    worker = fleet.worker("--shutdown-grace", "60")
     eventually(lambda: fleet.lines("runs"), 20)
     worker.send_signal(signal.SIGINT)
     time.sleep(0.2)
@@ -139,7 +139,7 @@ def test_a_drain_whose_time_is_up_does_not_keep_others_waiting_for_a_long_comput
     keep("short", short, ttl=0.1, jitter=0)
     """
     )
-    fleet.environment |= {"WARMER_CONCURRENCY": "2", "WARMER_DRAIN_S": "1.5"}
+    fleet.environment |= {"WARMER_CONCURRENCY": "2", "WARMER_DRAIN_TIME_S": "1.5"}
     fleet.worker()
     eventually(lambda: app.get("long:key") == 1, 30)
     began_s = [float(line) for line in fleet.lines("short")]

@@ -17,7 +17,7 @@ SLACK_S = 1.5  # the machine is shared
 def app(app, fleet):
     """A Warmer beside the fleet's processes, switched on."""
     app.start()
-    fleet.environment["WARMER_GRACE_S"] = str(GRACE_S)
+    fleet.environment["WARMER_SHUTDOWN_GRACE_S"] = str(GRACE_S)
     return app
 
 
@@ -125,7 +125,7 @@ def test_a_worker_ends_in_time_though_a_task_holds_the_interpreter(fleet, app, e
     ],
 )
 def test_a_second_signal_ends_a_worker_at_once(fleet, app, eventually, first, second, pause_s, exit_code) -> None:
-    worker, horse = computing(fleet, eventually, "--grace", "60")
+    worker, horse = computing(fleet, eventually, "--shutdown-grace", "60")
     if first is not None:
         worker.send_signal(first)
         time.sleep(pause_s)
@@ -150,7 +150,7 @@ def test_a_worker_under_a_supervisor_may_be_told_twice(fleet, app, eventually) -
 def test_a_worker_ends_in_time_though_redis_hangs(own_fleet, own_server, make_warmer, eventually) -> None:
     app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
     app.start()
-    own_fleet.environment["WARMER_GRACE_S"] = str(GRACE_S)
+    own_fleet.environment["WARMER_SHUTDOWN_GRACE_S"] = str(GRACE_S)
     worker, horse = computing(own_fleet, eventually)
     os.kill(own_server.pid, signal.SIGSTOP)
     try:

@@ -135,7 +135,7 @@ def test_what_was_asked_for_by_hand_is_not_let_go(running):
 
 
 def test_only_the_hottest_are_looked_at(make_warmer):
-    running = make_warmer(hottest=2)
+    running = make_warmer(optimize_top_targets=2)
     running.start()
     for number in range(1, 5):
         register(running, f"t{number}")

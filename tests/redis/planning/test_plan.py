@@ -48,7 +48,7 @@ def busy(make_warmer):
     """A fleet with something of everything."""
     warmer = make_warmer(concurrency=4)
     warmer.store.declare_limits({"pg": Limit(concurrency=2).to_json()})
-    register(warmer, "top", critical=True, priority=100, uses="pg")
+    register(warmer, "top", critical=True, priority=100, limit="pg")
     register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
     register(warmer, "asked")
     warmer.store.worker_beat("worker-1")

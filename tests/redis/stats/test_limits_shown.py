@@ -22,11 +22,11 @@ def fleet(make_warmer):
     return warmer
 
 
-def register(warmer, uses: str, count: int, **values: object) -> None:
+def register(warmer, limit: str, count: int, **values: object) -> None:
     for number in range(count):
-        task_id = f"{uses}-{number}"
+        task_id = f"{limit}-{number}"
         compute = values.get("compute_fn", lambda: 1)
-        warmer.register(WarmingTask(task_id=task_id, cache_key=task_id, compute_fn=compute, uses=uses, critical=True))
+        warmer.register(WarmingTask(task_id=task_id, cache_key=task_id, compute_fn=compute, limit=limit, critical=True))
 
 
 def uses_of(warmer) -> dict:

@@ -73,12 +73,12 @@ def test_a_claim_of_many_takes_each_once_and_in_order(running):
     assert running.store.control.hlen(running.store.keys.tokens) == 1200
 
 
-@pytest.mark.parametrize("uses", [None, "db"])
-def test_a_process_with_very_many_claims_gives_them_all_up_when_it_dies(make_warmer, uses):
+@pytest.mark.parametrize("limit", [None, "db"])
+def test_a_process_with_very_many_claims_gives_them_all_up_when_it_dies(make_warmer, limit):
     running = make_warmer(limits={"db": Limit(concurrency=1_000_000)})
     running.start()
     running.store.control.hset(running.store.keys.limits, "db", Limit(concurrency=1_000_000).to_json())
-    register(running, uses=uses)
+    register(running, limit=limit)
     make_ready(running.store, targets(MANY + 10))
     claim_many(running.store, MANY, "dead")
     survivor = claim(running.store, 10, life="alive")

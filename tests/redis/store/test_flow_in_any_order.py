@@ -26,7 +26,7 @@ VARIANTS: list[dict[str, Any]] = [
     {},
     {"ttl": 50},
     {"priority": 9},
-    {"uses": "db"},
+    {"limit": "db"},
     {"isolation": "process"},
     {"enabled": False},
 ]

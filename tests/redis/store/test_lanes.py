@@ -367,7 +367,9 @@ def test_dropping_what_is_gone_takes_as_long_as_many_claims(warmer, store):
 
 
 @pytest.mark.parametrize(
-    "needs", [{}, {"priority": 9}, {"uses": "db"}, {"isolation": "process"}], ids=lambda needs: "".join(needs) or "same"
+    "needs",
+    [{}, {"priority": 9}, {"limit": "db"}, {"isolation": "process"}],
+    ids=lambda needs: "".join(needs) or "same",
 )
 def test_a_task_that_is_registered_again_finds_what_was_ready_once(warmer, store, needs):
     limit(store, "db", concurrency=100, reserved=0)
@@ -429,7 +431,7 @@ def test_a_new_limit_holds_for_all_that_is_ready_at_once(warmer, store):
     warmer.register(profile())
     make_ready(store, targets("profile", 1000))
     store.request(targets("profile", 10), force=False)
-    warmer.register(profile(uses="db"))
+    warmer.register(profile(limit="db"))
     assert len(claim(store, 50).claims) == 3
     warmer.register(profile())
     assert len(claim(store, 50).claims) == 50
@@ -437,11 +439,11 @@ def test_a_new_limit_holds_for_all_that_is_ready_at_once(warmer, store):
 
 def test_a_slot_is_given_back_when_the_limit_changed_in_the_middle(warmer, store):
     limit(store, "db", concurrency=1, reserved=0)
-    warmer.register(profile(uses="db"))
+    warmer.register(profile(limit="db"))
     add_lane(store, "other", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("profile", 1))
     batch = claim(store, 1)
-    warmer.register(profile(uses=None))
+    warmer.register(profile(limit=None))
     complete(store, outcome(refs(batch)[0], batch.token, ("never", 0)))
     make_ready(store, targets("other", 1))
     assert refs(claim(store, 1)) == targets("other", 1)

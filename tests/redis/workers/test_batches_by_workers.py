@@ -160,7 +160,7 @@ def test_a_batch_takes_one_place_under_a_limit(make_warmer, concurrency):
             running[0] -= 1
         return squares(numbers)
 
-    task = registered(warmer, Loader(answer), batch_size=10, uses="db")
+    task = registered(warmer, Loader(answer), batch_size=10, limit="db")
     make_due(warmer, task, range(60))
     assert drain(warmer) == 60
     assert most[0] == concurrency

@@ -4,7 +4,7 @@ from warmer.store import Capacity
 
 
 def test_a_worker_says_with_each_beat_how_much_it_can_do(make_warmer):
-    small = make_warmer(concurrency=2, async_concurrency=50, isolated=1)
+    small = make_warmer(concurrency=2, async_concurrency=50, isolated_processes=1)
     large = make_warmer(concurrency=16)
     small.store.worker_beat("small")
     large.store.worker_beat("large")

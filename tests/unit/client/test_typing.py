@@ -147,7 +147,7 @@ def load(product_id: int) -> str:
 
 
 WarmingTask(task_id="product", cache_key="product:{product_id}", compute_fn=load)
-WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="shop:load", ttl=60, priority=50, schedule="0 6 * * *")
+WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="shop:load", ttl=60, priority=50, cron="0 6 * * *")
 WarmingTask(task_id="catalog", cache_key="catalog")  # E: Missing named argument "compute_fn"
 WarmingTask(task_id="catalog", cache_key="catalog", compute_fn=load, ttl="soon")  # E: incompatible type "str"
 """

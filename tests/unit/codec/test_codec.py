@@ -462,7 +462,9 @@ def test_an_annotation_of_plain_json_alone_leaves_values_as_they_are(kind, annot
 
 
 @pytest.mark.parametrize("annotation", RICH, ids=str)
-@pytest.mark.parametrize("writer", [Codec(), Codec("msgpack"), Codec(compress_over=0)], ids=["json", "msgpack", "zstd"])
+@pytest.mark.parametrize(
+    "writer", [Codec(), Codec("msgpack"), Codec(compress_over_bytes=0)], ids=["json", "msgpack", "zstd"]
+)
 @pytest.mark.parametrize("kind", ["json", "msgpack", "pickle"])
 def test_plain_json_is_no_value_of_any_other_annotation(kind, writer, annotation):
     reader = Codec(kind, annotation, signing_key=SIGNING_KEY)
@@ -743,7 +745,7 @@ def test_none_is_stored_by_every_codec_as_plain_json(codec):
 @pytest.mark.parametrize("writer", EVERY, ids=lambda codec: f"from {codec.kind}")
 @pytest.mark.parametrize("kind", ["json", "msgpack", "bytes", "pickle"])
 def test_entries_are_read_by_their_number_after_a_task_changes_its_codec(writer, kind):
-    reader = Codec(kind, compress_over=0, signing_key=SIGNING_KEY)
+    reader = Codec(kind, compress_over_bytes=0, signing_key=SIGNING_KEY)
     value = b"raw" if writer.kind == "bytes" else {"a": [1, None]}
     assert reader.decode("key", *writer.encode("key", value)) == value
 
@@ -853,7 +855,7 @@ LONG = {"text": "warm " * 1000}
 @pytest.mark.parametrize("codec", EVERY, ids=lambda codec: codec.kind)
 def test_long_payloads_are_compressed_and_come_back(codec):
     value = b"warm" * 1000 if codec.kind == "bytes" else LONG
-    packing = Codec(codec.kind, compress_over=1000, signing_key=codec.signing_key)
+    packing = Codec(codec.kind, compress_over_bytes=1000, signing_key=codec.signing_key)
     plain, packed = codec.encode("key", value), packing.encode("key", value)
     assert packed.number == plain.number | number_of.COMPRESSED
     assert len(packed.payload) < len(plain.payload) / 5
@@ -862,9 +864,9 @@ def test_long_payloads_are_compressed_and_come_back(codec):
 
 def test_only_what_is_longer_than_asked_and_shrinks_is_compressed():
     size = len(Codec().encode("key", LONG).payload)
-    assert Codec(compress_over=size).encode("key", LONG).number == number_of.JSON
-    assert Codec(compress_over=size - 1).encode("key", LONG).number == number_of.JSON | number_of.COMPRESSED
-    assert Codec(compress_over=0).encode("key", [1]).number == number_of.JSON
+    assert Codec(compress_over_bytes=size).encode("key", LONG).number == number_of.JSON
+    assert Codec(compress_over_bytes=size - 1).encode("key", LONG).number == number_of.JSON | number_of.COMPRESSED
+    assert Codec(compress_over_bytes=0).encode("key", [1]).number == number_of.JSON
 
 
 def test_a_value_that_is_too_large_is_refused_with_its_size_and_the_limit():
@@ -872,17 +874,17 @@ def test_a_value_that_is_too_large_is_refused_with_its_size_and_the_limit():
     assert Codec(max_value_bytes=payload_bytes).encode("key", LONG).number == number_of.JSON
     with pytest.raises(ValueTooLargeError) as refused:
         Codec(max_value_bytes=payload_bytes - 1).encode("reports:all", LONG)
-    for words in ("'reports:all'", f"{payload_bytes} bytes;", f"at most {payload_bytes - 1}", "compress_over"):
+    for words in ("'reports:all'", f"{payload_bytes} bytes;", f"at most {payload_bytes - 1}", "compress_over_bytes"):
         assert words in str(refused.value)
 
 
 def test_the_limit_is_on_what_is_stored_after_compression():
-    assert Codec(compress_over=0, max_value_bytes=1000).encode("key", LONG).number & number_of.COMPRESSED
-    packed_bytes = len(Codec(compress_over=0).encode("key", LONG).payload)
+    assert Codec(compress_over_bytes=0, max_value_bytes=1000).encode("key", LONG).number & number_of.COMPRESSED
+    packed_bytes = len(Codec(compress_over_bytes=0).encode("key", LONG).payload)
     with pytest.raises(
         ValueTooLargeError, match=rf"{len(orjson.dumps(LONG))} bytes, {packed_bytes} compressed; at most 9"
     ):
-        Codec(compress_over=0, max_value_bytes=9).encode("key", LONG)
+        Codec(compress_over_bytes=0, max_value_bytes=9).encode("key", LONG)
 
 
 @pytest.mark.parametrize("codec", [Codec(), Codec(returns=Product), Codec("pickle", signing_key=SIGNING_KEY)])
@@ -907,7 +909,7 @@ def test_what_is_not_read_anyway_is_never_decompressed(number, words, monkeypatc
 def test_what_could_not_be_decompressed_again_is_not_compressed():
     text = "warm" * (16 * 1024 * 1024)
     with pytest.raises(ValueTooLargeError, match="takes 67108866 bytes; at most 2048 may be stored"):
-        Codec(compress_over=0, max_value_bytes=2048).encode("key", text)
+        Codec(compress_over_bytes=0, max_value_bytes=2048).encode("key", text)
 
 
 # Construction
@@ -917,7 +919,7 @@ def test_what_could_not_be_decompressed_again_is_not_compressed():
     ("arguments", "words"),
     [
         ({"kind": "yaml"}, "codec: expected one of 'json', 'msgpack', 'bytes', 'pickle', got 'yaml'"),
-        ({"compress_over": -1}, "compress_over: expected a number of bytes or None, got -1"),
+        ({"compress_over_bytes": -1}, "compress_over_bytes: expected a number of bytes or None, got -1"),
         ({"max_value_bytes": 0}, "max_value_bytes: expected 1 byte or more, got 0"),
     ],
 )
@@ -930,5 +932,5 @@ def test_a_codec_takes_its_annotation_from_the_function():
     async def colours() -> tuple[Colour, ...]:
         return (Colour.RED,)
 
-    codec = Codec.of(colours, kind="msgpack", compress_over=7, max_value_bytes=99, signing_key=SIGNING_KEY)
+    codec = Codec.of(colours, kind="msgpack", compress_over_bytes=7, max_value_bytes=99, signing_key=SIGNING_KEY)
     assert codec == Codec("msgpack", tuple[Colour, ...], 7, 99, SIGNING_KEY)

@@ -133,12 +133,12 @@ def test_every_variable_that_it_names_is_a_setting(name: str) -> None:
     ("name", "words"),
     [
         ("starvation_s", r"`WARMER_STARVATION_S` \((\d+) seconds\)"),
-        ("drain_s", r"`WARMER_DRAIN_S` \((\d+) seconds\)"),
-        ("longest_task_s", r"`WARMER_LONGEST_TASK_S` \((\d+) seconds\)"),
-        ("grace_s", r"`WARMER_GRACE_S` \((\d+) seconds"),
+        ("drain_time_s", r"`WARMER_DRAIN_TIME_S` \((\d+) seconds\)"),
+        ("max_task_s", r"`WARMER_MAX_TASK_S` \((\d+) seconds\)"),
+        ("shutdown_grace_s", r"`WARMER_SHUTDOWN_GRACE_S` \((\d+) seconds"),
         ("concurrency", r"`WARMER_CONCURRENCY`: (\d+)"),
         ("async_concurrency", r"`WARMER_ASYNC_CONCURRENCY`: (\d+)"),
-        ("isolated", r"`WARMER_ISOLATED`: (\d+)"),
+        ("isolated_processes", r"`WARMER_ISOLATED_PROCESSES`: (\d+)"),
     ],
 )
 def test_the_defaults_of_settings_are_those_of_the_code(name: str, words: str) -> None:

@@ -16,8 +16,8 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 
 def test_every_option_of_reading_is_in_the_table():
     described = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
-    of_warming = {"task_id", "name", "cache_key", "compute_fn", "tags", "priority", "schedule", "timezone", "enabled"}
-    of_workers = {"critical", "uses", "isolation", "batch_wait_s"}
+    of_warming = {"task_id", "name", "cache_key", "compute_fn", "tags", "priority", "cron", "timezone", "enabled"}
+    of_workers = {"critical", "limit", "isolation", "batch_wait_s"}
     of_the_price = {"extra_compute", "target_hit_ratio", "budget_s_per_minute"}
     assert set(WarmingTask.model_fields) - of_warming - of_workers - of_the_price <= described
 

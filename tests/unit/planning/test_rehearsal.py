@@ -25,7 +25,9 @@ TTL_S = 60.0
 def known(task_id: str, cost_s: float = 0.0, lane: TaskSpec | None = None, **values: object) -> KnownTask:
     given = {"task_id": task_id, "cache_key": task_id, "compute_fn": "app:load", "ttl": TTL_S, "jitter": 0}
     task = WarmingTask(**{**given, "critical": True, **values})
-    return KnownTask(task, lane or TaskSpec(task.priority, task.is_critical, "t", 1, task.uses or ""), 0.0, 0.0, cost_s)
+    return KnownTask(
+        task, lane or TaskSpec(task.priority, task.is_critical, "t", 1, task.limit or ""), 0.0, 0.0, cost_s
+    )
 
 
 def valued(fresh_for_s: float, cost_s: float = 0.0) -> History:
@@ -169,12 +171,12 @@ def test_a_fresh_value_will_do_for_what_only_wants_one():
 
 
 def test_a_schedule_is_named_where_it_has_set_the_moment():
-    task = known("t", ttl=86_400, schedule="*/10 * * * *")
+    task = known("t", ttl=86_400, cron="*/10 * * * *")
     plan = played([due("t", 0.0, 86_400)], [task], Capacity(threads=1), until_s=3500.0)
     (target,) = plan.targets
     assert target.refreshes == 6
     plan = played([Candidate("t", "due", NOW_S + 600.0, valued(86_400))], [task], Capacity(threads=1), until_s=700.0)
-    assert plan.targets[0].why == "critical, by its schedule */10 * * * *"
+    assert plan.targets[0].why == "critical, by its cron line */10 * * * *"
 
 
 @pytest.mark.parametrize(

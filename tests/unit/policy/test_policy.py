@@ -41,10 +41,10 @@ def test_an_interval_brings_critical_forward_but_never_back():
 
 def test_a_cron_line_brings_forward_but_never_back():
     at_noon = datetime(2026, 1, 1, 12, 0, tzinfo=UTC).timestamp()
-    long_lived = task(critical=True, ttl=86_400, schedule="0 12 * * *")
+    long_lived = task(critical=True, ttl=86_400, cron="0 12 * * *")
     patient = Switch(on=True, interval_s=1e6)
     assert next_due_s(long_lived, patient, LEAD_S, at_noon - 60, at_noon + 80_000) == at_noon
-    short_lived = task(critical=True, schedule="0 12 * * *")
+    short_lived = task(critical=True, cron="0 12 * * *")
     assert next_due_s(short_lived, patient, LEAD_S, at_noon - 600, at_noon - 500) == at_noon - 502
 
 

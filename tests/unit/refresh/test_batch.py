@@ -349,9 +349,9 @@ def test_a_batch_knows_that_it_computes_all_its_keys():
         ({"batch_wait_s": -0.1}, "batch_wait_s: Input should be greater than or equal to 0"),
         ({"batch_wait_s": 61}, "batch_wait_s: Input should be less than or equal to 60"),
         ({"batch_wait_s": math.nan}, "batch_wait_s: Input should be"),
-        ({"uses": ""}, "uses: String should have at least 1 character"),
-        ({"uses": "x" * 65}, "uses: String should have at most 64 characters"),
-        ({"uses": "pg main"}, "uses: String should match pattern"),
+        ({"limit": ""}, "limit: String should have at least 1 character"),
+        ({"limit": "x" * 65}, "limit: String should have at most 64 characters"),
+        ({"limit": "pg main"}, "limit: String should match pattern"),
         ({"isolation": "container"}, "isolation: Input should be 'thread' or 'process', got 'container'"),
     ],
 )
@@ -364,14 +364,14 @@ def test_bad_input_gets_one_clear_error(fields, words):
 def test_without_a_word_nothing_is_batched_limited_or_isolated():
     made = WarmingTask(task_id="t", cache_key="k", compute_fn=dict)
     assert (made.compute_many_fn, made.compute_many_path, made.batch_size, made.batch_wait_s) == (None, None, 100, 0.05)
-    assert (made.uses, made.isolation) == (None, "thread")
+    assert (made.limit, made.isolation) == (None, "thread")
 
 
 def test_a_definition_names_the_batch_function_and_comes_back_with_this_process_s_own():
-    made = task(batch_size=7, batch_wait_s=0, uses="pg-main", isolation="process")
+    made = task(batch_size=7, batch_wait_s=0, limit="pg-main", isolation="process")
     record = orjson.loads(made.definition())
     assert record["compute_many"] == f"{__name__}:load_all"
-    assert (record["batch_size"], record["batch_wait_s"], record["uses"], record["isolation"]) == (
+    assert (record["batch_size"], record["batch_wait_s"], record["limit"], record["isolation"]) == (
         7,
         0,
         "pg-main",
@@ -385,7 +385,7 @@ def test_a_definition_names_the_batch_function_and_comes_back_with_this_process_
 
 def test_a_definition_of_before_there_were_batches_is_understood():
     record = orjson.loads(task(None).definition())
-    for name in ("compute_many", "batch_size", "batch_wait_s", "uses", "isolation"):
+    for name in ("compute_many", "batch_size", "batch_wait_s", "limit", "isolation"):
         del record[name]
     registry = Registry()
     registry.add(task(None))
@@ -405,7 +405,7 @@ def test_a_worker_knows_a_task_only_with_the_batch_function_that_it_names():
 
 
 def test_a_copied_or_pickled_task_keeps_its_batch_function():
-    made = task(uses="pg-main", isolation="process")
+    made = task(limit="pg-main", isolation="process")
     assert pickle.loads(pickle.dumps(made)) == made
     assert made.model_copy(update={"ttl": 5}).compute_many_fn is load_all
 
@@ -429,14 +429,14 @@ def test_a_task_for_processes_of_their_own_says_who_cannot_import_it():
 
 def test_a_decorator_takes_a_batch_function_and_all_that_belongs_to_it():
     @warmed(
-        "batched:{n}", batch=load_all, batch_size=10, batch_wait_s=0.5, uses="pg-main", isolation="thread", task_id="b"
+        "batched:{n}", batch=load_all, batch_size=10, batch_wait_s=0.5, limit="pg-main", isolation="thread", task_id="b"
     )
     def square(n: int) -> int:
         return n * n
 
     assert isinstance(square, Warmed)
     made = square.task
-    assert (made.compute_many_fn, made.batch_size, made.batch_wait_s, made.uses) == (load_all, 10, 0.5, "pg-main")
+    assert (made.compute_many_fn, made.batch_size, made.batch_wait_s, made.limit) == (load_all, 10, 0.5, "pg-main")
 
 
 class Colour(enum.Enum):

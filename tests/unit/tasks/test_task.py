@@ -34,7 +34,7 @@ def test_the_document_s_task_is_accepted_with_its_defaults():
     made = WarmingTask(
         task_id="catalog", name="Product Catalog", cache_key="catalog:products", compute_fn=lambda: 1, priority=100
     )
-    assert (made.ttl, made.enabled, made.schedule, made.tags, made.critical) == (3600, True, None, frozenset(), False)
+    assert (made.ttl, made.enabled, made.cron, made.tags, made.critical) == (3600, True, None, frozenset(), False)
     assert made.is_critical
 
 
@@ -59,8 +59,8 @@ def test_the_document_s_task_is_accepted_with_its_defaults():
         ({"ttl": float("nan")}, "ttl: Input should be"),
         ({"ttl": float("inf")}, "ttl: Input should be"),
         ({"ttl": "soon"}, "ttl: Input should be a valid number"),
-        ({"schedule": "every day"}, "schedule: not a cron line (Wrong number of fields)"),
-        ({"schedule": "99 * * * *"}, "schedule: not a cron line (Bad minute)"),
+        ({"cron": "every day"}, "cron: not a cron line (Wrong number of fields)"),
+        ({"cron": "99 * * * *"}, "cron: not a cron line (Bad minute)"),
         ({"timezone": "Mars/Olympus"}, "timezone: not a time zone"),
         ({"priority": 5000}, "priority: Input should be less than or equal to 4096"),
         ({"priority": 1.5}, "priority: Input should be a valid integer"),
@@ -85,7 +85,7 @@ def test_the_document_s_task_is_accepted_with_its_defaults():
         ({"wait_s": -1}, "wait_s: Input should be greater than or equal to 0"),
         ({"after_wait": "give up"}, "after_wait: Input should be 'compute', 'stale' or 'raise', got 'give up'"),
         ({"codec": "yaml"}, "codec: Input should be 'json', 'msgpack', 'bytes' or 'pickle', got 'yaml'"),
-        ({"compress_over": -1}, "compress_over: Input should be greater than or equal to 0"),
+        ({"compress_over_bytes": -1}, "compress_over_bytes: Input should be greater than or equal to 0"),
         ({"max_value_bytes": 0}, "max_value_bytes: Input should be greater than or equal to 1"),
         ({"compute_fn": 42}, "compute_fn: Input should be callable, got 42"),
         ({"compute_fn": "no colon"}, "compute_fn: String should match pattern"),
@@ -165,7 +165,7 @@ def test_refs_round_trip(given_arguments):
 
 
 def test_a_definition_names_the_function_and_comes_back_without_it():
-    made = task(tags={"b", "a"}, priority=60, schedule="0 6 * * *", timezone="Europe/Berlin")
+    made = task(tags={"b", "a"}, priority=60, cron="0 6 * * *", timezone="Europe/Berlin")
     record = orjson.loads(made.definition())
     assert record["compute"] == "module:function"
     assert record["tags"] == ["a", "b"]
@@ -435,7 +435,7 @@ def test_every_term_of_a_task_stands_in_its_definition():
         "wait_s": 2.0,
         "after_wait": "stale",
         "codec": "msgpack",
-        "compress_over": 1024,
+        "compress_over_bytes": 1024,
         "max_value_bytes": 4096,
     }
     made = task(**terms)
@@ -449,7 +449,7 @@ def test_terms_have_defaults_that_change_nothing():
     made = task()
     assert (made.stale_ttl, made.refresh_ahead, made.negative_ttl, made.cache_errors) == (0, 0, None, {})
     assert (made.jitter, made.wait_s, made.after_wait) == (0.05, None, "compute")
-    assert (made.codec, made.compress_over, made.max_value_bytes) == ("json", None, None)
+    assert (made.codec, made.compress_over_bytes, made.max_value_bytes) == ("json", None, None)
 
 
 def test_a_target_can_be_made_of_arguments_in_canonical_form():

@@ -22,7 +22,7 @@ class IsolatedExecutor:
         """Start without any."""
         self._settings = settings
         self._tell = tell
-        self._processes = ProcessPool(settings.isolated)
+        self._processes = ProcessPool(settings.isolated_processes)
         self._orders: dict[Computation, ComputeRequest] = {}
 
     def do(self, computations: Iterable[Computation]) -> None:
