@@ -24,7 +24,7 @@ from warmer.refresh.refresher import Refresher, failed_elsewhere, is_fresh, noth
 from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight
 from warmer.store import Keys, Lease
 from warmer.tasks.task import Target, WarmingTask
-from warmer.wire import AWAY, Reader
+from warmer.wire import UNAVAILABLE, Reader
 
 
 class Held(NamedTuple):
@@ -249,7 +249,7 @@ class BatchLeader:
     # --- under leases ----------------------------------------------------------------------------------------------
     def _tried(self, batch: Sequence[_Led]) -> Routine[list[_Led]]:
         """Compute what nobody else does, and land it; return what others compute right now."""
-        away = {led: None for led in batch if self._is_away(led)}
+        away = {led: None for led in batch if self._is_unavailable(led)}
         within_reach = [led for led in batch if led not in away]
         try:
             leases = yield from self._taking(within_reach)
@@ -265,8 +265,8 @@ class BatchLeader:
             busy.append(led)
         return busy
 
-    def _is_away(self, led: _Led) -> bool:
-        return self._reads.is_away(self._entry_key(led.wanted.cache_key))
+    def _is_unavailable(self, led: _Led) -> bool:
+        return self._reads.is_unavailable(self._entry_key(led.wanted.cache_key))
 
     def _taking(self, batch: Sequence[_Led]) -> Routine[list[Lease]]:
         """Take leases; ask a second time if Redis, or this process, only had too much to do at once.
@@ -281,7 +281,7 @@ class BatchLeader:
             try:
                 leases: list[Lease] = yield Call(lambda: self._refresher.take(works, since_ms))
             except RedisTimeoutError:
-                if is_last or any(map(self._is_away, batch)):
+                if is_last or any(map(self._is_unavailable, batch)):
                     raise
             except (GeneratorExit, RedisError):
                 raise
@@ -370,10 +370,10 @@ class BatchLeader:
         try:
             entries = yield Call(lambda: self._reads.get_many(keys))
         except RedisError:
-            entries = [AWAY] * len(keys)
+            entries = [UNAVAILABLE] * len(keys)
         missing = []
         for led, entry in zip(batch, entries, strict=True):
-            landed = None if entry is AWAY else landed_from(led.wanted, entry)
+            landed = None if entry is UNAVAILABLE else landed_from(led.wanted, entry)
             if landed is None:
                 missing.append(led)
             else:

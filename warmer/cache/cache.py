@@ -20,7 +20,7 @@ from warmer.settings import Settings
 from warmer.store import Keys
 from warmer.tasks.registry import Registry, late_function_of
 from warmer.tasks.task import Target, WarmingTask
-from warmer.wire import AWAY, Reader
+from warmer.wire import UNAVAILABLE, Reader
 
 logger = logging.getLogger("warmer.cache")
 
@@ -190,14 +190,14 @@ class Cache:
         try:
             return self._reads.get_many([self._entry_key(cache_key) for cache_key in cache_keys])
         except RedisError:
-            return [AWAY] * len(cache_keys)
+            return [UNAVAILABLE] * len(cache_keys)
 
     async def _aread_many(self, cache_keys: Sequence[str]) -> list[Any]:
         self._pulse.keep_running()
         try:
             return await self._reads.aget_many([self._entry_key(cache_key) for cache_key in cache_keys])
         except RedisError:
-            return [AWAY] * len(cache_keys)
+            return [UNAVAILABLE] * len(cache_keys)
 
     # --- opening what came ----------------------------------------------------------------------------------------
     def _opened(self, cache_key: str, entry: Any, wanted: CacheRequest | None) -> Any:
@@ -267,7 +267,7 @@ class Cache:
         }
 
     def _or_away(self, entry: Any) -> Any:
-        if entry is AWAY:
+        if entry is UNAVAILABLE:
             self._counter.error()
             return None
         return entry

@@ -102,7 +102,7 @@ class MissLeader:
         try:
             return (yield from attempt())
         except RedisTimeoutError:
-            if self._reads.is_away(self._entry_key(wanted.cache_key)):
+            if self._reads.is_unavailable(self._entry_key(wanted.cache_key)):
                 raise
         return (yield from attempt())
 

@@ -169,7 +169,7 @@ class Entries:
         if self._reads is None:
             return action()
         entry_key = self._keys.entry(cache_key)
-        if self._reads.is_away(entry_key):
+        if self._reads.is_unavailable(entry_key):
             raise RedisConnectionError("Redis is away, as another read has found")
         began_s = time.monotonic()
         try:

@@ -1,27 +1,28 @@
-"""The wire under reads: sockets of our own, because a hit has to cost less than a client's GET.
+"""The wire client under cache reads: plain sockets and RESP2, because a hit must cost less than redis-py's GET.
 
-    reads.py      what the cache calls: get, get_many, and the same as coroutines
-    errand.py     which command goes to which server when many keys are read             (no I/O)
-    resp.py       commands and replies as bytes                                          (no I/O)
-    pool.py       the connections of threads; one read at a time on each
-    stream.py     the connection of an event loop; its reads share it, replies come in order
-    route.py      the way to a server, for both
-    dial.py       opens a socket; tls.py enciphers where an event loop moves the bytes
-    nodes.py      the servers; survey.py finds out which there are
-    breaker.py    whether a server may be asked                                          (no I/O)
-    watch.py      probes those that are away, in a thread
+    reader.py            what the cache calls: get, get_many and their coroutines
+    wire_reader.py       reads over sockets; memory_reader.py reads a server in this process
+    multi_get.py         plans reads of many keys, node by node                        (no I/O)
+    resp.py              commands and replies as bytes                                 (no I/O)
+    pool.py              a server's connections for threads; connection.py is one of them
+    loop_connections.py  a server's connections for event loops; pipeline.py is one of them
+    endpoint.py          what a new connection to a server needs
+    sockets.py           opens sockets by a deadline; tls.py encrypts in event loops
+    nodes.py             the servers that hold keys; discovery.py finds them
+    breaker.py           one server's circuit breaker                                  (no I/O)
+    prober.py            a thread that probes unavailable servers
 
-What holds throughout: one deadline for a read, whatever it has to do; a connection whose reply was not read to its end
-is closed, so no reply reaches another caller; a user's read never probes; a forked child opens sockets of its own.
+Invariants: one deadline covers a whole read. A connection whose replies were not read completely is closed, so no reply
+reaches another caller. A user's read is never a probe. A forked child opens its own sockets.
 """
 
-from warmer.wire.multi_get import AWAY, Away, Found
+from warmer.wire.multi_get import UNAVAILABLE, Found, Unavailable
 from warmer.wire.reader import Reader, open_reader
 
 __all__ = [
-    "AWAY",
-    "Away",
+    "UNAVAILABLE",
     "Found",
     "Reader",
+    "Unavailable",
     "open_reader",
 ]

@@ -1,4 +1,7 @@
-"""Finds out which servers hold the keys, in a thread of its own: Sentinels and Clusters may take long to answer."""
+"""Server discovery in a background thread, because Sentinels and Clusters may answer slowly.
+
+All reads that need the answer at the same time share one query.
+"""
 
 import threading
 import time
@@ -14,85 +17,77 @@ from warmer.connect.topology import Topology
 from warmer.errors import described
 from warmer.wire.breaker import Breaker
 
-LEAST_INTERVAL_S: Final = 1.0
+MIN_INTERVAL_S: Final = 1.0
 
 
 class Discovery:
-    """What is known of the servers that hold the keys.
+    """Finds the servers that hold the keys.
 
     Args:
-        topology: Whom to ask.
-        is_known: Whether there is nothing to find out first.
-        changed: Called after each answer.
+        topology: Queries the servers and keeps the answer.
+        is_known: Whether the servers are known without a query.
+        on_change: Called after each answer.
     """
 
-    def __init__(self, topology: Topology, is_known: bool, changed: Callable[[], None]) -> None:
-        """Ask nobody yet."""
+    def __init__(self, topology: Topology, is_known: bool, on_change: Callable[[], None]) -> None:
+        """Start without a query."""
         self._topology = topology
-        self._changed = changed
-        self._asked_at_s = float("-inf")
+        self._on_change = on_change
+        self._queried_at_s = float("-inf")
         self.is_known = is_known
-        self.start_afresh()
+        self.reset_after_fork()
 
     def __str__(self) -> str:
-        return "whoever knows the servers of Redis"
+        return "the discovery of the Redis servers"
 
-    def start_afresh(self) -> None:
-        """Hold nothing against anyone: in a forked child."""
+    def reset_after_fork(self) -> None:
+        """Drop the running query and the breaker's state in a forked child."""
         self.breaker = Breaker()
         self._lock = threading.Lock()
         self._running: Future[None] | None = None
 
-    def check(self) -> None:
-        """Refuse to ask those who could not tell.
+    def check_available(self) -> None:
+        """Fail at once if the last query failed.
 
         Raises:
-            redis.ConnectionError: they could not, and no probe has had an answer since.
+            redis.ConnectionError: it failed, and no probe has succeeded since.
         """
         if self.breaker.is_open:
-            raise RedisConnectionError("it is not known which server holds the keys; reads do without until it is")
+            raise RedisConnectionError("no server is known to hold the keys; reads compute their values until one is")
 
-    def begin(self) -> "Future[None]":
-        """Begin to ask, unless that is on its way.
+    def start(self) -> "Future[None]":
+        """Start a query, or join the running one.
 
         Returns:
-            What is done when the answer is there, or has the RedisError that came instead.
+            A future that is done when the servers are known, or has the RedisError of the query.
         """
         with self._lock:
             if self._running is not None:
                 return self._running
             running = self._running = Future()
-            self._asked_at_s = time.monotonic()
+            self._queried_at_s = time.monotonic()
             try:
-                threading.Thread(target=self._run, args=(running,), name="warmer-survey", daemon=True).start()
-            except RuntimeError as error:  # the interpreter is about to end, or the system allows no more threads
+                threading.Thread(target=self._run, args=(running,), name="warmer-discovery", daemon=True).start()
+            except RuntimeError as error:  # the interpreter is shutting down, or the system allows no more threads
                 self._running = None
                 running.set_exception(RedisConnectionError(described(error)))
             return running
 
-    def look_again(self) -> None:
-        """Ask anew, if the last time is some time ago; returns at once."""
-        if time.monotonic() - self._asked_at_s > LEAST_INTERVAL_S:
-            self.begin()
+    def request_refresh(self) -> None:
+        """Start a query in the background, at most once per `MIN_INTERVAL_S`."""
+        if time.monotonic() - self._queried_at_s > MIN_INTERVAL_S:
+            self.start()
 
     def probe(self) -> bool:
-        """Ask, and wait for the answer.
-
-        Raises:
-            redis.RedisError: there was none.
-        """
-        self.begin().result()
+        """Query and wait for the answer; see `Probed.probe`."""
+        self.start().result()
         return True
 
-    def has_keys(self, server: Server) -> bool:
-        """Ask anew, and say whether a server holds keys, as far as is known.
-
-        Args:
-            server: Which one.
-        """
+    def still_serves(self, server: Server) -> bool:
+        """Query, and return whether a server still holds keys; True if the query fails."""
         try:
             self.probe()
-        except RedisError:  # what was known stays
+        except RedisError:  # the previous answer stays valid
             return True
         return server in self._topology.nodes()
 
@@ -100,7 +95,7 @@ class Discovery:
         try:
             self._topology.refresh()
             self.is_known = True
-            self._changed()
+            self._on_change()
         except Exception as error:
             running.set_exception(error if isinstance(error, RedisError) else RedisConnectionError(described(error)))
         else:

@@ -1,4 +1,4 @@
-"""The way to one server: what its connections need, whether a thread or an event loop makes them."""
+"""Endpoint of one server: all that a new connection needs, in a thread or in an event loop."""
 
 import ssl
 from collections.abc import Callable
@@ -14,36 +14,33 @@ from warmer.wire import resp
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How to reach one server.
+    """How to connect to one server.
 
     Args:
-        server: Which server.
-        address: Whose credentials and database a new connection begins with.
-        tls: What connections are encrypted with; None for plain ones.
-        timeout_s: How long a read may take, a new connection included.
-        opened: Called when a new connection has been opened.
+        server: The server.
+        address: Holds the credentials and the database number.
+        tls: Settings for TLS; None for plain connections.
+        timeout_s: Time limit of a read, including a new connection.
+        on_connected: Called after each new connection.
     """
 
     server: Server
     address: Address
     tls: ssl.SSLContext | None
     timeout_s: float
-    opened: Callable[[], None]
+    on_connected: Callable[[], None]
 
-    def greeting(self) -> tuple[bytes, int]:
-        """Return what a new connection says first, and how many answers that has."""
-        return resp.greeting(self.address.username, self.address.password, self.address.db)
+    def handshake(self) -> tuple[bytes, int]:
+        """Return the first commands of a new connection, and the number of their replies."""
+        return resp.handshake(self.address.username, self.address.password, self.address.db)
 
-    def failure(self, error: BaseException) -> RedisError:
-        """Return what redis-py would raise for a failure on this way.
-
-        Args:
-            error: What an operation on a socket raised.
+    def as_redis_error(self, error: BaseException) -> RedisError:
+        """Return the error that redis-py would raise for a socket's error.
 
         Example:
             >>> address = Address.parse("redis://db:6379")
-            >>> route = Endpoint(address.servers[0], address, tls=None, timeout_s=0.25, opened=lambda: None)
-            >>> str(route.failure(ConnectionResetError("reset")))
+            >>> endpoint = Endpoint(address.servers[0], address, None, 0.25, on_connected=lambda: None)
+            >>> str(endpoint.as_redis_error(ConnectionResetError("reset")))
             'Redis at db:6379 cannot be reached: reset'
         """
         if isinstance(error, RedisError):

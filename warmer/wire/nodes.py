@@ -1,4 +1,4 @@
-"""The servers that reads are sent to: which one holds a key, how to reach it, and whether it is away."""
+"""The servers that hold keys: one `Node` each, with its connections and its circuit breaker."""
 
 import threading
 
@@ -10,69 +10,63 @@ from warmer.connect.topology import Topology
 from warmer.wire.breaker import Breaker
 from warmer.wire.discovery import Discovery
 from warmer.wire.endpoint import Endpoint
-from warmer.wire.pipeline import LoopConnections
+from warmer.wire.loop_connections import LoopConnections
 from warmer.wire.pool import Pool
 
 
 class Node:
-    """One server, its connections and its state.
+    """One server.
 
     Args:
-        route: The way to it.
-        survey: Knows whether it still holds keys.
+        endpoint: How to connect to it.
+        discovery: Knows whether it still holds keys.
     """
 
-    __slots__ = ("_survey", "breaker", "lanes", "pool", "server", "wide_lanes")
+    __slots__ = ("_discovery", "breaker", "get_connections", "mget_connections", "pool", "server")
 
-    def __init__(self, route: Endpoint, survey: Discovery) -> None:
-        """Start with nothing held against it."""
-        self.server = route.server
+    def __init__(self, endpoint: Endpoint, discovery: Discovery) -> None:
+        """Start with no connection and a closed breaker."""
+        self.server = endpoint.server
         self.breaker = Breaker()
-        self.pool = Pool(route)
-        self.lanes = LoopConnections(route, self.check)
-        self.wide_lanes = LoopConnections(
-            route, self.check
-        )  # so that reads of one key do not queue behind those of a thousand
-        self._survey = survey
+        self.pool = Pool(endpoint)
+        self.get_connections = LoopConnections(endpoint, self.check_available)
+        # Reads of many keys have connections of their own, so that a GET does not queue behind a long MGET.
+        self.mget_connections = LoopConnections(endpoint, self.check_available)
+        self._discovery = discovery
 
     def __str__(self) -> str:
         return f"Redis at {self.server}"
 
-    def check(self) -> None:
-        """Refuse to ask a server that is away.
+    def check_available(self) -> None:
+        """Fail at once while the breaker is open.
 
         Raises:
-            redis.ConnectionError: it is.
+            redis.ConnectionError: it is open.
         """
         if self.breaker.is_open:
-            raise RedisConnectionError(f"Redis at {self.server} is away; reads do without it until it answers a probe")
+            raise RedisConnectionError(
+                f"Redis at {self.server} is unavailable; reads do not use it until it answers a probe"
+            )
 
     def probe(self) -> bool:
-        """Find out whether the server is back, or another one has taken its place.
-
-        Returns:
-            False if another one has.
-
-        Raises:
-            redis.RedisError: neither.
-        """
-        if not self._survey.has_keys(self.server):
+        """Probe the server, unless another one has replaced it; see `Probed.probe`."""
+        if not self._discovery.still_serves(self.server):
             return False
         self.pool.probe()
         return True
 
-    def start_afresh(self) -> None:
-        """Let go of all connections, and hold nothing against the server: in a forked child."""
+    def reset_after_fork(self) -> None:
+        """Drop all connections and the breaker's state in a forked child."""
         self.breaker = Breaker()
-        self.pool.start_afresh()
-        self.lanes.start_afresh()
-        self.wide_lanes.start_afresh()
+        self.pool.reset_after_fork()
+        self.get_connections.reset_after_fork()
+        self.mget_connections.reset_after_fork()
 
     def close(self) -> None:
-        """Close the connections, but for those that threads read from just now."""
+        """Close the connections, except those that threads are reading from."""
         self.pool.close()
-        self.lanes.close()
-        self.wide_lanes.close()
+        self.get_connections.close()
+        self.mget_connections.close()
 
 
 class Nodes:
@@ -80,83 +74,73 @@ class Nodes:
 
     Args:
         address: Where Redis is.
-        topology: Says which server holds a key.
-        timeout_s: How long a read may take.
+        topology: Knows which server holds a key.
+        timeout_s: Time limit of a read.
     """
 
     def __init__(self, address: Address, topology: Topology, timeout_s: float) -> None:
-        """Ask nobody yet."""
+        """Open no connection yet."""
         self._address = address
         self._topology = topology
         self._timeout_s = timeout_s
         self._lock = threading.Lock()
         self._nodes: dict[Server, Node] = {}
         self._tls = address.ssl_context()
-        self.survey = Discovery(topology, address.kind == "standalone", self._forget_left_ones)
+        self.discovery = Discovery(topology, address.kind == "standalone", self._close_removed)
         self.only = self.of(address.servers[0]) if address.kind == "standalone" else None
 
-    def start_afresh(self) -> None:
-        """Let go of all connections, and hold nothing against any server: in a forked child."""
+    def reset_after_fork(self) -> None:
+        """Drop all connections and all breakers' state in a forked child."""
         self._lock = threading.Lock()
-        self.survey.start_afresh()
+        self.discovery.reset_after_fork()
         for node in self._nodes.values():
-            node.start_afresh()
+            node.reset_after_fork()
 
     def close(self) -> None:
-        """Close all connections, but for those that threads read from just now."""
+        """Close all connections, except those that threads are reading from."""
         for node in list(self._nodes.values()):
             node.close()
 
     def of(self, server: Server) -> Node:
-        """Return what stands for a server.
-
-        Args:
-            server: Which one.
-        """
+        """Return the node of a server."""
         node = self._nodes.get(server)
-        return node if node is not None else self._made(server)
+        return node if node is not None else self._create(server)
 
-    def holding(self, name: bytes) -> Node:
+    def holding(self, raw_key: bytes) -> Node:
         """Return the node that holds a key.
 
-        Args:
-            name: The key as Redis knows it.
-
         Raises:
-            redis.RedisError: nobody is known to hold it.
+            redis.RedisError: no server is known to hold it.
         """
-        return self.only or self.of(self.server_of(name))
+        return self.only or self.of(self.server_of(raw_key))
 
-    def server_of(self, name: bytes) -> Server:
-        """Return the server that holds a key; if nobody is known to, that is looked into, for later reads.
-
-        Args:
-            name: The key as Redis knows it.
+    def server_of(self, raw_key: bytes) -> Server:
+        """Return the server that holds a key; if none is known, request a discovery for later reads.
 
         Raises:
-            redis.RedisError: nobody is known to hold it.
+            redis.RedisError: no server is known to hold it.
         """
         try:
-            return self._topology.node_of(name)
+            return self._topology.node_of(raw_key)
         except RedisError:
-            self.survey.look_again()
+            self.discovery.request_refresh()
             raise
 
-    def _opened(self) -> None:
-        """Take note of a new connection: what ended the old one may have been that another server took over."""
+    def _on_connected(self) -> None:
+        """Request a discovery: the old connection may have ended because another server took over."""
         if self._address.kind == "sentinel":
-            self.survey.look_again()
+            self.discovery.request_refresh()
 
-    def _made(self, server: Server) -> Node:
+    def _create(self, server: Server) -> Node:
         with self._lock:
             if server not in self._nodes:
-                route = Endpoint(server, self._address, self._tls, self._timeout_s, self._opened)
-                self._nodes[server] = Node(route, self.survey)
+                endpoint = Endpoint(server, self._address, self._tls, self._timeout_s, self._on_connected)
+                self._nodes[server] = Node(endpoint, self.discovery)
             return self._nodes[server]
 
-    def _forget_left_ones(self) -> None:
+    def _close_removed(self) -> None:
         in_use = set(self._topology.nodes())
         with self._lock:
-            left = [self._nodes.pop(server) for server in list(self._nodes) if server not in in_use]
-        for node in left:
+            removed = [self._nodes.pop(server) for server in list(self._nodes) if server not in in_use]
+        for node in removed:
             node.close()

@@ -1,4 +1,7 @@
-"""Looks after servers that are away, in a thread that lives only while one is: users' reads never have to."""
+"""Background prober: a thread that probes unavailable servers until they answer, so that no user's read has to.
+
+The thread lives only while a server is unavailable.
+"""
 
 import logging
 import threading
@@ -15,107 +18,107 @@ logger = logging.getLogger("warmer.reads")
 
 
 class Probed(Protocol):
-    """A server, or whatever else reads cannot do without."""
+    """A server, or another service that reads need, with its circuit breaker."""
 
     breaker: Breaker
 
     def probe(self) -> bool:
-        """Find out whether it is back.
+        """Find out whether it is available again.
 
         Returns:
             False if it is not needed any more.
 
         Raises:
-            redis.RedisError: it is still away.
+            redis.RedisError: it is still unavailable.
         """
         ...
 
 
 class Prober:
-    """Probes what is away, at growing intervals, until all of it is back.
+    """Probes at growing intervals until nothing is unavailable.
 
     Args:
-        now_s: Reads the time, in seconds on a monotonic clock.
+        now_s: Returns the time in seconds, on a monotonic clock.
     """
 
     def __init__(self, now_s: Callable[[], float]) -> None:
-        """Start with nothing away."""
+        """Start with nothing to probe."""
         self._now_s = now_s
-        self.start_afresh()
+        self.reset_after_fork()
 
-    def start_afresh(self) -> None:
-        """Forget what is away: in a forked child, where the thread is gone."""
+    def reset_after_fork(self) -> None:
+        """Forget everything in a forked child, where the thread is gone."""
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._away: list[Probed] = []
+        self._unavailable: list[Probed] = []
         self._thread: threading.Thread | None = None
         self._is_closed = False
 
-    def failed(self, watched: Probed, error: RedisError, took_s: float) -> None:
-        """Note that something has failed a read; from then on reads do without it, until it is back.
+    def report_failure(self, failed: Probed, error: RedisError, took_s: float) -> None:
+        """Report a failed read; if it opens the breaker, the thread probes from now on.
 
         Args:
-            watched: What has failed.
-            error: How.
-            took_s: How long that read had taken by then.
+            failed: The server or service.
+            error: The error of the read.
+            took_s: How long the read took until it failed.
         """
         with self._lock:
             now_s = self._now_s()
             is_timeout = isinstance(error, RedisTimeoutError)
-            if self._is_closed or not watched.breaker.failed(now_s, now_s - took_s, is_timeout):
+            if self._is_closed or not failed.breaker.record_failure(now_s, now_s - took_s, is_timeout):
                 return
-            self._away.append(watched)
-            if not self._has_thread():  # without probes it would be away for ever
-                self._away.remove(watched)
-                watched.breaker.probe_succeeded(now_s)
+            self._unavailable.append(failed)
+            if not self._ensure_thread():  # without probes its breaker would stay open
+                self._unavailable.remove(failed)
+                failed.breaker.record_successful_probe(now_s)
                 return
         self._wake.set()
-        logger.warning("%s is away, and reads go on without it: %s", watched, described(error))
+        logger.warning("%s is unavailable, reads go on without it: %s", failed, described(error))
 
     def close(self) -> None:
-        """End the thread; what is away stays so."""
+        """End the thread; open breakers stay open."""
         with self._lock:
             self._is_closed = True
         self._wake.set()
 
-    def _has_thread(self) -> bool:
+    def _ensure_thread(self) -> bool:
         if self._thread is None:
-            thread = threading.Thread(target=self._run, name="warmer-watch", daemon=True)
+            thread = threading.Thread(target=self._run, name="warmer-prober", daemon=True)
             try:
                 thread.start()
-            except RuntimeError:  # the interpreter is about to end, or the system allows no more threads
+            except RuntimeError:  # the interpreter is shutting down, or the system allows no more threads
                 return False
             self._thread = thread
         return True
 
     def _run(self) -> None:
-        while (watched := self._next()) is not None:
+        while (next_one := self._next()) is not None:
             self._wake.clear()
-            pause_s = watched.breaker.probe_at_s - self._now_s()
-            if pause_s > 0:
-                self._wake.wait(pause_s)  # or until something else fails
+            delay_s = next_one.breaker.probe_at_s - self._now_s()
+            if delay_s > 0:
+                self._wake.wait(delay_s)  # or until another server fails
             else:
-                self._probe(watched)
+                self._probe(next_one)
 
     def _next(self) -> Probed | None:
-        """Return what is to be probed next; None when the thread is to end."""
+        """Return the next to be probed; None when the thread has to end."""
         with self._lock:
-            if self._away and not self._is_closed:
-                return min(self._away, key=lambda watched: watched.breaker.probe_at_s)
+            if self._unavailable and not self._is_closed:
+                return min(self._unavailable, key=lambda one: one.breaker.probe_at_s)
             self._thread = None
             return None
 
-    def _probe(self, watched: Probed) -> None:
+    def _probe(self, probed: Probed) -> None:
         try:
-            is_needed = watched.probe()
-        except Exception as error:  # whatever it is, the thread has to go on
-            logger.debug("%s is still away: %s", watched, described(error))
-            watched.breaker.probe_failed(self._now_s())
+            is_needed = probed.probe()
+        except Exception as error:  # the thread must go on after any error
+            logger.debug("%s is still unavailable: %s", probed, described(error))
+            probed.breaker.record_failed_probe(self._now_s())
             return
         with self._lock:
-            self._away.remove(watched)
-            away_s = watched.breaker.probe_succeeded(self._now_s())
+            self._unavailable.remove(probed)
+            outage_s = probed.breaker.record_successful_probe(self._now_s())
         if is_needed:
-            logger.warning("%s is back after %.1f s, and reads use it again", watched, away_s)
+            logger.warning("%s is available again after %.1f s", probed, outage_s)
         else:
-            logger.warning("%s is left for another server after %.1f s", watched, away_s)
+            logger.warning("%s was replaced by another server after %.1f s", probed, outage_s)

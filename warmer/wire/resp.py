@@ -1,4 +1,4 @@
-"""The bytes of the Redis protocol (RESP2), as far as reads need them. Nothing is sent or received here."""
+"""RESP2, the Redis protocol: encodes read commands and parses replies. No I/O here."""
 
 from collections.abc import Sequence
 from types import EllipsisType
@@ -21,17 +21,17 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 Value: TypeAlias = bytes | memoryview | None
-"""What a key holds; None where it holds nothing."""
+"""Value of a key; None if it has none."""
 
 Reply: TypeAlias = Value | int | RedisError | list["Reply"]
-"""One answer of the server; errors are values here, because one among many answers must not hide the others."""
+"""One reply. Errors are values here, because one error among many replies must not hide the others."""
 
 PING: Final = b"*1\r\n$4\r\nPING\r\n"
 ASKING: Final = b"*1\r\n$6\r\nASKING\r\n"
-NOTHING: Final = b"$-1\r\n"
+NO_VALUE: Final = b"$-1\r\n"
 
-VIEWED_BYTES: Final = 32_768
-"""Values from this length on are returned as views of what was received, not copied out of it."""
+MIN_VIEW_BYTES: Final = 32_768
+"""Values of at least this length are returned as views of the received bytes, not as copies."""
 
 _BULK, _ARRAY, _ERROR, _STATUS, _INTEGER = b"$*-+:"
 
@@ -51,10 +51,7 @@ _ERRORS: Final[dict[str, type[RedisError]]] = {
 
 
 def command(*words: bytes) -> bytes:
-    r"""Return the bytes of a command.
-
-    Args:
-        *words: Its name and its arguments.
+    r"""Encode a command from its name and arguments.
 
     Example:
         >>> command(b"SELECT", b"2")
@@ -63,42 +60,39 @@ def command(*words: bytes) -> bytes:
     return b"*%d\r\n%b" % (len(words), b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in words]))
 
 
-def get(key: bytes) -> bytes:
-    r"""Return the bytes of GET.
-
-    Args:
-        key: The key as Redis knows it.
+def get(raw_key: bytes) -> bytes:
+    r"""Encode a GET.
 
     Example:
         >>> get(b"catalog")
         b'*2\r\n$3\r\nGET\r\n$7\r\ncatalog\r\n'
     """
-    return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)
+    return b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(raw_key), raw_key)
 
 
-def mget(keys: Sequence[bytes]) -> bytes:
-    """Return the bytes of MGET.
-
-    Args:
-        keys: At least one key.
+def mget(raw_keys: Sequence[bytes]) -> bytes:
+    """Encode an MGET of at least one key.
 
     Example:
         >>> mget([b"a", b"b"]) == command(b"MGET", b"a", b"b")
         True
     """
-    return command(b"MGET", *keys)
+    return command(b"MGET", *raw_keys)
 
 
-def greeting(username: str, password: str, db: int) -> tuple[bytes, int]:
-    r"""Return what a new connection says first, and how many answers that has.
+def handshake(username: str, password: str, db: int) -> tuple[bytes, int]:
+    r"""Encode the first commands of a new connection: AUTH and SELECT, as far as they are needed.
 
     Args:
-        username: User at the server; "" for the default one.
-        password: Its password; "" where none is asked for.
+        username: "" for the default user.
+        password: "" for none.
         db: Number of the database.
 
+    Returns:
+        The bytes, and the number of their replies.
+
     Example:
-        >>> greeting("", "", 2)
+        >>> handshake("", "", 2)
         (b'*2\r\n$6\r\nSELECT\r\n$1\r\n2\r\n', 1)
     """
     commands = []
@@ -111,10 +105,10 @@ def greeting(username: str, password: str, db: int) -> tuple[bytes, int]:
 
 
 def error_of(text: str) -> RedisError:
-    """Return an error that a server answered, as redis-py would raise it.
+    """Return the error that redis-py would raise for an error reply.
 
     Args:
-        text: The answer without its leading ``-``.
+        text: The reply without its leading ``-``.
 
     Example:
         >>> error_of("MOVED 3999 127.0.0.1:6381").port
@@ -129,17 +123,17 @@ def error_of(text: str) -> RedisError:
     if not issubclass(kind, AskError):
         return kind(text)
     try:
-        return kind(rest)  # redis-py takes slot and server out of it
+        return kind(rest)  # redis-py parses slot and server
     except ValueError:
         return ResponseError(text)
 
 
-class IncomprehensibleReplyError(RedisConnectionError):
-    """What came is no answer to what was asked: its connection is of no more use."""
+class InvalidReplyError(RedisConnectionError):
+    """The bytes received are not a reply to the request; the connection must be closed."""
 
 
 class ReplyParser:
-    r"""Takes replies out of bytes as they come in, wherever they are cut.
+    r"""Incremental parser: takes bytes in pieces of any size.
 
     Example:
         >>> parser = ReplyParser()
@@ -149,48 +143,45 @@ class ReplyParser:
         [[b'hi', None], b'OK']
     """
 
-    __slots__ = ("_held", "_held_bytes", "_items", "_items_left", "_needed_bytes")
+    __slots__ = ("_items", "_items_left", "_needed_bytes", "_partial", "_partial_bytes")
 
     def __init__(self) -> None:
-        """Start with nothing held."""
-        self._held: list[bytes] = []
-        self._held_bytes = 0
+        """Start before the first reply."""
+        self._partial: list[bytes] = []
+        self._partial_bytes = 0
         self._needed_bytes = 0
         self._items: list[Reply] = []
         self._items_left = 0
 
     @property
     def is_between_replies(self) -> bool:
-        """Whether every byte so far belongs to a reply that is complete."""
-        return not self._held and not self._items_left
+        """Whether every reply so far is complete."""
+        return not self._partial and not self._items_left
 
     @property
     def missing_bytes(self) -> int:
-        """How many bytes have to come, at the least, before a reply can be complete."""
-        return max(self._needed_bytes - self._held_bytes, 1)
+        """The least number of bytes that complete the next reply."""
+        return max(self._needed_bytes - self._partial_bytes, 1)
 
     def feed(self, data: bytes) -> list[Reply]:
-        """Return the replies that these bytes complete.
-
-        Args:
-            data: The next bytes received.
+        """Add received bytes and return the replies that they complete.
 
         Raises:
-            IncomprehensibleReplyError: they are not what RESP2 allows.
+            InvalidReplyError: they are not RESP2.
         """
-        if self._held:
-            self._held.append(data)
-            self._held_bytes += len(data)
-            if self._held_bytes < self._needed_bytes:
+        if self._partial:
+            self._partial.append(data)
+            self._partial_bytes += len(data)
+            if self._partial_bytes < self._needed_bytes:
                 return []
-            data = b"".join(self._held)
-            self._held, self._held_bytes, self._needed_bytes = [], 0, 0
+            data = b"".join(self._partial)
+            self._partial, self._partial_bytes, self._needed_bytes = [], 0, 0
         try:
-            return self._taken_out(data)
+            return self._parse(data)
         except ValueError as error:
-            raise IncomprehensibleReplyError(f"expected an answer in RESP2, got something else ({error})") from None
+            raise InvalidReplyError(f"expected a reply in RESP2, got other bytes ({error})") from None
 
-    def _taken_out(self, data: bytes) -> list[Reply]:
+    def _parse(self, data: bytes) -> list[Reply]:
         replies: list[Reply] = []
         position = 0
         while position < len(data):
@@ -208,17 +199,17 @@ class ReplyParser:
         return replies
 
     def _take_other(self, data: bytes, position: int, target: list[Reply]) -> int:
-        """Take one reply that is not a short and complete value; returns where it ends."""
+        """Parse one reply that is not a short and complete value; return its end."""
         end = data.find(b"\r\n", position)
         if end < 0:
-            return self._hold(data, position, len(data) + 1)
+            return self._keep(data, position, len(data) + 1)
         start = end + 2
         kind, line = data[position], data[position + 1 : end]
         if kind == _BULK:
-            length = int(line)  # never below 0: those were taken already
+            length = int(line)  # never negative: `_take_bulks` has handled those
             stop = start + length
             if stop + 2 > len(data):
-                return self._hold(data, position, stop + 2)
+                return self._keep(data, position, stop + 2)
             target.append(_value(data, start, length))
             return stop + 2
         if kind == _ARRAY and target is not self._items:
@@ -229,25 +220,22 @@ class ReplyParser:
             target.append(_of_one_line(kind, line))
         return start
 
-    def _hold(self, data: bytes, position: int, needed_until: int) -> int:
-        """Keep the beginning of a reply until more of it has come."""
-        self._held = [data[position:]]
-        self._held_bytes = len(data) - position
+    def _keep(self, data: bytes, position: int, needed_until: int) -> int:
+        """Keep an incomplete reply until more bytes come."""
+        self._partial = [data[position:]]
+        self._partial_bytes = len(data) - position
         self._needed_bytes = needed_until - position
         return len(data)
 
 
 def whole_value(data: bytes) -> Value | EllipsisType:
-    r"""Return the value if these bytes are exactly one answer to GET, and ``...`` otherwise.
-
-    Args:
-        data: What was received at once.
+    r"""Parse bytes that are exactly one reply to a GET; return ``...`` for any other bytes.
 
     Example:
         >>> whole_value(b"$2\r\nhi\r\n"), whole_value(b"$2\r\nh")
         (b'hi', Ellipsis)
     """
-    if data == NOTHING:
+    if data == NO_VALUE:
         return None
     end = data.find(b"\r\n", 0, 24)
     if end < 2 or data[0] != _BULK or not (digits := data[1:end]).isdigit():
@@ -257,14 +245,11 @@ def whole_value(data: bytes) -> Value | EllipsisType:
 
 
 def value_of(reply: Reply) -> Value:
-    """Return an answer that has to be a value.
-
-    Args:
-        reply: The answer.
+    """Return a reply that must be a value.
 
     Raises:
-        redis.RedisError: the server answered with an error.
-        IncomprehensibleReplyError: the answer is no value.
+        redis.RedisError: the reply is this error.
+        InvalidReplyError: the reply is not a value.
 
     Example:
         >>> value_of(b"hi")
@@ -273,20 +258,16 @@ def value_of(reply: Reply) -> Value:
     if isinstance(reply, RedisError):
         raise reply
     if isinstance(reply, int | list):
-        raise IncomprehensibleReplyError(f"expected a value, got {reply!r:.80}")
+        raise InvalidReplyError(f"expected a value, got {reply!r:.80}")
     return reply
 
 
 def values_of(reply: Reply, count: int) -> list[Value]:
-    """Return an answer that has to be a list of values.
-
-    Args:
-        reply: The answer.
-        count: How many values were asked for.
+    """Return a reply that must be a list of `count` values.
 
     Raises:
-        redis.RedisError: the server answered with an error.
-        IncomprehensibleReplyError: the answer is no such list.
+        redis.RedisError: the reply is this error.
+        InvalidReplyError: the reply is not such a list.
 
     Example:
         >>> values_of([b"hi", None], 2)
@@ -295,15 +276,12 @@ def values_of(reply: Reply, count: int) -> list[Value]:
     if isinstance(reply, RedisError):
         raise reply
     if not isinstance(reply, list) or len(reply) != count:
-        raise IncomprehensibleReplyError(f"expected {count} values, got {reply!r:.80}")
+        raise InvalidReplyError(f"expected {count} values, got {reply!r:.80}")
     return cast(list[Value], reply)
 
 
 def is_wrong_type(error: RedisError) -> bool:
-    """Say whether a server answered that a key holds something else than a string.
-
-    Args:
-        error: The answer.
+    """Whether an error reply says that the key does not hold a string.
 
     Example:
         >>> is_wrong_type(error_of("WRONGTYPE Operation against a key holding the wrong kind of value"))
@@ -312,33 +290,30 @@ def is_wrong_type(error: RedisError) -> bool:
     return str(error).startswith("WRONGTYPE")
 
 
-def raise_refusal(reply: Reply) -> None:
-    """Raise what a server answered to a greeting, unless it is content.
-
-    Args:
-        reply: The answer.
+def raise_rejection(reply: Reply) -> None:
+    """Raise an error reply to a handshake.
 
     Raises:
-        redis.ConnectionError: it refuses; no connection of this address can be used.
+        redis.ConnectionError: the reply is an error; no connection with these credentials can be used.
 
     Example:
-        >>> raise_refusal(b"OK")
+        >>> raise_rejection(b"OK")
     """
     if isinstance(reply, RedisConnectionError):
         raise reply
     if isinstance(reply, RedisError):
-        raise RedisConnectionError(f"Redis refuses the connection: {reply}")
+        raise RedisConnectionError(f"Redis rejects the connection: {reply}")
 
 
 def _value(data: bytes, start: int, length: int) -> bytes | memoryview:
-    """Cut a value out; a long one is only viewed, unless that would keep much else in memory."""
-    if length < VIEWED_BYTES or 2 * length < len(data):
+    """Copy a value out; return a view of a long one, unless it would keep many other bytes in memory."""
+    if length < MIN_VIEW_BYTES or 2 * length < len(data):
         return data[start : start + length]
     return memoryview(data)[start : start + length]
 
 
 def _take_bulks(data: bytes, position: int, target: list[Reply], limit: int) -> int:
-    """Take values, short and complete, one after the other; returns where the first other thing begins."""
+    """Parse short and complete values one after the other; return where the first other reply begins."""
     find, append, size = data.find, target.append, len(data)
     while limit:
         end = find(b"\r\n", position)
@@ -348,7 +323,7 @@ def _take_bulks(data: bytes, position: int, target: list[Reply], limit: int) -> 
         length = int(data[position + 1 : end])
         if length >= 0:
             stop = start + length
-            if stop + 2 > size or length >= VIEWED_BYTES:
+            if stop + 2 > size or length >= MIN_VIEW_BYTES:
                 break
             append(data[start:stop])
             position = stop + 2
@@ -366,4 +341,4 @@ def _of_one_line(kind: int, line: bytes) -> Reply:
         return line
     if kind == _INTEGER:
         return int(line)
-    raise ValueError(f"it begins with byte {kind}")
+    raise ValueError(f"unexpected first byte {kind}")

@@ -1,35 +1,35 @@
-"""TLS for connections whose bytes an event loop moves: what comes is deciphered, what goes is enciphered."""
+"""TLS without a socket, for event loops: encrypts what is sent and decrypts what is received."""
 
 import asyncio
 import socket
 import ssl
 from typing import Final
 
-_PIECE_BYTES: Final = 262_144
+_CHUNK_BYTES: Final = 262_144
 
 
 class TlsFilter:
-    """One side of a TLS connection, apart from its socket.
+    """Client side of one TLS connection; `handshake` comes first.
 
     Args:
-        context: How TLS is made.
-        hostname: The name that the server's certificate has to bear.
+        context: Settings for TLS.
+        hostname: The name that the server's certificate must have.
     """
 
     def __init__(self, context: ssl.SSLContext, hostname: str) -> None:
-        """Prepare; `shake_hands` comes first."""
+        """Prepare the handshake."""
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=hostname)
 
-    async def shake_hands(self, connected: socket.socket) -> None:
-        """Agree with the server on keys.
+    async def handshake(self, connected: socket.socket) -> None:
+        """Agree on keys with the server.
 
         Args:
-            connected: A socket that does not block.
+            connected: A non-blocking socket.
 
         Raises:
-            OSError: the connection was lost; an ssl.SSLError if the server cannot be trusted.
+            OSError: the connection was lost; an ssl.SSLError if the certificate is not accepted.
         """
         loop = asyncio.get_running_loop()
         while True:
@@ -38,41 +38,34 @@ class TlsFilter:
                 break
             except ssl.SSLWantReadError:
                 await loop.sock_sendall(connected, self._outgoing.read())
-                data = await loop.sock_recv(connected, _PIECE_BYTES)
+                data = await loop.sock_recv(connected, _CHUNK_BYTES)
                 if not data:
-                    raise ConnectionResetError("the server closed the connection while TLS began") from None
+                    raise ConnectionResetError("the server closed the connection during the TLS handshake") from None
                 self._incoming.write(data)
         await loop.sock_sendall(connected, self._outgoing.read())
 
-    def enciphered(self, data: bytes) -> bytes:
-        """Return what has to be sent for these bytes to arrive; also what TLS itself has to say.
-
-        Args:
-            data: What to send; may be empty.
-        """
+    def encrypt(self, data: bytes) -> bytes:
+        """Encrypt bytes; the result includes pending records of TLS itself, even for empty data."""
         if data:
             self._tls.write(data)
         return self._outgoing.read()
 
-    def deciphered(self, data: bytes) -> bytes:
-        """Return the bytes that the server sent, as far as they can be read by now.
-
-        Args:
-            data: What was received.
+    def decrypt(self, data: bytes) -> bytes:
+        """Decrypt received bytes, as far as their records are complete.
 
         Raises:
-            ConnectionResetError: the server has ended the connection.
-            ssl.SSLError: it was tampered with.
+            ConnectionResetError: the server has ended TLS.
+            ssl.SSLError: the bytes are not valid TLS.
         """
         self._incoming.write(data)
-        pieces = []
+        chunks = []
         try:
-            while piece := self._tls.read(_PIECE_BYTES):
-                pieces.append(piece)
+            while chunk := self._tls.read(_CHUNK_BYTES):
+                chunks.append(chunk)
         except ssl.SSLWantReadError:
-            return b"".join(pieces)
+            return b"".join(chunks)
         except ssl.SSLZeroReturnError:
             pass
-        if pieces:  # the end is found again at the next call
-            return b"".join(pieces)
+        if chunks:  # the next call finds the end again
+            return b"".join(chunks)
         raise ConnectionResetError("the server ended TLS")

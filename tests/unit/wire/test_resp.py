@@ -1,4 +1,4 @@
-"""Replies are the same however they are cut, and whatever is no reply is refused."""
+"""Replies are parsed the same in pieces of any size, and other bytes are rejected."""
 
 import pytest
 from hypothesis import given
@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from redis import exceptions
 
 from warmer.wire import resp
-from warmer.wire.resp import IncomprehensibleReplyError, ReplyParser, error_of, raise_refusal, value_of, values_of
+from warmer.wire.resp import InvalidReplyError, ReplyParser, error_of, raise_rejection, value_of, values_of
 
 VALUES = st.none() | st.binary(max_size=60) | st.binary(min_size=1, max_size=8).map(lambda piece: piece * 9000)
 
@@ -75,7 +75,7 @@ def test_a_short_value_of_a_large_answer_does_not_keep_the_rest_in_memory():
 
 @pytest.mark.parametrize("data", [b"HTTP/1.1 400\r\n", b"$abc\r\n", b"*1\r\n*1\r\n:1\r\n", b":one\r\n", b"\r\n"])
 def test_what_is_no_resp_is_refused(data):
-    with pytest.raises(IncomprehensibleReplyError, match="expected an answer in RESP2"):
+    with pytest.raises(InvalidReplyError, match="expected a reply in RESP2"):
         ReplyParser().feed(data)
 
 
@@ -129,23 +129,23 @@ def test_commands_are_encoded_as_redis_reads_them():
         (("nopass", "", 0), [resp.command(b"AUTH", b"nopass", b"")]),
     ],
 )
-def test_a_connection_begins_with_what_its_address_says(credentials, commands):
-    assert resp.greeting(*credentials) == (b"".join(commands), len(commands))
+def test_a_handshake_sends_the_credentials_and_the_database_of_the_address(credentials, commands):
+    assert resp.handshake(*credentials) == (b"".join(commands), len(commands))
 
 
-def test_a_refused_greeting_is_a_lost_connection():
+def test_a_rejected_handshake_is_a_connection_error():
     with pytest.raises(exceptions.ConnectionError, match="DB index is out of range"):
-        raise_refusal(error_of("ERR DB index is out of range"))
+        raise_rejection(error_of("ERR DB index is out of range"))
     with pytest.raises(exceptions.AuthenticationError):
-        raise_refusal(error_of("WRONGPASS no"))
+        raise_rejection(error_of("WRONGPASS no"))
 
 
 def test_only_values_are_taken_for_values():
     with pytest.raises(exceptions.ResponseError, match="no"):
         value_of(error_of("ERR no"))
     for reply in (5, [b"a"]):
-        with pytest.raises(IncomprehensibleReplyError):
+        with pytest.raises(InvalidReplyError):
             value_of(reply)
     for reply in (b"a", [b"a"], None):
-        with pytest.raises(IncomprehensibleReplyError, match="expected 2 values"):
+        with pytest.raises(InvalidReplyError, match="expected 2 values"):
             values_of(reply, 2)
