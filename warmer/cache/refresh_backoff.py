@@ -18,11 +18,11 @@ class RefreshBackoff:
 
     Args:
         now_s: Reads the time, in seconds on a monotonic clock.
-        luck: Draws a number from 0 to 1, so that what failed together is not tried together.
+        random_unit: Draws a number from 0 to 1: targets that failed together do not retry together.
 
     Example:
         >>> now_s = 0.0
-        >>> resting = RefreshBackoff(lambda: now_s, luck=lambda: 1.0)
+        >>> resting = RefreshBackoff(lambda: now_s, random_unit=lambda: 1.0)
         >>> resting.failed("catalog")
         >>> resting.is_resting("catalog")
         True
@@ -31,10 +31,10 @@ class RefreshBackoff:
         False
     """
 
-    def __init__(self, now_s: Callable[[], float], luck: Callable[[], float] = random.random) -> None:
+    def __init__(self, now_s: Callable[[], float], random_unit: Callable[[], float] = random.random) -> None:
         """Start with none."""
         self._now_s = now_s
-        self._luck = luck
+        self._random_unit = random_unit
         self._rests: dict[str, tuple[int, float]] = {}
 
     def is_resting(self, cache_key: str) -> bool:
@@ -45,7 +45,7 @@ class RefreshBackoff:
     def failed(self, cache_key: str) -> None:
         """Note that renewing a key has failed: it rests, longer each time in a row."""
         failures = self._failures(cache_key) + 1
-        rest_s = policy.retry_delay_s(failures, self._luck())
+        rest_s = policy.retry_delay_s(failures, self._random_unit())
         self._remember(cache_key, failures, min(rest_s, LONGEST_REST_S))
 
     def busy(self, cache_key: str) -> None:

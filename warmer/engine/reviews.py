@@ -167,7 +167,7 @@ class PolicyState:
         """Have a price for each account; one whose knob was turned goes on from where it stands."""
         for account, knob in knobs.items():
             price = self.prices.get(account)
-            if price is None or price.knob != knob:
+            if price is None or price.budget != knob:
                 packed = price.to_bytes() if price else self._memory.get(f"price:{account}", b"")
                 self.prices[account] = _kept_price(knob, packed) or Threshold(knob)
 
@@ -180,11 +180,13 @@ class PolicyState:
         if not (target.ttl_s and target.history):  # its task is gone, or it was forgotten among colder ones
             return ReviewDecision(target.ref, target.planned_ms, LET_GO)
         history = History.unpack(target.history)
-        verdict = self.reviewer.review(history, now_ms / 1000, target.ttl_s, self.price_of(target.account))
-        if verdict.refresh:
+        decision = self.reviewer.review(history, now_ms / 1000, target.ttl_s, self.price_of(target.account))
+        if decision.refresh:
             review_ms = REFRESH_NOW
         else:
-            review_ms = LET_GO if verdict.again_s is None else max(now_ms + 1, round(1000 * verdict.again_s))
+            review_ms = (
+                LET_GO if decision.next_review_s is None else max(now_ms + 1, round(1000 * decision.next_review_s))
+            )
         decided_ms = max(0, round(1000 * (history.decided_s - EPOCH_S)))
         return ReviewDecision(target.ref, target.planned_ms, review_ms, decided_ms, history.flags, history.decision)
 
@@ -240,6 +242,6 @@ def _spent_since(seen: Mapping[str, float], totals: Mapping[str, float]) -> Spen
         miss_s=since("miss_ms") / 1000,
         refreshes=since("refreshes"),
         refresh_s=since("warm_ms") / 1000,
-        plain_misses=since("shadow_misses"),
-        plain_s=since("shadow_ms") / 1000,
+        baseline_misses=since("shadow_misses"),
+        baseline_s=since("shadow_ms") / 1000,
     )

@@ -64,7 +64,7 @@ class TargetSchedule:
         self._now_s = now_s
         self._history = History.unpack(target.history)
         self._price = mind.price_of(target.account)
-        self._log_odds = mind.reviewer.foresee(self._history, now_s, target.ttl_s)
+        self._log_odds = mind.reviewer.predict(self._history, now_s, target.ttl_s)
         self._lead_s = policy.lead_s(target.compute_p95_s, target.queue_wait_s, settings.tick_s, target.ttl_s)
 
     def adjusted(self, store: Store) -> ScheduleAdjustment | None:

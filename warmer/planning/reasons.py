@@ -56,7 +56,7 @@ def decided(verdict: Decision, price: Threshold) -> str:
         >>> decided(Decision(False, None, 0.0), Threshold(ExtraCompute(0.25)))
         'nobody has read it for long'
     """
-    if verdict.again_s is None:
+    if verdict.next_review_s is None:
         return "nobody has read it for long"
     weighed = f"chance of a read {100 * verdict.chance:.0f} %, worth it from {100 * chance_of(price.log_odds):.0f} %"
-    return f"{weighed}, but more than allowed is spent" if price.is_blown and not verdict.refresh else weighed
+    return f"{weighed}, but more than allowed is spent" if price.is_cut_off and not verdict.refresh else weighed

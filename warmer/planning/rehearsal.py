@@ -129,8 +129,8 @@ class _Play:
             self._want(course, why, self._now_s)
             return
         course.why = course.why or why
-        if verdict.again_s is not None:
-            self._at(max(verdict.again_s, self._now_s + SHORTEST_STEP_S), lambda: self._review(course))
+        if verdict.next_review_s is not None:
+            self._at(max(verdict.next_review_s, self._now_s + SHORTEST_STEP_S), lambda: self._review(course))
 
     def _plan_next(self, course: TargetTimeline, computed_s: float) -> None:
         known = course.known

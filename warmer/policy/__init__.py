@@ -1,17 +1,17 @@
-"""What decides: when a target is due, whether a refresh is worth it, and for how long it is fresh.
+"""Refresh policy: when a target is due, whether a refresh is worth its cost, and how long a value is fresh.
 
-Pure functions and plain objects: no clock, no Redis. Production, plans and simulations use the same.
+Pure functions and plain objects, without clock and Redis, so that production, plans and simulations share them.
 
-When a target comes due, a `Reviewer` looks at its `History`, learns from what came of the decision before, asks its
-`Model` for the chance of a read within the next ttl, and has it refreshed if that is worth the `Threshold`. The price
-is moved so that a knob is held, and knows what every other setting of the knob would do.
+When a target comes due, a `Reviewer` reads its `History`, teaches the `Model` the outcome of the previous decision,
+predicts the chance of a read within the next ttl, and decides to refresh if that chance reaches the `Threshold`. The
+threshold follows a `Budget`, and its what-if curve shows what any other budget would do.
 """
 
 from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.due import (
     FIRST_RETRY_S,
-    LONGEST_LEAD,
-    LONGEST_RETRY_S,
+    MAX_LEAD_SHARE,
+    MAX_RETRY_S,
     heat_reads_per_s,
     is_kept_warm,
     is_reviewed,
@@ -27,20 +27,20 @@ from warmer.policy.review import Decision, Reviewer
 from warmer.policy.season import Season
 from warmer.policy.spending import Spent
 from warmer.policy.threshold import Threshold
-from warmer.policy.what_if import Point
+from warmer.policy.what_if import CurvePoint
 
 __all__ = [
     "FIRST_RETRY_S",
     "HISTORY_BYTES",
-    "LONGEST_LEAD",
-    "LONGEST_RETRY_S",
+    "MAX_LEAD_SHARE",
+    "MAX_RETRY_S",
     "Budget",
     "ComputeBudget",
+    "CurvePoint",
     "Decision",
     "ExtraCompute",
     "History",
     "Model",
-    "Point",
     "Reviewer",
     "Season",
     "Spent",

@@ -1,4 +1,4 @@
-"""What the model sees of a target: eight features in 16 bins each, and the log-odds of a Poisson process.
+"""Feature extraction: eight features of a target in 16 bins each, and the log-odds of a Poisson process.
 
 All rates are reads or sessions per ttl, all durations ttls, so that tasks of any ttl share one model.
 """
@@ -15,19 +15,19 @@ from warmer.policy.history import (
     History,
     gap_ttls,
 )
-from warmer.policy.model import Sight, sight
+from warmer.policy.model import ModelInput, model_input
 
 IDLE_TTLS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0, 1.5, 2.5, 5.0, 12.0, 30.0, 80.0)
 PER_TTL = (0.004, 0.01, 0.025, 0.05, 0.1, 0.18, 0.3, 0.5, 0.8, 1.3, 2.0, 3.2, 5.0, 9.0, 18.0)
 SESSIONS_PER_TTL = tuple(rate / 2.0 for rate in PER_TTL)
 HABIT_PER_TTL = tuple(rate / 8.0 for rate in PER_TTL)
-LIFE_READS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 18, 25, 40, 70, 120, 254)
+VALUE_READS = (1, 2, 3, 4, 5, 6, 8, 10, 13, 18, 25, 40, 70, 120, 254)
 GAPS = PER_TTL
-"""How long the target has been idle, as a multiple of the gap before its latest session: a timer reads at 1."""
+"""The idle time, as a multiple of the gap before the latest session: a target that is read by a timer stands at 1."""
 LOAD = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.1, 1.25, 1.4, 1.6, 1.9, 2.4, 3.0)
 """The season's load over the next ttl, as a multiple of its mean."""
 
-FEWEST_READS, MOST_READS = 1e-4, 30.0
+MIN_READS, MAX_READS = 1e-4, 30.0
 """Bounds of the rate that the Poisson log-odds are taken of, in reads per ttl."""
 
 _DECISION = struct.Struct("<IbB")
@@ -41,7 +41,7 @@ def bins_of(history: History, now_s: float, ttl_s: float, load: float) -> tuple[
     """Return the bin of each feature, and the Poisson log-odds of a read within the next ttl.
 
     Args:
-        history: What is remembered of the target.
+        history: The target's reads.
         now_s: Now, at or after its latest read.
         ttl_s: Its ttl.
         load: The load over the next ttl, as a multiple of the mean.
@@ -65,39 +65,39 @@ def bins_of(history: History, now_s: float, ttl_s: float, load: float) -> tuple[
         bin_of(PER_TTL, reads_16),
         bin_of(SESSIONS_PER_TTL, history.sessions_64 * exp(-idle / SESSION_TTLS) / SESSION_TTLS),
         bin_of(HABIT_PER_TTL, history.sessions_1024 * exp(-idle / HABIT_TTLS) / HABIT_TTLS),
-        bin_of(LIFE_READS, history.life),
+        bin_of(VALUE_READS, history.value_reads),
         bin_of(GAPS, idle / _GAP_TTLS[history.gap]) if history.gap else _NO_GAP_BIN,
         bin_of(LOAD, load),
     ]
-    return bins, math.log(math.expm1(min(max(reads_16, FEWEST_READS), MOST_READS)))
+    return bins, math.log(math.expm1(min(max(reads_16, MIN_READS), MAX_READS)))
 
 
-def packed_decision(bins: list[int], poisson: float, chance_log_odds: float) -> bytes:
-    """Return what a decision was based on, in 6 bytes: 4 bits a bin, log-odds in eighths.
+def packed_decision(bins: list[int], poisson: float, log_odds: float) -> bytes:
+    """Return the basis of a decision in 6 bytes: 4 bits for each bin, log-odds in eighths.
 
     Args:
         bins: The bin of each feature.
         poisson: The Poisson log-odds.
-        chance_log_odds: The log-odds that the model gave.
+        log_odds: The log-odds that the model gave.
     """
     a, b, c, d, e, f, g, h = bins
     return _DECISION.pack(
         a | b << 4 | c << 8 | d << 12 | e << 16 | f << 20 | g << 24 | h << 28,
         _eighths(poisson),
-        _eighths(chance_log_odds) & 0xFF,
+        _eighths(log_odds) & 0xFF,
     )
 
 
-def sight_of(decision: bytes, has_lapsed: bool) -> Sight:
-    """Return what the model saw when a decision was taken.
+def seen_at(decision: bytes, has_lapsed: bool) -> ModelInput:
+    """Return the model's input at an earlier decision.
 
     Args:
-        decision: What `packed_decision` gave.
-        has_lapsed: Whether the value was not fresh any more then.
+        decision: The bytes of `packed_decision`.
+        has_lapsed: Whether the value was no longer fresh then.
 
     Example:
         >>> bins = [1, 2, 3, 4, 5, 6, 7, 8]
-        >>> sight_of(packed_decision(bins, 1.5, 0.0), False) == sight(bins, False, 1.5)
+        >>> seen_at(packed_decision(bins, 1.5, 0.0), False) == model_input(bins, False, 1.5)
         True
     """
     packed, poisson, _ = _DECISION.unpack(decision)
@@ -111,7 +111,7 @@ def sight_of(decision: bytes, has_lapsed: bool) -> Sight:
         packed >> 24 & 15,
         packed >> 28,
     )
-    return sight(bins, has_lapsed, poisson / _POISSON_STEPS)
+    return model_input(bins, has_lapsed, poisson / _POISSON_STEPS)
 
 
 def _eighths(log_odds: float) -> int:

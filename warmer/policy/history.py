@@ -1,8 +1,8 @@
-"""What is remembered of one target's reads: enough to foresee the next one, in 47 bytes.
+"""Read history of one target in 47 bytes: decayed counts of its reads, enough to predict the next one.
 
 Redis holds these bytes, and its scripts do the same arithmetic as `History.read` and `History.published`.
 Each count decays exponentially, with a time constant that is a multiple of the target's ttl: a steady rate of
-x reads per ttl builds up the count k * x where the time constant is k ttls (Cormode et al. 2009, forward decay).
+x reads per ttl builds up the count k * x if the time constant is k ttls (Cormode et al. 2009, forward decay).
 """
 
 import math
@@ -11,7 +11,7 @@ import struct
 from warmer.errors import PolicyStateError
 
 EPOCH_S = 1577836800.0
-"""2020-01-01 UTC: times are packed as milliseconds since then, in five bytes, and 0 says never."""
+"""2020-01-01 UTC: times are packed as milliseconds since then, in five bytes; 0 means never."""
 
 SHORT_TTLS, LONG_TTLS = 4.0, 16.0
 """Time constants of the two counts of reads, in ttls."""
@@ -20,16 +20,16 @@ SESSION_TTLS, HABIT_TTLS = 64.0, 1024.0
 """Time constants of the two counts of sessions, in ttls."""
 
 SESSION_GAP = 0.125
-"""A read begins a session when it comes later than this part of a ttl after the last one."""
+"""A read later than this part of a ttl after the last one begins a session."""
 
 OPEN, TO_REFRESH, ANSWERED, LAPSED = 1, 2, 4, 8
-"""Flags of a decision: not learnt from yet; it was to refresh; a read came within one ttl; the value had lapsed."""
+"""Flags of a decision: not learnt from yet; refresh decided; a read came within one ttl; the value had lapsed."""
 
 DECISION_BYTES = 6
 
 _BYTES = struct.Struct("<IBffffBBIBIBHIBB6s")
 _GAP_STEPS = 16.0
-_LONGEST_MS = 2**40 - 1
+_MAX_MS = 2**40 - 1
 _COST_STEPS = 2048.0
 _NO_DECISION = bytes(DECISION_BYTES)
 
@@ -37,7 +37,7 @@ HISTORY_BYTES = _BYTES.size
 
 
 class History:
-    """What is remembered of one target; all times are seconds since the epoch, 0 for never.
+    """What is known of one target's reads; all times are seconds since the epoch, 0 for never.
 
     Attributes:
         last_s: When it was last read.
@@ -45,14 +45,14 @@ class History:
         reads_16: Reads, decayed over 16 ttls.
         sessions_64: Sessions, decayed over 64 ttls: reads in quick succession count as one.
         sessions_1024: Sessions, decayed over 1024 ttls.
-        gap: How long nobody had read before the latest session, as `gap_ttls` reads it; 0 for never.
-        life: Reads since the present value was published, at most 255.
+        gap: The gap before the latest session, as `gap_ttls` reads it; 0 for none.
+        value_reads: Reads since the present value was published, at most 255.
         fresh_until_s: Until when the present value is fresh.
-        shadow_until_s: Until when plain ttl caching would have had a value, on the same reads.
-        cost_s: What the latest computation took.
+        baseline_until_s: Until when a plain ttl cache would have a value, on the same reads.
+        cost_s: Compute seconds of the latest value.
         decided_s: When the latest decision was taken.
         flags: `OPEN`, `TO_REFRESH`, `ANSWERED`, `LAPSED`.
-        decision: What the decision was based on, as the model packs it.
+        decision: The basis of the decision, as `packed_decision` packs it.
 
     Example:
         >>> history = History()
@@ -61,11 +61,12 @@ class History:
         >>> history.published(fresh_until_s=1_700_000_060.0, cost_s=0.25)
         >>> history.read(1_700_000_030.0, reads=1, ttl_s=60.0)
         False
-        >>> round(history.reads_4, 3), history.life
+        >>> round(history.reads_4, 3), history.value_reads
         (3.647, 1)
     """
 
     __slots__ = (
+        "baseline_until_s",
         "cost_s",
         "decided_s",
         "decision",
@@ -73,40 +74,38 @@ class History:
         "fresh_until_s",
         "gap",
         "last_s",
-        "life",
         "reads_4",
         "reads_16",
         "sessions_64",
         "sessions_1024",
-        "shadow_until_s",
+        "value_reads",
     )
 
     def __init__(self) -> None:
-        """Begin with nothing known."""
         self.last_s = 0.0
         self.reads_4 = 0.0
         self.reads_16 = 0.0
         self.sessions_64 = 0.0
         self.sessions_1024 = 0.0
         self.gap = 0
-        self.life = 0
+        self.value_reads = 0
         self.fresh_until_s = 0.0
-        self.shadow_until_s = 0.0
+        self.baseline_until_s = 0.0
         self.cost_s = 0.0
         self.decided_s = 0.0
         self.flags = 0
         self.decision = _NO_DECISION
 
     def read(self, t_s: float, reads: int, ttl_s: float) -> bool:
-        """Remember a batch of reads.
+        """Count a batch of reads.
 
         Args:
-            t_s: When they came; earlier than the latest known read counts as that moment.
+            t_s: When they came; a time before the latest known read counts as that read's time.
             reads: How many, at least 1.
             ttl_s: The target's ttl.
 
         Returns:
-            Whether plain ttl caching would have missed: the counterfactual of the ledger.
+            Whether a plain ttl cache would have missed: the baseline of the ledger.
         """
         last_s = self.last_s
         if t_s < last_s:
@@ -123,30 +122,30 @@ class History:
         self.sessions_64 = self.sessions_64 * exp(-idle_ttls / SESSION_TTLS) + session
         self.sessions_1024 = self.sessions_1024 * exp(-idle_ttls / HABIT_TTLS) + session
         self.last_s = t_s
-        life = self.life + reads
-        self.life = life if life < 255 else 255
+        value_reads = self.value_reads + reads
+        self.value_reads = value_reads if value_reads < 255 else 255
         if self.flags & OPEN and self.decided_s <= t_s < self.decided_s + ttl_s:
             self.flags |= ANSWERED
-        if t_s < self.shadow_until_s:
+        if t_s < self.baseline_until_s:
             return False
-        self.shadow_until_s = t_s + ttl_s
+        self.baseline_until_s = t_s + ttl_s
         return True
 
     def published(self, fresh_until_s: float, cost_s: float) -> None:
-        """Remember that a value was published, by warming or by a reader.
+        """Record that a value was published, by warming or by a reader.
 
         Args:
             fresh_until_s: Until when it is fresh.
-            cost_s: What its computation took.
+            cost_s: Compute seconds.
         """
         self.fresh_until_s = fresh_until_s
         self.cost_s = cost_s
-        self.life = 0
+        self.value_reads = 0
 
     def pack(self) -> bytes:
         """Return the bytes that Redis holds: little-endian, times in whole milliseconds, the cost to 0.02 %."""
         last, fresh = _packed_ms(self.last_s), _packed_ms(self.fresh_until_s)
-        shadow, decided = _packed_ms(self.shadow_until_s), _packed_ms(self.decided_s)
+        baseline, decided = _packed_ms(self.baseline_until_s), _packed_ms(self.decided_s)
         return _BYTES.pack(
             last & 0xFFFFFFFF,
             last >> 32,
@@ -155,11 +154,11 @@ class History:
             self.sessions_64,
             self.sessions_1024,
             self.gap,
-            self.life,
+            self.value_reads,
             fresh & 0xFFFFFFFF,
             fresh >> 32,
-            shadow & 0xFFFFFFFF,
-            shadow >> 32,
+            baseline & 0xFFFFFFFF,
+            baseline >> 32,
             packed_cost(self.cost_s),
             decided & 0xFFFFFFFF,
             decided >> 32,
@@ -169,19 +168,19 @@ class History:
 
     @classmethod
     def unpack(cls, packed: bytes) -> "History":
-        """Return the history that these bytes say.
+        """Return the history that `pack` packed.
 
         Raises:
-            PolicyStateError: they are not a history's.
+            PolicyStateError: the bytes are not those of a history.
 
         Example:
-            >>> len(History().pack()), History.unpack(History().pack()).life
+            >>> len(History().pack()), History.unpack(History().pack()).value_reads
             (47, 0)
         """
         if len(packed) != HISTORY_BYTES:
             raise PolicyStateError(
                 f"expected {HISTORY_BYTES} bytes of a target's history, got {len(packed)}; "
-                "delete the key that holds it: it is learnt anew from the next reads"
+                "delete the key that holds it: it is learnt again from the next reads"
             )
         history = cls.__new__(cls)
         (
@@ -192,11 +191,11 @@ class History:
             history.sessions_64,
             history.sessions_1024,
             history.gap,
-            history.life,
+            history.value_reads,
             fresh,
             fresh_high,
-            shadow,
-            shadow_high,
+            baseline,
+            baseline_high,
             cost,
             decided,
             decided_high,
@@ -205,17 +204,14 @@ class History:
         ) = _BYTES.unpack(packed)
         history.last_s = _unpacked_s(last | last_high << 32)
         history.fresh_until_s = _unpacked_s(fresh | fresh_high << 32)
-        history.shadow_until_s = _unpacked_s(shadow | shadow_high << 32)
+        history.baseline_until_s = _unpacked_s(baseline | baseline_high << 32)
         history.decided_s = _unpacked_s(decided | decided_high << 32)
         history.cost_s = unpacked_cost_s(cost)
         return history
 
 
 def packed_cost(cost_s: float) -> int:
-    """Return compute seconds as a number of 16 bits: 2048 steps for each doubling from one microsecond on.
-
-    Args:
-        cost_s: Compute seconds; below a microsecond counts as none, above 71 minutes as 71 minutes.
+    """Return compute seconds in 16 bits: 2048 steps for each doubling, from a microsecond (0 below) to 71 minutes.
 
     Example:
         >>> packed_cost(0.0), packed_cost(2e-6), round(unpacked_cost_s(packed_cost(0.25)), 4)
@@ -227,7 +223,7 @@ def packed_cost(cost_s: float) -> int:
 
 
 def unpacked_cost_s(packed: int) -> float:
-    """Return the compute seconds that 16 bits say.
+    """Return the compute seconds that `packed_cost` packed.
 
     Example:
         >>> unpacked_cost_s(0), unpacked_cost_s(2048)
@@ -237,7 +233,7 @@ def unpacked_cost_s(packed: int) -> float:
 
 
 def packed_gap(gap_ttls: float) -> int:
-    """Return a gap between sessions as one byte: 16 steps for each doubling, from an eighth of a ttl to 7,000 ttls.
+    """Return a gap between sessions in one byte: 16 steps for each doubling, from an eighth of a ttl to 7,000 ttls.
 
     Example:
         >>> packed_gap(0.125), packed_gap(1.0), packed_gap(1e9)
@@ -247,7 +243,7 @@ def packed_gap(gap_ttls: float) -> int:
 
 
 def gap_ttls(packed: int) -> float:
-    """Return the gap that a byte says, in ttls.
+    """Return the gap that `packed_gap` packed, in ttls.
 
     Example:
         >>> gap_ttls(packed_gap(1.0))
@@ -257,7 +253,7 @@ def gap_ttls(packed: int) -> float:
 
 
 def _packed_ms(at_s: float) -> int:
-    return min(max(round((at_s - EPOCH_S) * 1000.0), 0), _LONGEST_MS)
+    return min(max(round((at_s - EPOCH_S) * 1000.0), 0), _MAX_MS)
 
 
 def _unpacked_s(packed_ms: int) -> float:

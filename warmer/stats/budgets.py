@@ -7,7 +7,7 @@ from warmer.engine.reviews import PolicyState, budgets_of
 from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.model import chance_of
 from warmer.policy.threshold import Threshold
-from warmer.policy.what_if import Point
+from warmer.policy.what_if import CurvePoint
 from warmer.results import BudgetState, BudgetWhatIf, Counterfactual
 from warmer.store import Store
 
@@ -39,14 +39,14 @@ def standing_of(account: str, price: Threshold, sums: Mapping[str, float]) -> Bu
         >>> standing.knob, standing.target, standing.holds_at, standing.what_if
         ('extra_compute', 0.25, None, [])
     """
-    knob, target = name_and_target_of(price.knob)
+    knob, target = name_and_target_of(price.budget)
     return BudgetState(
         task_id=account or None,
         knob=knob,
         target=target,
-        holds_at=price.holds_at,
+        holds_at=price.actual,
         price=chance_of(price.log_odds),
-        fuse_blown=price.is_blown,
+        fuse_blown=price.is_cut_off,
         counterfactual=Counterfactual.of(
             reads=sums.get("reads", 0),
             misses=sums.get("awaited", 0),
@@ -74,14 +74,14 @@ def name_and_target_of(knob: Budget) -> tuple[str, float]:
             return "budget_s_per_minute", seconds_per_minute
 
 
-def what_if_of(curve: Sequence[Point]) -> list[BudgetWhatIf]:
+def what_if_of(curve: Sequence[CurvePoint]) -> list[BudgetWhatIf]:
     """Return the points of a curve that differ: of prices that would do the same, the lowest.
 
     Args:
         curve: Points from the highest price to the lowest.
 
     Example:
-        >>> same = [Point(2.0, 0.1, 0.05, 3.0), Point(1.0, 0.1, 0.05, 3.0)]
+        >>> same = [CurvePoint(2.0, 0.1, 0.05, 3.0), CurvePoint(1.0, 0.1, 0.05, 3.0)]
         >>> [round(point.price, 2) for point in what_if_of(same)]
         [0.73]
     """

@@ -240,7 +240,7 @@ def test_a_source_s_recovery_is_noticed_within_half_a_minute():
     from warmer.cache.refresh_backoff import RefreshBackoff
 
     now_s = [0.0]
-    resting = RefreshBackoff(lambda: now_s[0], luck=lambda: 1.0)
+    resting = RefreshBackoff(lambda: now_s[0], random_unit=lambda: 1.0)
     for _ in range(50):
         resting.failed("k")
     now_s[0] = LONGEST_REST_S

@@ -11,9 +11,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.flow import what_is_left
 from warmer.engine.reviews import PolicyState, ReviewLoop, budgets_of
-from warmer.policy import LONGEST_LEAD
+from warmer.policy import MAX_LEAD_SHARE
 from warmer.policy.budget import ExtraCompute
-from warmer.policy.threshold import typical_log_odds
 from warmer.testing import MemoryWarmer
 
 TTL_S = 60.0
@@ -124,7 +123,7 @@ def test_nothing_is_computed_twice_within_a_ttl_but_for_the_lead_without_a_cause
             has_cause.add(number)
         memory.drain()
         for computed, at_s in shop.computed:
-            early_s = valid_since.get(computed, 0.0) + (1 - LONGEST_LEAD) * TTL_S - at_s
+            early_s = valid_since.get(computed, 0.0) + (1 - MAX_LEAD_SHARE) * TTL_S - at_s
             assert early_s <= 0.002 or computed in has_cause, f"{computed} was computed {early_s} s too early"
             has_cause.discard(computed)
             valid_since[computed] = at_s
@@ -372,9 +371,9 @@ def test_targets_of_a_task_that_is_gone_are_let_go(memory, shop):
     assert what_is_left(memory.store) == {}
 
 
-# --- knobs -------------------------------------------------------------------------------------------------------
-def prices_beside(reads_of_the_fleet: int) -> tuple[float, float]:
-    """The fleet's price, and that of a task with a knob of its own, after so many reads per step of other tasks."""
+# --- budgets -----------------------------------------------------------------------------------------------------
+def thresholds_beside(reads_of_the_fleet: int) -> tuple[float, float]:
+    """Thresholds of the fleet and of a task with a budget of its own, after so many reads per step of other tasks."""
     memory = MemoryWarmer(tick_s=TICK_S)
     fleets, own, luck = Shop(memory, "fleets"), Shop(memory, "own", extra_compute=0.5), random.Random(5)
     fleets.cost_s = 0.0
@@ -394,10 +393,10 @@ def prices_beside(reads_of_the_fleet: int) -> tuple[float, float]:
     return mind.price_of(None).log_odds, mind.price_of("own").log_odds
 
 
-def test_the_price_of_a_task_with_a_knob_of_its_own_does_not_move_with_the_fleets():
-    (alone, own_alone), (busy, own_beside) = prices_beside(0), prices_beside(2)
-    assert alone == typical_log_odds(ExtraCompute(0.25)) != busy
-    assert own_alone != typical_log_odds(ExtraCompute(0.5))
+def test_the_threshold_of_a_task_with_a_budget_of_its_own_does_not_move_with_the_fleets():
+    (alone, own_alone), (busy, own_beside) = thresholds_beside(0), thresholds_beside(2)
+    assert alone == ExtraCompute(0.25).typical_log_odds != busy
+    assert own_alone != ExtraCompute(0.5).typical_log_odds
     assert own_beside == pytest.approx(own_alone, abs=0.05)
 
 

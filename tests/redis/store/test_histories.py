@@ -12,7 +12,7 @@ from warmer import WarmingTask
 from warmer.policy.history import History
 
 TTL_S = 60.0
-EXACT = ("last_s", "gap", "life", "fresh_until_s", "shadow_until_s", "decided_s", "flags", "decision")
+EXACT = ("last_s", "gap", "value_reads", "fresh_until_s", "baseline_until_s", "decided_s", "flags", "decision")
 DECAYED = ("reads_4", "reads_16", "sessions_64", "sessions_1024")
 
 
@@ -65,7 +65,7 @@ def test_histories_outlive_the_division_of_buckets(warmer):
     for start in range(0, 3000, 500):
         flush(warmer, *[(f't{{"n":{n}}}', 1 + n % 7, now_ms) for n in range(start, start + 500)])
     assert int(warmer.store.control.hget(warmer.store.keys.shelf, "buckets")) > 50
-    assert [history(warmer, f't{{"n":{n}}}').life for n in range(0, 3000, 101)] == [
+    assert [history(warmer, f't{{"n":{n}}}').value_reads for n in range(0, 3000, 101)] == [
         1 + n % 7 for n in range(0, 3000, 101)
     ]
 

@@ -24,8 +24,10 @@ def decided(knob: Budget, chance: float = 0.5) -> BudgetState:
     """A knob under which something was decided and spent."""
     price = Threshold(knob)
     price.observe(1000.0, Spent())
-    price.note(0.0, chance, 1.0, 0.5, True)
-    price.observe(1060.0, Spent(reads=100, misses=4, miss_s=3.0, refreshes=4, refresh_s=2.0, plain_misses=8, plain_s=4))
+    price.record(0.0, chance, 1.0, 0.5, True)
+    price.observe(
+        1060.0, Spent(reads=100, misses=4, miss_s=3.0, refreshes=4, refresh_s=2.0, baseline_misses=8, baseline_s=4)
+    )
     return standing_of("", price, {})
 
 

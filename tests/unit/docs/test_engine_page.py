@@ -16,7 +16,7 @@ from click import Command, Group
 import warmer
 from warmer import Settings, WarmingTask
 from warmer.cli import main as cli
-from warmer.policy import FIRST_RETRY_S, LONGEST_RETRY_S
+from warmer.policy import FIRST_RETRY_S, MAX_RETRY_S
 from warmer_workers import drain, heartbeat, prefetch
 
 ROOT = Path(__file__).parents[3]
@@ -156,7 +156,7 @@ def test_the_defaults_of_settings_are_those_of_the_code(name: str, words: str) -
         (r"begin within ([\d.]+) s", drain.STUCK_S),
         (r"killed within (\d+) seconds after", heartbeat.MARGIN_S + 1),
         (r"after ([\d.]+) to 1 s", FIRST_RETRY_S / 2),
-        (r"up to (\d+) minutes", LONGEST_RETRY_S / 60),
+        (r"up to (\d+) minutes", MAX_RETRY_S / 60),
     ],
 )
 def test_the_numbers_are_those_of_the_code(said: str, value: float) -> None:

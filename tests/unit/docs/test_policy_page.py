@@ -8,8 +8,8 @@ import pytest
 from warmer.engine.reviews import USUAL_EXTRA_COMPUTE
 from warmer.policy.history import HISTORY_BYTES
 from warmer.policy.model import BINS, Model
-from warmer.policy.review import LONGEST_IDLE_TTLS
-from warmer.policy.threshold import FUSE
+from warmer.policy.review import MAX_IDLE_TTLS
+from warmer.policy.threshold import CUTOFF
 from warmer.testing import MemoryWarmer
 
 ROOT = Path(__file__).parents[3]
@@ -23,8 +23,8 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
         (r"`extra_compute=([\d.]+)` \(the default\)", USUAL_EXTRA_COMPUTE),
         (r"in (\d+) bins each", BINS),
         (r"one model of (\d+) weights", len(Model().to_bytes()) // 8),
-        (r"for (\d+) ttls is let go", LONGEST_IDLE_TTLS),
-        (r"Beyond ([\d.]+) times the knob's share", FUSE),
+        (r"for (\d+) ttls is let go", MAX_IDLE_TTLS),
+        (r"Beyond ([\d.]+) times the knob's share", CUTOFF),
         (r"takes (\d+) bytes in Redis", 5 + HISTORY_BYTES + 1),
     ],
 )

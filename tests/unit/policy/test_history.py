@@ -1,4 +1,4 @@
-"""What is remembered of a target equals what all its reads say."""
+"""A history equals the sums over all reads of its target."""
 
 import math
 
@@ -63,7 +63,7 @@ def test_the_counts_equal_the_sums_over_all_reads(steps, ttl_s):
 
 
 @given(batches, ttls)
-def test_the_shadow_misses_what_plain_caching_misses(steps, ttl_s):
+def test_the_baseline_misses_what_a_plain_ttl_cache_misses(steps, ttl_s):
     history, cached_until, expected, seen = History(), 0.0, [], []
     for t, n in at(steps):
         expected.append(t >= cached_until)
@@ -74,7 +74,7 @@ def test_the_shadow_misses_what_plain_caching_misses(steps, ttl_s):
 
 
 @given(batches, st.integers(0, 39))
-def test_the_reads_of_a_life_begin_anew_with_each_value(steps, published_before):
+def test_the_reads_of_a_value_are_counted_from_its_publication(steps, published_before):
     history = History()
     reads = at(steps)
     for index, (t, n) in enumerate(reads):
@@ -82,7 +82,7 @@ def test_the_reads_of_a_life_begin_anew_with_each_value(steps, published_before)
             history.published(t + 60, 0.1)
         history.read(t, n, 60.0)
     since = reads[published_before:] if published_before < len(reads) else reads
-    assert history.life == min(sum(n for _, n in since), 255)
+    assert history.value_reads == min(sum(n for _, n in since), 255)
 
 
 @pytest.mark.parametrize(("after_s", "answered"), [(-1.0, False), (0.0, True), (59.999, True), (60.0, False)])
@@ -117,7 +117,7 @@ def test_a_gap_is_packed_to_five_percent(ttls):
     assert ttls <= gap_ttls(packed_gap(ttls)) * 1.05
 
 
-def test_a_read_that_comes_late_counts_as_now():
+def test_a_read_that_arrives_out_of_order_counts_at_the_latest_known_time():
     history = History()
     history.read(START_S, 1, 60.0)
     history.read(START_S - 5, 2, 60.0)
@@ -125,7 +125,7 @@ def test_a_read_that_comes_late_counts_as_now():
 
 
 @given(batches, st.floats(0, 4000), st.binary(min_size=6, max_size=6))
-def test_what_is_packed_comes_back_to_its_precision(steps, cost_s, decision):
+def test_a_history_survives_packing_to_its_precision(steps, cost_s, decision):
     history = History()
     for t, n in at(steps):
         history.read(t, n, 60.0)
@@ -141,11 +141,11 @@ def test_what_is_packed_comes_back_to_its_precision(steps, cost_s, decision):
 
 
 @given(st.integers(0, 0xFFFF))
-def test_each_packed_cost_is_its_own(packed):
+def test_packing_a_cost_twice_changes_nothing(packed):
     assert packed_cost(unpacked_cost_s(packed)) == packed
 
 
-def test_what_was_never_stays_never():
+def test_an_empty_history_survives_packing():
     again = History.unpack(History().pack())
     assert (again.last_s, again.decided_s, again.fresh_until_s) == (0.0, 0.0, 0.0)
 

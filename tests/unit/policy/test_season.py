@@ -1,4 +1,4 @@
-"""Peaks that come back are foreseen, and what is not known changes nothing."""
+"""Daily and weekly peaks are predicted, and unknown hours change nothing."""
 
 import pytest
 from hypothesis import given
@@ -23,12 +23,12 @@ def at_nine(at_s):
     return 100 if at_s % DAY_S // HOUR_S == 9 else 10
 
 
-def test_nothing_is_foreseen_before_a_whole_day_is_known():
+def test_nothing_is_predicted_before_a_whole_day_is_known():
     season = seen(0.9, at_nine)
     assert season.multiplier(MONDAY_S + DAY_S + 9 * HOUR_S, 600.0) == 1.0
 
 
-def test_the_peak_of_yesterday_is_foreseen_today():
+def test_the_peak_of_yesterday_is_predicted_today():
     season = seen(1.2, at_nine)
     mean = (100 + 23 * 10) / 24
     assert season.multiplier(MONDAY_S + DAY_S + 9 * HOUR_S, 600.0) == pytest.approx(100 / mean, rel=0.02)
@@ -43,7 +43,7 @@ def test_weekends_have_their_own_hours():
     assert season.multiplier(monday_nine, 600.0) > 5.0
 
 
-def test_a_weekend_is_taken_for_a_weekday_until_it_is_known():
+def test_a_weekend_counts_as_a_weekday_until_it_is_known():
     season = seen(4.5, at_nine)
     assert season.multiplier(MONDAY_S + 5 * DAY_S + 9 * HOUR_S, 600.0) > 5.0
 
@@ -58,7 +58,7 @@ def test_a_new_pattern_replaces_the_old_one_within_weeks():
     assert season.multiplier(MONDAY_S + 35 * DAY_S + 9 * HOUR_S, 600.0) < 1.0
 
 
-def test_an_hour_that_nobody_looked_at_is_not_a_quiet_one():
+def test_an_hour_that_was_not_observed_is_not_a_quiet_one():
     season = Season()
     for day in range(5):
         for step in range(144):

@@ -202,7 +202,7 @@ def rest_s(resting: RefreshBackoff, now: Now) -> float:
 
 def test_rests_grow_with_failures_in_a_row_up_to_a_bound():
     now = Now()
-    resting, rests = RefreshBackoff(now, luck=lambda: 1.0), []
+    resting, rests = RefreshBackoff(now, random_unit=lambda: 1.0), []
     for _ in range(8):
         resting.failed("k")
         rests.append(rest_s(resting, now))
@@ -214,7 +214,7 @@ def test_rests_grow_with_failures_in_a_row_up_to_a_bound():
 
 def test_what_another_looks_after_rests_shortly_and_has_not_failed():
     now = Now()
-    resting = RefreshBackoff(now, luck=lambda: 1.0)
+    resting = RefreshBackoff(now, random_unit=lambda: 1.0)
     resting.busy("k")
     assert rest_s(resting, now) == BUSY_REST_S
     resting.failed("k")

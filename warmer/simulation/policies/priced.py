@@ -103,8 +103,8 @@ class _Replay:
             refreshes=counted.refreshes,
             wasted=self._wasted,
             compute_s=counted.miss_s + counted.refresh_s if self._has_costs else None,
-            plain_misses=counted.plain_misses,
-            plain_compute_s=counted.plain_s if self._has_costs else None,
+            plain_misses=counted.baseline_misses,
+            plain_compute_s=counted.baseline_s if self._has_costs else None,
             peak_concurrency=self._concurrency.peak,
         )
 
@@ -144,7 +144,7 @@ class _Replay:
 
     def _judge(self, key: int, history: History) -> None:
         """Count a refresh as wasted if nobody has read its value."""
-        if self._is_warm[key] and not history.life and history.fresh_until_s - self._ttl_s >= self._from_s:
+        if self._is_warm[key] and not history.value_reads and history.fresh_until_s - self._ttl_s >= self._from_s:
             self._wasted += 1
 
     def _tell(self, at_s: float) -> None:

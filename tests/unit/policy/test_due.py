@@ -1,4 +1,4 @@
-"""When a target is due, and whether it is wanted: closed forms and properties."""
+"""Due times, retry backoff and jitter: closed forms and properties."""
 
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -86,9 +86,9 @@ def test_a_lead_never_takes_more_than_half_the_ttl(compute, wait, tick, ttl):
 
 
 @given(st.integers(1, 1000), st.floats(0, 1))
-def test_retries_back_off_within_their_bounds(failures, luck):
+def test_retries_back_off_within_their_bounds(failures, random_unit):
     longest = min(2.0 ** min(failures - 1, 30), 300.0)
-    assert longest / 2 <= retry_delay_s(failures, luck) <= longest
+    assert longest / 2 <= retry_delay_s(failures, random_unit) <= longest
 
 
 @given(st.integers(0, 4_000_000_000), st.sampled_from(["* * * * *", "*/7 3 * * MON", "0 0 29 2 *", "30 2 * * *"]))
