@@ -160,8 +160,10 @@ class ComputeBudget:
 
 
 Budget = ExtraCompute | TargetHitRatio | ComputeBudget
-"""One of the three. `target_on` takes the what-if curve and the sums of the last hours and of a day; a positive log of
-`overspend` raises the threshold; `actual` is in the budget's own unit; `has_cutoff` lets overspending stop refreshes."""
+"""One of the three. `target_on` takes the what-if curve and the sums of the last hours and of a day.
+
+Above 1, `overspend` raises the threshold; `actual` is in the budget's own unit; `has_cutoff` lets far too
+much spending stop refreshes."""
 
 
 def _confidence(amount: float, prior: float) -> float:
