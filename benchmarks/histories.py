@@ -21,9 +21,9 @@ from rich.table import Table
 from measuring.ending import show
 from measuring.ground import as_line, ground
 from measuring.promises import Promise, verdict
-from measuring.remembering import IN_A_FLUSH, Cost, Flood, Library, flooded, median_cost
 from measuring.screen import STYLES, steps, wide_console
-from measuring.store_calls import AT_ONCE
+from measuring.store.history_store import IN_A_FLUSH, Cost, Flood, Library, flooded, median_cost
+from measuring.store.store_calls import AT_ONCE
 
 SIZES, QUICK_SIZES = (100_000, 1_000_000), (100_000,)
 ROUNDS, QUICK_ROUNDS = 50, 20

@@ -31,11 +31,11 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from measuring.chart import check_can_draw
+from measuring.charts.bars import check_can_draw
 from measuring.ending import show
-from measuring.frontiers import Case, Held, Removed, held_by, mean_removed, removed_by
+from measuring.policy.frontiers import Case, Held, Removed, held_by, mean_removed, removed_by
+from measuring.policy.traces import ALL, QUICK, Recorded
 from measuring.promises import Promise, verdict
-from measuring.recorded import ALL, QUICK, Recorded
 from measuring.screen import steps, wide_console
 from warmer.simulation.chart import draw
 from warmer.simulation.comparison import Comparison, compare, parts_of

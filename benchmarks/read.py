@@ -21,13 +21,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import warmer
-from measuring.cases import MANY, READS, USUAL_SIZE, hit_of
-from measuring.chart import Bar, Panel, check_can_draw, draw
+from measuring.charts.bars import Bar, Panel, check_can_draw, draw
+from measuring.environment import in_one_line, surroundings
 from measuring.promises import Promise, exit_code
-from measuring.reads import ASYNC, SYNC, Reads, count_misses, run_without_loop
-from measuring.report import Comparison, Report
-from measuring.round_trips import CountingProxy
-from measuring.surroundings import in_one_line, surroundings
+from measuring.reads.report import Comparison, Report
+from measuring.reads.round_trips import CountingProxy
+from measuring.reads.timings import ASYNC, SYNC, Reads, count_misses, run_without_loop
+from measuring.reads.values import MANY, READS, USUAL_SIZE, hit_of
 from warmer.processes.private_server import PrivateServer
 
 ROUNDS, QUICK_ROUNDS = 200, 40

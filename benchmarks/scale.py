@@ -21,16 +21,16 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from measuring.chart import check_can_draw
-from measuring.curves import Curves, draw_curves
+from measuring.charts.bars import check_can_draw
+from measuring.charts.curves import Curves, draw_curves
 from measuring.ending import show
 from measuring.ground import as_line, ground
-from measuring.growth import DUE, FEW, MANY, Population, in_turns
 from measuring.pace import p99, ratio_of
 from measuring.promises import Promise, verdict
 from measuring.screen import STYLES, print_absent, steps, wide_console
-from measuring.stock_schedule import Stock, stock_schedule
-from measuring.store_calls import AT_ONCE
+from measuring.store.population import DUE, FEW, MANY, Population, in_turns
+from measuring.store.stock_schedule import Stock, stock_schedule
+from measuring.store.store_calls import AT_ONCE
 
 SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (10_000, 100_000)
 ROUNDS, QUICK_ROUNDS = 50, 10

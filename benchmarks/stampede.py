@@ -21,13 +21,13 @@ from rich.table import Table
 
 from contenders import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from contenders.contender import Make, gather
-from measuring.chart import Bar, Panel, check_can_draw, draw
-from measuring.crowd import COMPUTE_S, Seat
+from measuring.charts.bars import Bar, Panel, check_can_draw, draw
 from measuring.ending import show
+from measuring.environment import in_one_line, surroundings
 from measuring.promises import Promise, verdict
+from measuring.reads.crowd import COMPUTE_S, Seat
+from measuring.reads.stampedes import LIMIT_S, Entry, Size, Stampede, stampede
 from measuring.screen import STYLES, print_absent, steps, table_of, wide_console
-from measuring.stampedes import LIMIT_S, Entry, Size, Stampede, stampede
-from measuring.surroundings import in_one_line, surroundings
 from warmer.processes.private_server import PrivateServer
 
 FULL, QUICK = Size(readers=1000, processes=4, rounds=5), Size(readers=200, processes=4, rounds=2)

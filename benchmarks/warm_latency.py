@@ -32,10 +32,11 @@ from warmer.processes.private_server import PrivateServer
 
 HERE = Path(__file__).parent
 SCHEDULER_SAMPLES = 10  # each waits for a tick of a second
+JOB = "measuring.warming.plain_job.compute_and_set"
 
 
 TASK = WarmingTask(
-    task_id="latency", cache_key="latency:key", compute_fn="measuring.plain_job:compute", ttl=3600, priority=10
+    task_id="latency", cache_key="latency:key", compute_fn="measuring.warming.plain_job:compute", ttl=3600, priority=10
 )
 
 
@@ -99,7 +100,10 @@ def measure(url: str, warmer: Warmer, samples: int) -> dict[str, list[float]]:
         key = f"plain:{number}"
         plain = lambda key=key: client.get(key)  # noqa: E731
         measured["RQ"].append(
-            timed(lambda key=key: queue.enqueue("measuring.plain_job.compute_and_set", url, key, result_ttl=0), plain)
+            timed(
+                lambda key=key: queue.enqueue(JOB, url, key, result_ttl=0),
+                plain,
+            )
         )
 
         warmer.unregister(TASK.task_id)
@@ -114,7 +118,7 @@ def measure(url: str, warmer: Warmer, samples: int) -> dict[str, list[float]]:
 
         if number < SCHEDULER_SAMPLES:
             key = f"stock:{number}"
-            ask = lambda key=key: stock.enqueue_at(datetime.now(UTC), "measuring.plain_job.compute_and_set", url, key)  # noqa: E731
+            ask = lambda key=key: stock.enqueue_at(datetime.now(UTC), JOB, url, key)  # noqa: E731
             measured["rq-scheduler"].append(timed(ask, lambda key=key: client.get(key)))
     return measured
 

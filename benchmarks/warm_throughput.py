@@ -23,15 +23,15 @@ from typing import Any, NamedTuple
 
 from rich.table import Table
 
-from measuring.chart import Bar, Panel, check_can_draw, draw
+from measuring.charts.bars import Bar, Panel, check_can_draw, draw
 from measuring.ending import show
 from measuring.figures import Figure, Samples, figures_of
 from measuring.ground import as_line, ground
 from measuring.pace import ratio_of
 from measuring.promises import Promise, verdict
 from measuring.screen import STYLES, steps, table_of, wide_console
-from measuring.throughputs import Setting, Way, bare_sets, one_job_per_key, workers_warming
-from measuring.warming_tasks import ASYNC_WAIT, BATCH, IN_BATCHES, NO_OP, WAIT, WAIT_S
+from measuring.warming.throughputs import Setting, Way, bare_sets, one_job_per_key, workers_warming
+from measuring.warming.warming_tasks import ASYNC_WAIT, BATCH, IN_BATCHES, NO_OP, WAIT, WAIT_S
 from warmer.processes.private_server import PrivateServer
 
 ROUNDS, QUICK_ROUNDS = 3, 1
@@ -113,8 +113,8 @@ def free_work(part: int) -> Work:
     """Values that cost nothing: what is left is the way there."""
     ways = [
         Way(BARE, "floor", 40_000 // part, bare_sets),
-        Way(SIMPLE, "base", 1500 // part, one_job_per_key("SimpleWorker", "measuring.rq_jobs.compute_and_set")),
-        Way(FORKING, "rival", 150 // part, one_job_per_key("Worker", "measuring.rq_jobs.compute_and_set")),
+        Way(SIMPLE, "base", 1500 // part, one_job_per_key("SimpleWorker", "measuring.warming.rq_jobs.compute_and_set")),
+        Way(FORKING, "rival", 150 // part, one_job_per_key("Worker", "measuring.warming.rq_jobs.compute_and_set")),
         Way(ONE_WORKER, "ours", 40_000 // part, workers_warming(NO_OP, Setting(1, THREADS))),
         Way(TWO_WORKERS, "ours", 40_000 // part, workers_warming(NO_OP, Setting(2, THREADS))),
         Way(BATCHES, "ours", 40_000 // part, workers_warming(IN_BATCHES, Setting(1, THREADS))),
@@ -125,7 +125,13 @@ def free_work(part: int) -> Work:
 def waiting_work(part: int) -> Work:
     """Values that take a wait: what counts is how many wait at once."""
     ways = [
-        Way(SIMPLE, "base", 200 // part, one_job_per_key("SimpleWorker", "measuring.rq_jobs.wait_and_set"), 1 / WAIT_S),
+        Way(
+            SIMPLE,
+            "base",
+            200 // part,
+            one_job_per_key("SimpleWorker", "measuring.warming.rq_jobs.wait_and_set"),
+            1 / WAIT_S,
+        ),
         Way(
             WAITING_ASYNC,
             "ours",

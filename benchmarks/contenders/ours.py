@@ -39,7 +39,9 @@ def ours(url: str, compute: Compute) -> Iterator[Contender]:
 
     many = Many("warmer.get_many", warmer.get_many)
     yield Contender("warmer.get", "ours", ask, hit=warmer.get, many=many, has_misses=False)
-    yield Contender("warmer.get, uncounted", "ours", ask, hit=warmer.get, around=warmer.uncounted, has_misses=False)
+    yield Contender(
+        "warmer.get, uncounted", "ours", ask, hit=warmer.get, around=warmer.uncounted_reads, has_misses=False
+    )
     yield Contender(
         "warmer.get, stale_ttl", "ours", kept_stale, hit=lambda key: warmer.get(f"stale:{key}"), has_misses=False
     )

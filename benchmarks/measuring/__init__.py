@@ -1,1 +1,1 @@
-"""How it is measured, and how figures are shown."""
+"""Measurement and presentation that the benchmarks share."""

@@ -2,7 +2,7 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
-from measuring.surroundings import surroundings
+from measuring.environment import surroundings
 from warmer.processes.private_server import PrivateServer
 
 

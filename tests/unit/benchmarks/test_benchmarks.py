@@ -14,17 +14,17 @@ import policy
 import scale
 import warm_throughput
 from contenders.contender import Contender, gather
-from measuring import warming_tasks
-from measuring.cases import value_of
 from measuring.figures import figures_of
-from measuring.frontiers import Case, Held, Removed, held_by, mean_removed, removed_by
 from measuring.pace import Look, p99, pace_per_s
+from measuring.policy.frontiers import Case, Held, Removed, held_by, mean_removed, removed_by
+from measuring.policy.traces import ALL, QUICK
 from measuring.promises import Promise, exit_code
-from measuring.recorded import ALL, QUICK
-from measuring.remembering import Cost, Flood
-from measuring.round_trips import CountingProxy
+from measuring.reads.round_trips import CountingProxy
+from measuring.reads.values import value_of
 from measuring.rounds import crowded_hits
-from measuring.store_calls import chunks
+from measuring.store.history_store import Cost, Flood
+from measuring.store.store_calls import chunks
+from measuring.warming import warming_tasks
 from warmer.simulation.result import Finding, Replayed
 
 

@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from measuring.memory import WITHOUT_HISTOGRAMS, bytes_by_key, data_bytes
-from measuring.store_calls import AT_ONCE, Flow, fleet_at
-from measuring.warming_tasks import NO_OP
+from measuring.store.memory import WITHOUT_HISTOGRAMS, bytes_by_key, data_bytes
+from measuring.store.store_calls import AT_ONCE, Flow, fleet_at
+from measuring.warming.warming_tasks import NO_OP
 from warmer.processes.private_server import PrivateServer
 from warmer.tasks.task import make_ref
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from measuring.chart import COLOURS, COLUMNS, INK, QUIET_INK
+from measuring.charts.bars import COLOURS, COLUMNS, INK, QUIET_INK
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

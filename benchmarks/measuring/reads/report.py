@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from contenders.contender import Side
+from measuring.environment import in_one_line
 from measuring.figures import Figure
-from measuring.misses import MissFigure
 from measuring.promises import Promise, verdict
+from measuring.reads.misses import MissFigure
 from measuring.screen import STYLES, print_absent, table_of, wide_console
-from measuring.surroundings import in_one_line
 
 
 class Comparison(NamedTuple):

@@ -11,9 +11,9 @@ from itertools import accumulate
 from types import TracebackType
 from typing import Any, NamedTuple
 
-from measuring.memory import WITHOUT_HISTOGRAMS, bytes_by_key
-from measuring.store_calls import AT_ONCE, Memory, fleet_at
-from measuring.warming_tasks import NO_OP
+from measuring.store.memory import WITHOUT_HISTOGRAMS, bytes_by_key
+from measuring.store.store_calls import AT_ONCE, Memory, fleet_at
+from measuring.warming.warming_tasks import NO_OP
 from warmer.processes.private_server import PrivateServer
 from warmer.tasks.task import make_ref
 

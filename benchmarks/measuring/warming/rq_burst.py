@@ -9,7 +9,7 @@ import time
 from redis import Redis
 from rq import Queue, SimpleWorker, Worker
 
-import measuring.rq_jobs  # noqa: F401  (forked work horses find it imported)
+import measuring.warming.rq_jobs  # noqa: F401  (forked work horses find it imported)
 
 WORKERS = {worker.__name__: worker for worker in (SimpleWorker, Worker)}
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from contenders.contender import Contender, Side
-from measuring.round_trips import CountingProxy
+from measuring.reads.round_trips import CountingProxy
 from measuring.rounds import settled
 
 

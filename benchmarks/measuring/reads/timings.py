@@ -5,7 +5,11 @@ from typing import Any, NamedTuple
 
 from contenders import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from contenders.contender import Compute, Contender, Make, gather
-from measuring.cases import (
+from measuring.figures import figures_of
+from measuring.reads.misses import Watched
+from measuring.reads.report import Comparison, Report
+from measuring.reads.round_trips import CountingProxy
+from measuring.reads.values import (
     AT_ONCE,
     CROWD,
     MANY,
@@ -21,10 +25,6 @@ from measuring.cases import (
     keys_of,
     over_and_over,
 )
-from measuring.figures import figures_of
-from measuring.misses import Watched
-from measuring.report import Comparison, Report
-from measuring.round_trips import CountingProxy
 from measuring.rounds import Run, async_hits, crowded_hits, hits, settled, timed
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import redis
 
 from contenders.contender import Side
-from measuring.crowd import COMPUTE_S, Call, Read, Seat, counter_of, serve
+from measuring.reads.crowd import COMPUTE_S, Call, Read, Seat, counter_of, serve
 
 LIMIT_S = 60.0
 """How long a round may take; a contender that takes longer is stopped, and that is said."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-TRACES = Path(__file__).parents[1] / "traces"
+TRACES = Path(__file__).parents[2] / "traces"
 
 
 class Recorded(NamedTuple):

@@ -5,7 +5,7 @@ import time
 import orjson
 from rq import get_current_job
 
-from measuring.warming_tasks import TTL_S, WAIT_S, value_of
+from measuring.warming.warming_tasks import TTL_S, WAIT_S, value_of
 
 
 def key_of(number: int) -> str:

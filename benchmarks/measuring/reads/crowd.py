@@ -13,7 +13,7 @@ import redis.asyncio
 import warmer
 from contenders import ASYNC_LIBRARIES, SYNC_LIBRARIES
 from contenders.contender import Compute, Contender, gather, roomy
-from measuring.cases import expected
+from measuring.reads.values import expected
 
 COMPUTE_S = 0.2
 

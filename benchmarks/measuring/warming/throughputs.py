@@ -17,12 +17,12 @@ from rq import Queue
 
 from contenders.contender import Side
 from measuring.pace import Look, pace_per_s
-from measuring.rq_jobs import key_of
-from measuring.store_calls import ask_for, call_workers, failed_so_far, fleet_at, warmed_so_far
-from measuring.warming_tasks import TTL_S, value_of
+from measuring.store.store_calls import ask_for, call_workers, failed_so_far, fleet_at, warmed_so_far
+from measuring.warming.rq_jobs import key_of
+from measuring.warming.warming_tasks import TTL_S, value_of
 from warmer import Warmer, WarmingTask
 
-HERE = Path(__file__).parents[1]
+HERE = Path(__file__).parents[2]
 
 LOOK_EVERY_S = 0.025
 PATIENCE_S = 30.0
@@ -32,7 +32,7 @@ END_S = 15.0
 AT_ONCE = 500
 CHECKED = 100
 
-IMPORT = "measuring.warming_tasks:register"
+IMPORT = "measuring.warming.warming_tasks:register"
 
 
 class Setting(NamedTuple):
@@ -98,7 +98,7 @@ def one_job_per_key(worker: str, job: str) -> Callable[[str, int], float]:
             for first in range(0, keys, AT_ONCE):
                 numbers = range(first, min(first + AT_ONCE, keys))
                 queue.enqueue_many([Queue.prepare_data(job, args=(number,), result_ttl=0) for number in numbers])
-            passed_s = float(_said_by("measuring.rq_burst", worker, url, queue.name))
+            passed_s = float(_said_by("measuring.warming.rq_burst", worker, url, queue.name))
             found = client.exists(*map(key_of, range(keys)))
         if found != keys:
             raise SystemExit(f"RQ's {worker} was given {keys} jobs, and {found} values were found")

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from measuring.growth import DUE
-from measuring.memory import WITHOUT_HISTOGRAMS, data_bytes
+from measuring.store.memory import WITHOUT_HISTOGRAMS, data_bytes
+from measuring.store.population import DUE
 from warmer.processes.private_server import PrivateServer
 
 TICKS = 3
 LATER = timedelta(hours=1)
-JOB = "measuring.rq_jobs.compute_and_set"
+JOB = "measuring.warming.rq_jobs.compute_and_set"
 
 
 class Stock(NamedTuple):

@@ -1,0 +1,1 @@
+"""What refresh policies remove and spend on recorded traces."""

@@ -1,0 +1,1 @@
+"""What the data of targets costs in Redis, in memory and in time."""

@@ -1,0 +1,1 @@
+"""How fast worker processes warm keys, beside jobs of plain RQ."""
