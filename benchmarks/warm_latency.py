@@ -83,7 +83,7 @@ def register() -> None:
 
 def wait_until_idle(warmer: Warmer) -> None:
     """Wait until scheduler and worker live, and have had their first turn."""
-    while not (warmer.store.has_leader() and warmer.store.live_workers() and warmer.get("latency:key")):
+    while not (warmer.store.fleet.has_leader() and warmer.store.fleet.live_workers() and warmer.get("latency:key")):
         time.sleep(0.05)
 
 

@@ -104,7 +104,7 @@ class Runtime:
     @lazy
     def guests(self) -> ReaderUsage:
         """What this process computes under limits without having been asked by a worker."""
-        return ReaderUsage(self.store.guests, self.settings.lease_timeout_s)
+        return ReaderUsage(self.store.limits.report_reader_usage, self.settings.lease_timeout_s)
 
     @lazy
     def terms(self) -> TaskCacheOptions:
@@ -133,7 +133,7 @@ class Runtime:
         """What happens at a miss."""
         return MissHandler(
             self.store.keys,
-            self.store.reads,
+            self.store.reader,
             self.readers_refresher,
             self.settings,
             self.clock,
@@ -151,7 +151,7 @@ class Runtime:
         """The read path."""
         return Cache(
             self.store.keys,
-            self.store.reads,
+            self.store.reader,
             self.miss_handler,
             self.registry,
             self.terms,
@@ -216,7 +216,7 @@ class Runtime:
         self.registration.register_declared()
 
     def _declare_limits(self) -> None:
-        self.store.declare_limits({name: limit.to_json() for name, limit in self.settings.limits.items()})
+        self.store.limits.declare({name: limit.to_json() for name, limit in self.settings.limits.items()})
         self._has_declared_limits = True
 
     def _emptied(self, switch: Switch | None) -> None:
@@ -226,7 +226,7 @@ class Runtime:
             redis.RedisError: Redis did not answer; it will be tried again.
         """
         if switch is not None:
-            self.store.restore_switch(switch)
+            self.store.switch.restore(switch)
         self._declare_limits()
         self.registration.register_again()
         self._hint()

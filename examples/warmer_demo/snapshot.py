@@ -67,8 +67,8 @@ def take(warmer: Warmer) -> Snapshot:
         redis.RedisError: Redis did not answer.
     """
     stats, store = warmer.stats(), warmer.store
-    definitions = store.definitions()
-    rates = {hot.ref: hot.reads_per_s for hot in store.hottest(MOST_TARGETS)[1]}
+    definitions = store.tasks.definitions()
+    rates = {hot.ref: hot.reads_per_s for hot in store.reads.hottest(MOST_TARGETS)[1]}
     # What is claimed and what was asked for has no method of its own: only this screen wants to know.
     claimed = {ref.decode() for ref in store.control.zrange(store.keys.claims, 0, -1)}
     requested = _asked_for(store, list(definitions))
@@ -94,7 +94,7 @@ def take(warmer: Warmer) -> Snapshot:
 
 
 def _price(warmer: Warmer) -> float:
-    mind = PolicyState(warmer.store.look([]).memory)
+    mind = PolicyState(warmer.store.targets.states([]).memory)
     mind.know(budgets_of(warmer.store, warmer.settings, []))
     return chance_of(mind.price_of("").log_odds)
 

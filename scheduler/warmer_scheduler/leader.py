@@ -21,8 +21,8 @@ class Leadership:
 
     def lead(self) -> bool:
         """Take or renew the leadership; False while another leads."""
-        return self._store.lead(self.token, self._timeout_s)
+        return self._store.fleet.lead(self.token, self._timeout_s)
 
     def resign(self) -> None:
         """Give the leadership up, so that a stand-by need not wait for it to lapse."""
-        self._store.resign(self.token)
+        self._store.fleet.resign(self.token)

@@ -88,7 +88,7 @@ class SchedulerLoop:
             self._leads = leads
         if leads:
             self._ticker.tick()
-            self._schedule.keep_to(periodic_jobs(self._settings.namespace, self._store.switch()))
+            self._schedule.keep_to(periodic_jobs(self._settings.namespace, self._store.switch.get()))
             self._schedule.enqueue_jobs()
         return leads
 

@@ -40,11 +40,11 @@ class Ticker:
         self._brain.think()
         ready = self._move_due()
         if ready:
-            self._queue.hint(min(ready, max(1, len(self._store.live_workers()))))
+            self._queue.hint(min(ready, max(1, len(self._store.fleet.live_workers()))))
 
     def _move_due(self) -> int:
         while True:
-            report = self._store.tick()
+            report = self._store.refreshes.tick()
             if report.lapsed:
                 logger.warning("%d claims lapsed: their workers died or stalled; ready again", report.lapsed)
             if not report.more:
@@ -53,8 +53,8 @@ class Ticker:
     def _reconcile(self) -> None:
         if self._clock.monotonic_s() < self._reconcile_at_s:
             return
-        switch = self._store.switch()
-        repaired = self._store.reconcile() if switch.on and switch.critical else 0
+        switch = self._store.switch.get()
+        repaired = self._store.refreshes.reconcile() if switch.on and switch.critical else 0
         if repaired:
             logger.warning("%d critical targets stood nowhere and are due now", repaired)
         self._reconcile_at_s = self._clock.monotonic_s() + RECONCILE_EVERY_S

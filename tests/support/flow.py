@@ -12,7 +12,7 @@ from warmer_workers.job_context import JobContext
 
 def claim(store: Store, count: int, unknown_ids: Iterable[str] = (), **options: Any) -> ClaimBatch:
     """Claim for so many threads."""
-    return store.claim(Capacity(threads=count), unknown_ids, **options)
+    return store.refreshes.claim(Capacity(threads=count), unknown_ids, **options)
 
 
 def refs(batch: ClaimBatch) -> list[str]:
@@ -35,7 +35,7 @@ def outcome(
 
 def complete(store: Store, *outcomes: Outcome) -> bool:
     """Complete refreshes; says whether all their claims were still held."""
-    return store.complete(outcomes).lost == ()
+    return store.refreshes.complete(outcomes).lost == ()
 
 
 def take_one(warmer: Any) -> Job:
@@ -95,7 +95,7 @@ def let_all_be_due(store: Store) -> None:
     for lane in store.control.scan_iter(f"{store.keys.asked}*"):
         for ref in store.control.zrange(lane, 0, -1):
             store.control.zadd(lane, {ref: now_ms}, lt=True)
-    store.tick()
+    store.refreshes.tick()
 
 
 def what_is_left(store: Store) -> dict[str, int]:

@@ -360,9 +360,9 @@ def _problems(warmer: Warmer, part: str, here: bool) -> list[str]:
     try:
         warmer.store.ping()
         problems = []
-        if part in ("scheduler", "all") and not warmer.store.has_leader():
+        if part in ("scheduler", "all") and not warmer.store.fleet.has_leader():
             problems.append("no scheduler leads: start one with `warmer scheduler`")
-        workers = [name for name in warmer.store.live_workers() if not here or is_of_this_host(name)]
+        workers = [name for name in warmer.store.fleet.live_workers() if not here or is_of_this_host(name)]
         if part in ("worker", "all") and not workers:
             where = " on this host" if here else ""
             problems.append(f"no worker is alive{where}: start one with `warmer worker --import MODULE`")

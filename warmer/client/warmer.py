@@ -256,7 +256,7 @@ class Warmer(KeyAccess):
         """
         if not isinstance(name, str):
             raise InvalidTaskError(f"expected a task's id or a target's ref, got {type(name).__name__}")
-        released = self._reach(lambda: self.store.release_quarantined(name))
+        released = self._reach(lambda: self.store.quarantine.release(name))
         if released:
             self._hint()
         return released

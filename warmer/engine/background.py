@@ -125,7 +125,7 @@ class Background:
         with self._beating:  # or a beat that is under way would bring it back
             worker, self._worker = self._worker, None
             if worker is not None:
-                self._attempt(lambda: self._store.worker_gone(worker))
+                self._attempt(lambda: self._store.fleet.worker_gone(worker))
 
     def record_miss(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
         """Remember a value that a reader computed, to be recorded at the next beat: readers do not wait for that."""
@@ -152,7 +152,7 @@ class Background:
 
     def _beat(self) -> None:
         if self._worker is not None:
-            self._store.worker_beat(self._worker)
+            self._store.fleet.worker_beat(self._worker)
         self._look_after_epoch()
         self._register()
         self._flush()
@@ -177,7 +177,7 @@ class Background:
         if self._unrecorded:
             unrecorded, self._unrecorded = self._unrecorded, 0
             logger.warning("%d computed values were not recorded: there are too many at once", unrecorded)
-            self._store.count("unrecorded_misses", unrecorded)
+            self._store.stats.count("unrecorded_misses", unrecorded)
 
     def _settle_first(self, unsettled: Sequence[Unsettled]) -> None:
         try:
@@ -190,11 +190,11 @@ class Background:
             self._unsettled.popleft()
 
     def _look_after_epoch(self) -> None:
-        epoch, switch = self._store.epoch()
+        epoch, switch = self._store.switch.epoch()
         if self._epoch is not None and epoch != self._epoch:
             logger.warning("Redis was emptied: registering again what this process knows")
             self._emptied(self._switch)
-            epoch, switch = self._store.epoch()
+            epoch, switch = self._store.switch.epoch()
         self._epoch, self._switch = epoch, switch or self._switch
 
     def _flush(self) -> None:
@@ -205,13 +205,13 @@ class Background:
             self._number += 1
             self._unsent = _Batch(self._number, counted)
         batch = self._unsent
-        taken_in = self._store.flush(self._reader, batch.number, batch.counted.reads)
+        taken_in = self._store.reads.flush(self._reader, batch.number, batch.counted.reads)
         self._unsent = None
         if taken_in and batch.counted.dropped:
             logger.warning("%d reads were not counted: too many distinct keys in one interval", batch.counted.dropped)
-            self._store.count("dropped_reads", batch.counted.dropped)
+            self._store.stats.count("dropped_reads", batch.counted.dropped)
         if taken_in and batch.counted.errors:
-            self._store.count("read_errors", batch.counted.errors)
+            self._store.stats.count("read_errors", batch.counted.errors)
 
     def _run(self) -> None:
         stopped = self._stopped

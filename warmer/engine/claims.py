@@ -151,11 +151,11 @@ class Claims:
         Raises:
             redis.RedisError: Redis did not answer; what had been claimed is given back, or lapses.
         """
-        batch = self._store.claim(places, unknown_ids, only=only, life=life, waits=waits)
+        batch = self._store.refreshes.claim(places, unknown_ids, only=only, life=life, waits=waits)
         try:
             return self._opened(batch, is_wanted)
         except RedisError:
-            self._store.give_back([claim.ref for claim in batch.claims], batch.token)
+            self._store.refreshes.give_back([claim.ref for claim in batch.claims], batch.token)
             raise
 
     def _opened(self, batch: ClaimBatch, is_wanted: Callable[[str], bool]) -> ClaimedBatch:
@@ -179,7 +179,7 @@ class Claims:
                     known.append((claim, target, skill.work_for(target, claim.ref, batch.token)))
             except WarmerError as error:
                 done.append((claim, Refreshed(Result.FAILED, error=described(error)), None))
-        self._store.give_back(not_ours, batch.token)
+        self._store.refreshes.give_back(not_ours, batch.token)
         jobs, unneeded = [], []
         leases = self._store.entries.take_leases([(work.cache_key, batch.token, 0) for _, _, work in known])
         for (claim, target, work), lease in zip(known, leases, strict=True):
@@ -245,7 +245,7 @@ class Claims:
             by_token[job.batch.token].append(job)
         for token, given in by_token.items():
             self._publisher.release([job.work for job in given])
-            self._store.give_back([job.ref for job in given], token)
+            self._store.refreshes.give_back([job.ref for job in given], token)
 
     def renew(self, jobs: Iterable[Job]) -> list[str]:
         """Extend claims and leases; returns the refs of the claims that are lost.
@@ -259,7 +259,7 @@ class Claims:
             refs_by_token[job.batch.token].append(job.ref)
             leases.append(job.lease_held)
         self._store.entries.renew_leases(leases)
-        return [ref for token, refs in refs_by_token.items() for ref in self._store.renew_claims(token, refs)]
+        return [ref for token, refs in refs_by_token.items() for ref in self._store.refreshes.renew_claims(token, refs)]
 
     # --- without a claim ---------------------------------------------------------------------------------------
     def settle(self, ended_now: Sequence[tuple[str, Origin, Refreshed]]) -> None:
@@ -272,13 +272,13 @@ class Claims:
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        timings = self._store.timings([ref for ref, _, _ in ended_now])
+        timings = self._store.stats.timings([ref for ref, _, _ in ended_now])
         outcomes = []
         for (ref, origin, refreshed), timing in zip(ended_now, timings, strict=True):
             task = self._registry.get(ref.partition("{")[0])
             due = NextDue("never") if task is None else next_due(task, timing, refreshed, 0, self._settings)
             outcomes.append(outcome_of(ref, "", origin, refreshed, due, self._settings))
-        self._store.complete(outcomes)
+        self._store.refreshes.complete(outcomes)
 
     # --- parts of the above ------------------------------------------------------------------------------------
     def _end(self, ended_now: Sequence[tuple[Job, Refreshed]]) -> list[Ended]:
@@ -295,7 +295,7 @@ class Claims:
         return outcome_of(claim.ref, batch.token, Origin.WARM, refreshed, due, self._settings)
 
     def _complete(self, outcomes: Sequence[Outcome]) -> None:
-        for name in self._store.complete(outcomes).quarantined:
+        for name in self._store.refreshes.complete(outcomes).quarantined:
             logger.error(
                 "%s has killed its process too often, and is computed no more until its definition changes or "
                 "`warmer release %s` is called",

@@ -104,7 +104,7 @@ class Registration:
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        known = self._find_store().unregister(task_id)
+        known = self._find_store().tasks.unregister(task_id)
         self._registry.remove(task_id)
         return known
 
@@ -120,7 +120,7 @@ class Registration:
         """Know the task first, so that a worker of this process does, too, by the time it can claim it."""
         displaced = self._registry.add(task)
         try:
-            status, other, epoch = self._find_store().register(task, replace)
+            status, other, epoch = self._find_store().tasks.register(task, replace)
             if status == "conflict":
                 raise TaskConflictError(
                     f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "

@@ -80,7 +80,7 @@ class ReviewLoop:
         """
         refreshed = 0
         while True:
-            agenda = self._store.agenda(self._token, AT_ONCE)
+            agenda = self._store.reviews.due(self._token, AT_ONCE)
             if not agenda.leads:
                 self._mind = None  # the one who leads by now learns on
                 return refreshed
@@ -99,7 +99,7 @@ class ReviewLoop:
         mind.observe(agenda, self._knobs(agenda))
         decided = [mind.decide(target, agenda.now_ms) for target in agenda.targets] if _is_on(agenda) else []
         try:
-            return self._store.decide(self._token, decided, mind.memory(agenda.now_ms))
+            return self._store.reviews.decide(self._token, decided, mind.memory(agenda.now_ms))
         except BaseException:
             self._mind = None  # it may have learnt what was not kept
             raise
@@ -120,7 +120,7 @@ def budgets_of(store: Store, settings: Settings, accounts: Iterable[str | None])
     """
     knobs = {"": budget_of(settings) or ExtraCompute(USUAL_EXTRA_COMPUTE)}
     task_ids = sorted({account for account in accounts if account})
-    for task_id, definition in zip(task_ids, store.definitions_of(task_ids), strict=True):
+    for task_id, definition in zip(task_ids, store.tasks.definitions_of(task_ids), strict=True):
         knob = budget_of(definition or {})
         if knob is not None:
             knobs[task_id] = knob

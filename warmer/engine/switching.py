@@ -48,20 +48,20 @@ class Switching:
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        self._store.epoch()  # the clock follows the server's from here on
+        self._store.switch.epoch()  # the clock follows the server's from here on
         if _is_yielding:
-            self._store.restore_switch(switch)
-            switch = self._store.switch()
+            self._store.switch.restore(switch)
+            switch = self._store.switch.get()
         else:
-            self._store.set_switch(switch)
+            self._store.switch.set(switch)
         self._pulse.saw(switch)
         self._pulse.start()
         if switch.critical:
-            self._store.reconcile()
+            self._store.refreshes.reconcile()
             latest_ms = self._clock.now_ms() + round(1000 * switch.interval_s)
-            for task_id in self._store.critical_ids():
-                self._store.reschedule(task_id, latest_ms, forward_only=True)
-        self._store.tick()
+            for task_id in self._store.tasks.critical_ids():
+                self._store.targets.reschedule(task_id, latest_ms, forward_only=True)
+        self._store.refreshes.tick()
 
     def switch_off(self) -> None:
         """Set the switch to off, and leave what it covers.
@@ -69,6 +69,6 @@ class Switching:
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        switch = replace(self._store.switch(), on=False)
-        self._store.set_switch(switch)
+        switch = replace(self._store.switch.get(), on=False)
+        self._store.switch.set(switch)
         self._pulse.saw(switch)

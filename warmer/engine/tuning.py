@@ -31,7 +31,7 @@ def optimize(store: Store, settings: Settings) -> Optimization:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    look = store.look([hot.ref for hot in store.hottest(settings.optimize_top_targets)[1]])
+    look = store.targets.states([hot.ref for hot in store.reads.hottest(settings.optimize_top_targets)[1]])
     if not (look.switch.on and look.switch.pattern):
         return Optimization(tasks_optimized=0, schedules_adjusted=[])
     mind = PolicyState(look.memory)
@@ -78,12 +78,14 @@ class TargetSchedule:
         return None
 
     def _come_back(self, store: Store) -> ScheduleAdjustment | None:
-        if not store.reschedule(self._target.ref, round(1000 * self._now_s), forward_only=True, where="reviews"):
+        if not store.targets.reschedule(
+            self._target.ref, round(1000 * self._now_s), forward_only=True, where="reviews"
+        ):
             return None
         return self._adjustment(self._interval_minutes(self._lead_s), None, f"read again: {self._weighed('reaches')}")
 
     def _let_go(self, store: Store) -> ScheduleAdjustment | None:
-        if not self._history.flags & TO_REFRESH or not store.reschedule(self._target.ref, None):
+        if not self._history.flags & TO_REFRESH or not store.targets.reschedule(self._target.ref, None):
             return None
         return self._adjustment(None, self._interval_minutes(self._present_lead_s), self._weighed("is below"))
 
@@ -92,7 +94,7 @@ class TargetSchedule:
         if present_s <= 0 or abs(self._lead_s - present_s) <= WORTH_MOVING * max(self._lead_s, present_s):
             return None
         at_ms = round(1000 * (self._history.fresh_until_s - self._lead_s))
-        if not store.reschedule(self._target.ref, at_ms, where="reviews"):
+        if not store.targets.reschedule(self._target.ref, at_ms, where="reviews"):
             return None
         return self._adjustment(
             self._interval_minutes(self._lead_s),

@@ -55,17 +55,19 @@ class CriticalRun:
             redis.RedisError: Redis did not answer.
         """
         started_s = self._clock.monotonic_s()
-        critical = self._store.critical_ids()
-        answers = self._store.request(critical, force=force, watcher=self._watcher, watch_s=timeout_s + WATCH_LONGER_S)
+        critical = self._store.tasks.critical_ids()
+        answers = self._store.requests.submit(
+            critical, force=force, watcher=self._watcher, watch_s=timeout_s + WATCH_LONGER_S
+        )
         refs = [ref for ref, answer in zip(critical, answers, strict=True) if answer == "asked"]
-        self._queue.hint(min(len(self._store.live_workers()), len(refs)))
+        self._queue.hint(min(len(self._store.fleet.live_workers()), len(refs)))
         self._wait(refs, started_s + timeout_s)
         return self._report(refs, timeout_s, 1000 * (self._clock.monotonic_s() - started_s))
 
     def _wait(self, refs: list[str], deadline_s: float) -> None:
         """Wait for the workers, and compute here whenever none is alive, until every target has its outcome."""
         while not self._has_all(refs) and self._clock.monotonic_s() < deadline_s:
-            if self._store.live_workers():
+            if self._store.fleet.live_workers():
                 remaining_s = deadline_s - self._clock.monotonic_s()
                 self._take_outcomes(min(LOOK_EVERY_S, remaining_s))
             elif self._unknown.issuperset(ref for ref in refs if ref not in self._outcomes):
@@ -74,7 +76,7 @@ class CriticalRun:
                 self._warm_one_here([ref for ref in refs if ref not in self._outcomes])
 
     def _warm_one_here(self, refs: list[str]) -> None:
-        self._store.tick()
+        self._store.refreshes.tick()
         taken = self._claims.take(Capacity(threads=1), self._unknown, only=refs)
         self._unknown |= taken.unknown_ids
         if not taken.claimed:
@@ -85,16 +87,16 @@ class CriticalRun:
         self._take_outcomes(0)
 
     def _take_outcomes(self, wait_s: float) -> None:
-        outcome = self._store.next_outcome(self._watcher, wait_s)
+        outcome = self._store.requests.next_outcome(self._watcher, wait_s)
         while outcome is not None:
             self._outcomes[outcome["ref"]] = outcome
-            outcome = self._store.next_outcome(self._watcher, 0)
+            outcome = self._store.requests.next_outcome(self._watcher, 0)
 
     def _has_all(self, refs: list[str]) -> bool:
         return all(ref in self._outcomes for ref in refs)
 
     def _report(self, refs: list[str], timeout_s: float, total_duration_ms: float) -> CriticalWarming:
-        records = self._store.definitions_of(refs)
+        records = self._store.tasks.definitions_of(refs)
         results = [self._outcomes[ref]["result"] for ref in refs if ref in self._outcomes]
         succeeded, skipped = results.count(Result.PUBLISHED), results.count(Result.FRESH)
         return CriticalWarming(

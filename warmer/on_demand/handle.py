@@ -101,7 +101,7 @@ class Warming:
             return self._outcome
         try:
             if self._outcome is None:
-                told = self._store.next_outcome(self._watcher, deadline_s - self._clock.monotonic_s())
+                told = self._store.requests.next_outcome(self._watcher, deadline_s - self._clock.monotonic_s())
                 self._outcome = WarmOutcome.of(told) if told is not None else None
             return self._outcome
         except RedisError as error:

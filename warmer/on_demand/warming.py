@@ -82,7 +82,7 @@ class OnDemandWarming:
 
     def target_of(self, task_id: str, arguments: Mapping[str, Any]) -> Target:
         """Return the target with these arguments, of a task that any process may have registered."""
-        (definition,) = self._store.definitions_of([task_id])
+        (definition,) = self._store.tasks.definitions_of([task_id])
         if definition is None:
             raise rejection(task_id, "unknown", self._store.settings.backlog_capacity)
         known = self._registry.get(task_id)
@@ -91,7 +91,7 @@ class OnDemandWarming:
 
     def ask_for(self, target: Target, force: bool, watcher: str) -> None:
         """Ask the workers for one target."""
-        (answer,) = self._store.request([target.ref], force=force, watcher=watcher, watch_s=WATCH_S)
+        (answer,) = self._store.requests.submit([target.ref], force=force, watcher=watcher, watch_s=WATCH_S)
         if answer != "asked":
             raise rejection(target.task.task_id, answer, self._store.settings.backlog_capacity)
 
@@ -100,13 +100,13 @@ class OnDemandWarming:
         check_argument("user_id", user_id)
         if user_id == "":
             raise InvalidTaskError("argument 'user_id' must not be empty")
-        task_ids = self._store.scoped_ids(["user_id"])
-        records = self._store.definitions_of(task_ids)
+        task_ids = self._store.tasks.scoped_ids(["user_id"])
+        records = self._store.tasks.definitions_of(task_ids)
         tasks = [WarmingTask.from_definition(record) for record in records if record is not None]
         wanted = [task for task in tasks if preload_forms or FORMS not in task.tags]
-        answers = self._store.request([task.target(user_id=user_id).ref for task in wanted], force=force)
+        answers = self._store.requests.submit([task.target(user_id=user_id).ref for task in wanted], force=force)
         if answers:
-            self._store.count("users_preloaded")
+            self._store.stats.count("users_preloaded")
         requested = [task.task_id for task, answer in zip(wanted, answers, strict=True) if answer == "asked"]
         skipped = [task_id for task_id in task_ids if task_id not in requested]
         return UserWarming(user_id=str(user_id), requested=requested, skipped=skipped)

@@ -118,29 +118,29 @@ def take_snapshot(
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    look = store.look([])
+    look = store.targets.states([])
     upcoming = UpcomingTargets(store.control, store.keys, look.now_ms + round(1000 * horizon_s))
     found = len(upcoming)
     most = min(found, MOST_TARGETS)
     candidates: dict[str, Candidate] = {}
     accounts: set[str | None] = set()
     for page in upcoming.pages(MOST_TARGETS):
-        standings = store.look([one.ref for one in page]).targets
+        standings = store.targets.states([one.ref for one in page]).targets
         accounts.update(standing.account for standing in standings)
         for candidate in _candidates(store, page, standings):
             candidates.setdefault(candidate.ref, candidate)
         progress(min(len(candidates), most), most)
-    places = store.places_of_workers()
+    places = store.fleet.capacities()
     return Snapshot(
         now_s=look.now_ms / 1000,
         switch=look.switch,
-        has_scheduler=store.has_leader(),
+        has_scheduler=store.fleet.has_leader(),
         tick_s=settings.tick_s,
         candidates=list(candidates.values()),
         found=found,
         tasks=_known_tasks(store),
         mind=_mind(store, settings, look, accounts),
-        quarantined=frozenset(record.name for record in store.quarantined()),
+        quarantined=frozenset(record.name for record in store.quarantine.records()),
         workers=len(places),
         places=Capacity(*map(sum, zip(Capacity(), *places.values(), strict=True))),
         limits={used.name: used.limit for used in limits_in_use(store.control, store.keys)},
@@ -174,11 +174,11 @@ def _candidates(store: Store, page: Sequence[Upcoming], standings: Sequence[Targ
 
 
 def _known_tasks(store: Store) -> dict[str, KnownTask]:
-    definitions = {task_id: record for task_id, record in store.definitions().items() if record["enabled"]}
-    lanes = store.lanes()
+    definitions = {task_id: record for task_id, record in store.tasks.definitions().items() if record["enabled"]}
+    lanes = store.tasks.specs()
     task_ids = [task_id for task_id in definitions if task_id in lanes]
     known = {}
-    for task_id, counted in zip(task_ids, store.task_stats(task_ids), strict=True):
+    for task_id, counted in zip(task_ids, store.stats.of_tasks(task_ids), strict=True):
         try:
             task = WarmingTask.from_definition(definitions[task_id])
         except InvalidTaskError:  # of a newer version: whoever runs it knows it

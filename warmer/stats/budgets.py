@@ -20,7 +20,7 @@ def knob_standings(store: Store) -> list[BudgetState]:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    accounts, mind = store.accounts(), PolicyState(store.memory())
+    accounts, mind = store.stats.accounts(), PolicyState(store.reviews.policy_state())
     knobs = budgets_of(store, store.settings, accounts)
     mind.know(knobs)
     return [standing_of(account, mind.price_of(account), accounts.get(account, {})) for account in sorted(knobs)]

@@ -20,26 +20,28 @@ def stats(store: Store) -> WarmingStats:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    definitions = sorted(store.definitions().values(), key=lambda record: (-record["priority"], record["task_id"]))
+    definitions = sorted(
+        store.tasks.definitions().values(), key=lambda record: (-record["priority"], record["task_id"])
+    )
     task_ids = [record["task_id"] for record in definitions]
-    counters, look = store.task_stats(task_ids), store.look(task_ids)
-    totals = store.totals()
-    alive = store.has_leader()
+    counters, look = store.stats.of_tasks(task_ids), store.targets.states(task_ids)
+    totals = store.stats.totals()
+    alive = store.fleet.has_leader()
     return WarmingStats(
         tasks=len(definitions),
         critical_keys=sum(record["critical"] and record["enabled"] for record in definitions),
-        running=store.switch().on and alive,
+        running=store.switch.get().on and alive,
         users_preloaded=int(totals.get("users_preloaded", 0)),
-        performance=performance_of(totals, store.recent_durations_ms(), knob_standings(store)),
+        performance=performance_of(totals, store.stats.recent_durations_ms(), knob_standings(store)),
         task_details=[
             _detail(record, counted, next_run_ms(standing, look.now_ms))
             for record, counted, standing in zip(definitions, counters, look.targets, strict=True)
         ],
-        workers=len(store.live_workers()),
+        workers=len(store.fleet.live_workers()),
         scheduler_alive=alive,
-        backlog=store.backlog(),
+        backlog=store.targets.backlog(),
         incidents={kind: int(totals.get(kind, 0)) for kind in INCIDENTS},
-        quarantined=[_quarantined(record) for record in store.quarantined()],
+        quarantined=[_quarantined(record) for record in store.quarantine.records()],
         limits=[_limit_use(used) for used in limits_in_use(store.control, store.keys)],
     )
 

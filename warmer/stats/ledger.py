@@ -14,7 +14,7 @@ def performance(store: Store) -> WarmingPerformance:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    return performance_of(store.totals(), store.recent_durations_ms(), knob_standings(store))
+    return performance_of(store.stats.totals(), store.stats.recent_durations_ms(), knob_standings(store))
 
 
 def performance_of(

@@ -1,8 +1,7 @@
 """Recordings of reads in Redis: held by whoever takes them off, and gone soon after he is."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from warmer.store.keys import Keys
 from warmer.store.scripts import Scripts
 
 HASH_RANGE = 2**32
@@ -49,16 +48,14 @@ class Recordings:
     """Recordings of reads; there is one at a time.
 
     Args:
-        control: Client of the control server.
-        scripts: Its scripts.
-        keys: The namespace's.
+        scripts: Of the control server.
     """
 
-    def __init__(self, control: Any, scripts: Scripts, keys: Keys) -> None:
+    def __init__(self, scripts: Scripts) -> None:
         """Prepare; nothing is sent yet."""
-        self._control = control
         self._scripts = scripts
-        self._keys = keys
+        self._client = scripts.client
+        self._keys = scripts.keys
 
     def hold(self, wanted: RecordingSpec, timeout_s: float) -> bool:
         """Have reads recorded for some time, or for longer; False if another recording is under way.
@@ -82,7 +79,7 @@ class Recordings:
             most: How many rows at most.
         """
         stream = self._keys.recorded + wanted.recording_id
-        pipeline = self._control.pipeline(transaction=False)
+        pipeline = self._client.pipeline(transaction=False)
         pipeline.xtrim(stream, minid=_after(last_id), approximate=False)
         pipeline.xread({stream: last_id}, count=most)
         _, found = pipeline.execute()
@@ -91,11 +88,11 @@ class Recordings:
 
     def dropped(self, wanted: RecordingSpec) -> int:
         """Return how many reads found no room."""
-        return int(self._control.get(self._keys.unrecorded + wanted.recording_id) or 0)
+        return int(self._client.get(self._keys.unrecorded + wanted.recording_id) or 0)
 
     def forget(self, wanted: RecordingSpec) -> None:
         """Drop what was not taken off."""
-        self._control.delete(self._keys.recorded + wanted.recording_id, self._keys.unrecorded + wanted.recording_id)
+        self._client.delete(self._keys.recorded + wanted.recording_id, self._keys.unrecorded + wanted.recording_id)
 
 
 def _after(last_id: bytes) -> str:

@@ -103,8 +103,8 @@ class Scripts:
 
     def __init__(self, client: Any, keys: Keys) -> None:
         """Prepare; nothing is sent yet."""
-        self._client = client
-        self._keys = keys
+        self.client = client
+        self.keys = keys
         self._registered: dict[str, Any] = {}
 
     def run(self, name: str, *arguments: str | bytes | int | float, **named_keys: str) -> Any:
@@ -126,8 +126,8 @@ class Scripts:
         if not enough:
             raise TypeError(f"script {name} takes {script.arguments}, got {len(arguments)} arguments")
         return self._script(name, script)(
-            keys=[named_keys.get(key) or getattr(self._keys, key) for key in script.keys],
-            args=[*(getattr(self._keys, prefix) for prefix in script.prefixes), *arguments],
+            keys=[named_keys.get(key) or getattr(self.keys, key) for key in script.keys],
+            args=[*(getattr(self.keys, prefix) for prefix in script.prefixes), *arguments],
         )
 
     def run_each(
@@ -151,7 +151,7 @@ class Scripts:
 
     def _script(self, name: str, script: Source) -> Any:
         if name not in self._registered:
-            self._registered[name] = self._client.register_script(script.text)
+            self._registered[name] = self.client.register_script(script.text)
         return self._registered[name]
 
 

@@ -207,9 +207,9 @@ class MemoryWarmer(Warmer):
 
     def _refresh_others(self, refreshed: dict[str, WarmOutcome | None], unknown: set[str]) -> bool:
         """Refresh what is ready, but for what was refreshed already; says whether there was any."""
-        self.store.lead(SCHEDULER, NEVER_LAPSES_S)
+        self.store.fleet.lead(SCHEDULER, NEVER_LAPSES_S)
         self.brain.think()
-        while self.store.tick().more:
+        while self.store.refreshes.tick().more:
             pass
         taken = self.claims.take(EVERYTHING, unknown, waits=False, is_wanted=lambda ref: ref not in refreshed)
         has_met_others = not unknown.issuperset(taken.unknown_ids)

@@ -197,7 +197,7 @@ class Drain:
 
     def _leave_to_others(self, task_id: str) -> None:
         self._unknown.add(task_id)
-        if self._store.is_first_meeting(self._post.worker, task_id):
+        if self._store.fleet.is_first_meeting(self._post.worker, task_id):
             logger.warning(
                 "worker %s does not know task %r and leaves it to others; start it with --import of the module "
                 "that registers this task, in the same version",

@@ -77,7 +77,7 @@ def _warn_of_undeclared_limits(warmer: Warmer) -> None:
     if not undeclared:
         return
     with contextlib.suppress(RedisError):  # the pulse says that it is away
-        for name in sorted(undeclared - warmer.store.declared_limits()):
+        for name in sorted(undeclared - warmer.store.limits.declared()):
             logger.warning(
                 "the limit %r is used by tasks and declared nowhere: they are computed one at a time; "
                 'declare it, for example WARMER_LIMITS=\'{"%s": {"concurrency": 4}}\'',

@@ -126,7 +126,7 @@ def give_back_claims(warmer: Warmer, life: str) -> bool:
         Whether Redis took it; if not, each claim lapses in its own time.
     """
     try:
-        warmer.store.lapse(life)
+        warmer.store.refreshes.lapse(life)
     except RedisError as error:
         logger.warning("what a drain had claimed lapses in its own time, Redis is away: %s", described(error))
         return False

@@ -28,7 +28,7 @@ def ask_for(warmer: Warmer, refs: Sequence[str]) -> None:
         SystemExit: some of them cannot be asked for.
     """
     for some in chunks(refs):
-        answers = set(warmer.store.request(some, force=True))
+        answers = set(warmer.store.requests.submit(some, force=True))
         if answers != {"asked"}:
             raise SystemExit(f"{some[0]} and so on: expected to be asked for, got {answers}")
 
@@ -39,11 +39,11 @@ def call_workers(warmer: Warmer, workers: int) -> None:
 
 
 def warmed_so_far(warmer: Warmer) -> int:
-    return int(warmer.store.totals().get("warmings", 0))
+    return int(warmer.store.stats.totals().get("warmings", 0))
 
 
 def failed_so_far(warmer: Warmer) -> int:
-    return int(warmer.store.totals().get("failed", 0))
+    return int(warmer.store.stats.totals().get("failed", 0))
 
 
 class Flow:
@@ -66,12 +66,12 @@ class Flow:
         ask_for(self._warmer, refs)
 
     def claim(self, wanted: int) -> ClaimBatch:
-        return self._store.claim(Capacity(threads=wanted))
+        return self._store.refreshes.claim(Capacity(threads=wanted))
 
     def finish(self, batch: ClaimBatch) -> None:
         """End claims as a worker does that has published their values: due again before these expire."""
         lifetime_ms = round(1000 * self._task.ttl)
-        self._store.complete(
+        self._store.refreshes.complete(
             [
                 Outcome(
                     claim.ref,
@@ -92,16 +92,16 @@ class Flow:
     def read(self, refs: Sequence[str]) -> None:
         """Count one read of each target."""
         for some in chunks(refs):
-            self._store.flush("benchmark", next(self._flushes), [(ref, "", 1, 0, [], 0) for ref in some])
+            self._store.reads.flush("benchmark", next(self._flushes), [(ref, "", 1, 0, [], 0) for ref in some])
 
     def make_due(self, refs: Sequence[str]) -> None:
         now_ms = round(1000 * time.time())
         for ref in refs:
-            self._store.reschedule(ref, now_ms)
+            self._store.targets.reschedule(ref, now_ms)
 
     def tick(self) -> int:
         """Return how many targets one tick has made ready."""
-        return self._store.tick().moved
+        return self._store.refreshes.tick().moved
 
 
 class Memory:
@@ -123,7 +123,7 @@ class Memory:
     def publish(self, refs: Sequence[str]) -> None:
         """Record that readers computed what they missed; each target is to be reviewed when its ttl ends."""
         now_ms, ttl_ms = round(1000 * time.time()), round(1000 * self._task.ttl)
-        self.store.complete(
+        self.store.refreshes.complete(
             [
                 Outcome(
                     ref,
@@ -143,12 +143,12 @@ class Memory:
     def read(self, reads_of: Mapping[str, int], missed: bool = False) -> None:
         """Flush reads: how many of each target."""
         batch = [(ref, "", *((0, n) if missed else (n, 0)), [], 0, 0, 0) for ref, n in reads_of.items()]
-        self.store.flush("benchmark", next(self._flushes), batch)
+        self.store.reads.flush("benchmark", next(self._flushes), batch)
 
     def review(self, refs: Sequence[str]) -> None:
         """Decide on these targets, as the scheduler that leads does."""
         self.store.control.zadd(self.store.keys.reviews, dict.fromkeys(refs, 1))
-        self.store.lead(LEADER, timeout_s=3600)
+        self.store.fleet.lead(LEADER, timeout_s=3600)
         self._brain.think()
 
     def remembered(self) -> int:
@@ -157,11 +157,11 @@ class Memory:
 
     def hottest(self, wanted: int) -> list[str]:
         """Return the targets that are taken to be read most."""
-        return [hot.ref for hot in self.store.hottest(wanted)[1]]
+        return [hot.ref for hot in self.store.reads.hottest(wanted)[1]]
 
     def knows(self, ref: str) -> bool:
         """Say whether anything is remembered of a target."""
-        return bool(self.store.look([ref]).targets[0].history)
+        return bool(self.store.targets.states([ref]).targets[0].history)
 
 
 def chunks(refs: Sequence[str]) -> Iterator[Sequence[str]]:

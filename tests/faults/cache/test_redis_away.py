@@ -67,8 +67,8 @@ def test_one_beat_and_one_tick_after_it_was_emptied_everything_is_ready_again(ap
     own_server.restart_empty()
     app.background.stop()
     assert app.background.beat()
-    assert app.store.switch().on, "the switch is as it was"
-    app.store.tick()
+    assert app.store.switch.get().on, "the switch is as it was"
+    app.store.refreshes.tick()
     assert refs(claim(app.store, 5)) == ["t"]
     assert min(app.settings.flush_s, app.settings.tick_s) == app.settings.tick_s
 
@@ -79,7 +79,7 @@ def test_a_registration_that_fails_on_the_way_back_is_tried_again(app, own_serve
     app.register(WarmingTask(task_id="u", cache_key="u", compute_fn=lambda: 1))
     app.background.stop()
     own_server.restart_empty()
-    register, failed = app.store.register, []
+    register, failed = app.store.tasks.register, []
 
     def time_out_once(task, replace):
         if task.task_id == "u" and not failed:
@@ -87,10 +87,10 @@ def test_a_registration_that_fails_on_the_way_back_is_tried_again(app, own_serve
             raise RedisTimeoutError("too slow")
         return register(task, replace)
 
-    monkeypatch.setattr(app.store, "register", time_out_once)
+    monkeypatch.setattr(app.store.tasks, "register", time_out_once)
     assert app.background.beat() is False
     assert app.background.beat() is True
-    assert set(app.store.definitions()) == {"t", "u"}
+    assert set(app.store.tasks.definitions()) == {"t", "u"}
 
 
 def test_an_error_that_cannot_be_written_down_stops_nothing(app):

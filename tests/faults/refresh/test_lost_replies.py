@@ -30,7 +30,7 @@ class Cut:
 def work(warmer) -> None:
     """What a scheduler and a worker do in one round; a cut ends the round as it would end the process's job."""
     try:
-        warmer.store.tick()
+        warmer.store.refreshes.tick()
         work_off(warmer)
     except RedisConnectionError:
         pass
@@ -59,8 +59,8 @@ def test_a_cut_at_any_round_trip_loses_nothing(warmer, monkeypatch, script, sent
     control, keys = warmer.store.control, warmer.store.keys
     assert control.zcard(keys.claims) == 0
     assert control.hlen(keys.tokens) == 0
-    assert warmer.store.backlog() == 0
-    assert control.zscore(keys.due, "t") > warmer.store.hottest(0)[0], "the next refresh is planned"
+    assert warmer.store.targets.backlog() == 0
+    assert control.zscore(keys.due, "t") > warmer.store.reads.hottest(0)[0], "the next refresh is planned"
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["not-sent", "reply-lost"])

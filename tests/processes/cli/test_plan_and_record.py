@@ -25,12 +25,12 @@ def reading(app, fleet, eventually):
     fleet.tasks(PAGES)
     app.start()
     fleet.worker("--concurrency", "3")
-    eventually(lambda: app.store.places_of_workers() and app.get("top:key") == 1, 20)
+    eventually(lambda: app.store.fleet.capacities() and app.get("top:key") == 1, 20)
 
     def read() -> None:
         for n in range(5):
             app.get(f"page:{n}")
-            app.store.flush("test", next(numbers), [(f'page{{"n":"{n}"}}', "", 0, 1, [], 0, 0, 0)])
+            app.store.reads.flush("test", next(numbers), [(f'page{{"n":"{n}"}}', "", 0, 1, [], 0, 0, 0)])
 
     numbers = iter(range(1, 10_000))
     return read

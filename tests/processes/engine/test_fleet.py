@@ -86,7 +86,7 @@ def test_two_schedulers_and_many_workers_refresh_each_target_once(fleet, app, ev
     eventually(lambda: app.stats()["backlog"] == 0 and app.store.control.zcard(app.store.keys.claims) == 0)
     first = [app.store.control.zscore(app.store.keys.due, f"t{number}") for number in range(40)]
     assert all(first)
-    now_ms = app.store.hottest(0)[0]
+    now_ms = app.store.reads.hottest(0)[0]
     for number in range(40):  # the next refresh of all of them comes now
         app.store.control.zadd(app.store.keys.due, {f"t{number}": now_ms})
     eventually(lambda: len(fleet.lines("runs")) >= 80, 30)
@@ -118,12 +118,12 @@ def test_a_worker_killed_in_the_middle_loses_nothing(fleet, app, eventually):
     fleet.worker()
     eventually(lambda: app.get("slow:key") == "survived", 20)
     assert len(fleet.lines("runs")) == 2
-    assert app.store.totals()["lapsed_claims"] == 1
+    assert app.store.stats.totals()["lapsed_claims"] == 1
 
 
 def test_a_scheduler_that_is_killed_is_replaced_by_its_standby(fleet, app, eventually):
     first = fleet.scheduler()
-    eventually(app.store.has_leader, 20)
+    eventually(app.store.fleet.has_leader, 20)
     fleet.scheduler()
     app.start()
     leader = app.store.control.get(app.store.keys.leader)
@@ -273,7 +273,7 @@ def test_sigterm_finishes_what_runs_and_leaves(fleet, app, eventually):
     worker.terminate()
     assert worker.wait(timeout=10) == 0
     assert app.get("slow:key") == "finished"
-    assert app.store.live_workers() == []
+    assert app.store.fleet.live_workers() == []
 
 
 def test_redis_going_away_and_coming_back_stops_nobody(own_fleet, own_server, make_warmer, eventually):
@@ -293,7 +293,7 @@ def test_sigterm_while_redis_is_away_ends_a_worker_and_a_scheduler(own_fleet, ow
     own_fleet.tasks("")
     app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
     processes = [own_fleet.scheduler(), own_fleet.worker()]
-    eventually(lambda: app.store.has_leader() and app.store.live_workers(), 20)
+    eventually(lambda: app.store.fleet.has_leader() and app.store.fleet.live_workers(), 20)
     own_server.kill()
     eventually(lambda: any("Redis is away" in line for line in own_fleet.lines("worker.txt")), 20)
     for process in processes:
@@ -409,16 +409,16 @@ def test_a_worker_without_tasks_or_with_a_wrong_module_says_so(fleet):
 def test_a_worker_that_starts_again_does_not_undo_the_switch(fleet, app, eventually):
     fleet.tasks("    from warmer import start_cache_warming\n    start_cache_warming()\n")
     fleet.worker()
-    eventually(lambda: app.store.switch().on and app.store.live_workers(), 20)
+    eventually(lambda: app.store.switch.get().on and app.store.fleet.live_workers(), 20)
     app.start(interval_minutes=5, pattern=False)
-    first = app.store.live_workers()
+    first = app.store.fleet.live_workers()
     fleet.worker()
-    eventually(lambda: len(app.store.live_workers()) > len(first), 20)
-    assert (app.store.switch().interval_s, app.store.switch().pattern) == (300, False)
+    eventually(lambda: len(app.store.fleet.live_workers()) > len(first), 20)
+    assert (app.store.switch.get().interval_s, app.store.switch.get().pattern) == (300, False)
     app.stop()
     fleet.worker()
-    eventually(lambda: len(app.store.live_workers()) > len(first) + 1, 20)
-    assert app.store.switch().on is False
+    eventually(lambda: len(app.store.fleet.live_workers()) > len(first) + 1, 20)
+    assert app.store.switch.get().on is False
 
 
 def test_tasks_of_a_module_that_is_gone_can_be_forgotten(fleet, app):
@@ -434,7 +434,7 @@ def test_check_tells_healthy_from_unhealthy(fleet, app, eventually):
     assert fleet.run("check", "redis").wait(timeout=30) == 0
     assert fleet.run("check", log="before").wait(timeout=30) == 1
     assert "no scheduler leads" in "".join(fleet.lines("before.txt"))
-    app.store.worker_beat("another-host-1-abcdef")
+    app.store.fleet.worker_beat("another-host-1-abcdef")
     assert fleet.run("check", "worker").wait(timeout=30) == 0
     assert fleet.run("check", "worker", "--here").wait(timeout=30) == 1
     fleet.scheduler()

@@ -29,7 +29,7 @@ def test_a_worker_computes_what_a_module_registers_after_it_has_configured(fleet
         """
     )
     assert printed.split() == ["True", "True"]
-    assert warmer.store.declared_limits() == {"pg-main"}
+    assert warmer.store.limits.declared() == {"pg-main"}
     assert not [line for line in fleet.lines("worker.txt") if "does not know" in line]
 
 
@@ -38,4 +38,4 @@ def test_such_a_worker_does_not_undo_what_has_been_switched_since(fleet, warmer)
     assert fleet.worker("--burst").wait(60) == 0
     warmer.stop()
     assert fleet.worker("--burst").wait(60) == 0
-    assert not warmer.store.switch().on
+    assert not warmer.store.switch.get().on

@@ -89,7 +89,7 @@ def test_both_work_and_end_together(fleet, app, eventually) -> None:
     several.terminate()
     assert several.wait(timeout=20) == 0
     assert are_gone(workers)
-    assert app.store.live_workers() == []
+    assert app.store.fleet.live_workers() == []
 
 
 def test_one_that_is_killed_is_replaced(fleet, app, eventually) -> None:

@@ -68,7 +68,7 @@ def test_an_idle_worker_ends_at_once(fleet, app, eventually, number) -> None:
     worker.send_signal(number)
     assert seconds_to_end(worker) < 1.0 + SLACK_S
     assert worker.returncode == 0
-    assert app.store.live_workers() == []
+    assert app.store.fleet.live_workers() == []
 
 
 @pytest.mark.parametrize("is_for_group", [False, True])

@@ -20,7 +20,7 @@ def test_a_worker_paused_past_its_lease_writes_nothing(warmer):
     # paused: its lease and its claim lapse, another computes and publishes, then the first wakes up
     warmer.store.control.delete(warmer.store.keys.lease("k"))
     warmer.store.control.zadd(warmer.store.keys.claims, {"t": 1})
-    warmer.store.tick()
+    warmer.store.refreshes.tick()
     assert warmer.warm_cache("k", lambda: "new", ttl=60, force=True)
     gate.may_go_on.set()
     assert slow.result() is Result.LOST
@@ -130,7 +130,7 @@ def test_many_claimers_claim_each_target_once(make_warmer):
     store = warmers[0].store
     from warmer.tasks.switch import Switch
 
-    store.set_switch(Switch(on=True))
+    store.switch.set(Switch(on=True))
     pipeline = store.control.pipeline()
     for number in range(2000):
         pipeline.zadd(store.keys.due, {f"t{number}": number})

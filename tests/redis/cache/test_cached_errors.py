@@ -231,5 +231,5 @@ def test_a_worker_that_meets_an_error_keeps_the_value_and_tries_again_later(warm
     shop.outcome = NotFoundError("gone for a moment")
     assert warm(warmer) is Result.FAILED
     assert warmer.get("product") == "in stock"
-    now_ms, _ = warmer.store.hottest(0)
+    now_ms, _ = warmer.store.reads.hottest(0)
     assert 0 < warmer.store.control.zscore(warmer.store.keys.due, "product") - now_ms <= 2_000

@@ -15,7 +15,7 @@ def register(warmer, task_id: str, **values: object) -> None:
 
 def read(warmer, ref: str, times: int) -> None:
     read.number += 1
-    warmer.store.flush("reader", read.number, [(ref, "", times, 0, [], 0, 0, 0)])
+    warmer.store.reads.flush("reader", read.number, [(ref, "", times, 0, [], 0, 0, 0)])
 
 
 read.number = 0
@@ -36,7 +36,7 @@ def publish(warmer, ref: str, fresh_for_s: float, computed_in_ms: float = 5.0) -
 
 def think(warmer) -> None:
     """Decide on all that is to be reviewed, as the scheduler does."""
-    warmer.store.lead("scheduler", 60)
+    warmer.store.fleet.lead("scheduler", 60)
     ReviewLoop(warmer.store, warmer.settings, "scheduler").think()
 
 
@@ -154,7 +154,7 @@ def test_users_targets_follow_their_reads_too(running):
 
 def test_reads_of_unregistered_tasks_are_ignored(running):
     read(running, "nobody", 1000)
-    assert running.store.hottest(5)[1] == []
+    assert running.store.reads.hottest(5)[1] == []
     assert running.optimize()["tasks_optimized"] == 0
 
 

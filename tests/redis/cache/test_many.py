@@ -24,13 +24,13 @@ def square(warmer):
 def mgets(warmer, monkeypatch):
     """The lists of keys that were asked for at once."""
     asked: list[list[str]] = []
-    get_many = warmer.store.reads.get_many
+    get_many = warmer.store.reader.get_many
 
     def recording(keys):
         asked.append(list(keys))
         return get_many(keys)
 
-    monkeypatch.setattr(warmer.store.reads, "get_many", recording)
+    monkeypatch.setattr(warmer.store.reader, "get_many", recording)
     return asked
 
 

@@ -153,47 +153,47 @@ def test_hits_are_counted_in_a_process_that_never_registered_the_task(warmer, ma
     assert reader.registry.tasks() == []
     assert reader.get("user:42") == {"of": "profile"}
     reader.background.beat()
-    _, hottest = warmer.store.hottest(5)
+    _, hottest = warmer.store.reads.hottest(5)
     assert [hot.ref for hot in hottest] == ['profile{"user_id":42}']
 
 
 def test_a_flush_that_is_sent_twice_counts_once(warmer):
     reads = [("", "k", 2, 1, [], 0, 0, 0)]
-    assert warmer.store.flush("reader", 1, reads) is True
-    assert warmer.store.flush("reader", 1, reads) is False
-    assert warmer.store.flush("reader", 2, reads) is True
-    assert warmer.store.flush("other", 1, reads) is True
-    assert warmer.store.totals()["hits"] == 6
+    assert warmer.store.reads.flush("reader", 1, reads) is True
+    assert warmer.store.reads.flush("reader", 1, reads) is False
+    assert warmer.store.reads.flush("reader", 2, reads) is True
+    assert warmer.store.reads.flush("other", 1, reads) is True
+    assert warmer.store.stats.totals()["hits"] == 6
 
 
 def test_reads_of_an_outage_arrive_once_it_is_over(warmer, monkeypatch):
     from redis.exceptions import ConnectionError as RedisConnectionError
 
     warmer.get("k")
-    flush = warmer.store.flush
+    flush = warmer.store.reads.flush
 
     def reply_lost(*arguments):
         flush(*arguments)
         raise RedisConnectionError("the reply was lost")
 
-    monkeypatch.setattr(warmer.store, "flush", reply_lost)
+    monkeypatch.setattr(warmer.store.reads, "flush", reply_lost)
     assert warmer.background.beat() is False
-    monkeypatch.setattr(warmer.store, "flush", flush)
+    monkeypatch.setattr(warmer.store.reads, "flush", flush)
     warmer.get("k")
     assert warmer.background.beat() is True
     assert warmer.background.beat() is True
-    assert warmer.store.totals()["misses"] == 2
+    assert warmer.store.stats.totals()["misses"] == 2
 
 
 def test_heat_halves_in_a_half_life(make_warmer):
     warmer = make_warmer(heat_half_life_s=100.0)
     register(warmer)
-    warmer.store.flush("reader", 1, [("t", "t:key", 1000, 0, [], 0, 0, 0)])
-    _, [hot] = warmer.store.hottest(1)
+    warmer.store.reads.flush("reader", 1, [("t", "t:key", 1000, 0, [], 0, 0, 0)])
+    _, [hot] = warmer.store.reads.hottest(1)
     assert hot.reads_per_s == pytest.approx(1000 * math.log(2) / 100, rel=0.01)
-    now_ms = warmer.store.hottest(0)[0]
+    now_ms = warmer.store.reads.hottest(0)[0]
     warmer.store.control.set(warmer.store.keys.landmark, now_ms - 100_000)  # as if 100 s had passed
-    _, [hot] = warmer.store.hottest(1)
+    _, [hot] = warmer.store.reads.hottest(1)
     assert hot.reads_per_s == pytest.approx(500 * math.log(2) / 100, rel=0.01)
 
 
@@ -201,13 +201,13 @@ def test_heat_survives_a_move_of_its_landmark(make_warmer):
     warmer = make_warmer(heat_half_life_s=1.0)
     register(warmer, "old")
     register(warmer, "new")
-    warmer.store.flush("reader", 1, [("old", "", 8, 0, [], 0, 0, 0)])
-    now_ms = warmer.store.hottest(0)[0]
+    warmer.store.reads.flush("reader", 1, [("old", "", 8, 0, [], 0, 0, 0)])
+    now_ms = warmer.store.reads.hottest(0)[0]
     warmer.store.control.set(warmer.store.keys.landmark, now_ms - 600_000)  # 600 half-lives
-    warmer.store.flush("reader", 2, [("new", "", 3, 0, [], 0, 0, 0)])
+    warmer.store.reads.flush("reader", 2, [("new", "", 3, 0, [], 0, 0, 0)])
     moved_to_ms = int(warmer.store.control.get(warmer.store.keys.landmark))
     assert moved_to_ms >= now_ms
-    _, hottest = warmer.store.hottest(2)
+    _, hottest = warmer.store.reads.hottest(2)
     assert [hot.ref for hot in hottest] == ["new", "old"]
     assert all(math.isfinite(hot.reads_per_s) for hot in hottest)
 
@@ -216,9 +216,9 @@ def test_heat_keeps_the_hottest_in_bounded_memory(make_warmer):
     warmer = make_warmer(heat_capacity=10)
     register(warmer, "t", cache_key="{user_id}", compute_fn=lambda user_id: user_id)
     reads = [(f't{{"user_id":{n}}}', "", n, 0, [], 0, 0, 0) for n in range(1, 31)]
-    warmer.store.flush("reader", 1, reads)
+    warmer.store.reads.flush("reader", 1, reads)
     assert warmer.store.control.zcard(warmer.store.keys.heat) == 10
-    assert [hot.ref for hot in warmer.store.hottest(3)[1]] == [f't{{"user_id":{n}}}' for n in (30, 29, 28)]
+    assert [hot.ref for hot in warmer.store.reads.hottest(3)[1]] == [f't{{"user_id":{n}}}' for n in (30, 29, 28)]
 
 
 def test_distinct_keys_beyond_the_bound_are_dropped_and_counted(warmer, monkeypatch):
@@ -226,8 +226,8 @@ def test_distinct_keys_beyond_the_bound_are_dropped_and_counted(warmer, monkeypa
     for n in range(5):
         warmer.counter.miss(f"k{n}")
     warmer.background.beat()
-    assert warmer.store.totals()["misses"] == 3
-    assert warmer.store.totals()["dropped_reads"] == 2
+    assert warmer.store.stats.totals()["misses"] == 3
+    assert warmer.store.stats.totals()["dropped_reads"] == 2
 
 
 def test_counting_from_many_threads_loses_nothing(warmer):
@@ -241,7 +241,7 @@ def test_counting_from_many_threads_loses_nothing(warmer):
     for thread in threads:
         thread.join()
     warmer.background.beat()
-    assert warmer.store.totals()["misses"] == 1600
+    assert warmer.store.stats.totals()["misses"] == 1600
 
 
 def refresh_claimed(warmer) -> None:
@@ -252,7 +252,7 @@ def pass_judgement(warmer) -> None:
     """As if the time had come at which unread refreshes count as wasted."""
     for verdict in warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1):
         warmer.store.control.zadd(warmer.store.keys.verdicts, {verdict: 1})
-    warmer.store.tick()
+    warmer.store.refreshes.tick()
 
 
 def test_a_refresh_that_is_read_after_its_predecessor_would_have_expired_is_useful(warmer):
@@ -285,7 +285,7 @@ def test_a_refresh_that_nobody_reads_is_wasted(warmer):
     warmer.warm("t", force=True)
     refresh_claimed(warmer)
     deadline_ms = warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1, withscores=True)[0][1]
-    assert deadline_ms >= warmer.store.hottest(0)[0] + 0.95 * 3_600_000 - 1000 + 1000 * JUDGEMENT_GRACE_S
+    assert deadline_ms >= warmer.store.reads.hottest(0)[0] + 0.95 * 3_600_000 - 1000 + 1000 * JUDGEMENT_GRACE_S
     pass_judgement(warmer)
     performance = warmer.performance()
     assert (performance["judged"], performance["efficiency_score"]) == (1, 0.0)
@@ -304,7 +304,7 @@ def test_warming_does_not_count_as_reading(warmer):
     warmer.warm_critical_data(force=True)
     warmer.background.beat()
     assert warmer.performance()["hit_ratio"] == 0.0
-    assert warmer.store.hottest(5)[1] == []
+    assert warmer.store.reads.hottest(5)[1] == []
 
 
 def test_a_typed_value_of_a_task_is_found_by_its_key_whoever_asks(warmer):

@@ -80,7 +80,7 @@ def test_a_worker_s_computation_that_began_before_is_not_published(warmer):
     gate.may_go_on.set()
     working.result()
     assert warmer.get("k") == "from the new data"
-    warmer.store.tick()
+    warmer.store.refreshes.tick()
     drain(warmer)
     assert handle.wait(5).success, "whoever asked for it is told once it is warm"
 

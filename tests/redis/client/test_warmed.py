@@ -581,7 +581,7 @@ def test_decorating_anew_takes_the_place_of_what_was_there(running, calls):
     double = doubling(running, calls, ttl=120)
     assert double(1) == 2
     running.registration.register_declared()
-    assert running.store.definitions()[double.task.task_id]["ttl"] == 120
+    assert running.store.tasks.definitions()[double.task.task_id]["ttl"] == 120
     double.warm(2)
     drain(running)
     assert double.get(2) == 4
@@ -637,7 +637,7 @@ def test_a_function_that_workers_cannot_import_is_cached_all_the_same_and_that_i
     told = [record.getMessage() for record in caplog.records if "is not kept warm" in record.getMessage()]
     assert len(told) == 1
     assert "is a local function" in told[0]
-    assert fleet_app.store.definitions() == {}
+    assert fleet_app.store.tasks.definitions() == {}
 
 
 # --- the default Warmer ---------------------------------------------------------------------------------------------
@@ -657,7 +657,7 @@ def test_functions_follow_the_default_warmer_wherever_it_goes(default, namespace
         configured = default(namespace=f"{namespace}-{space}")
         assert double(1) == double(1) == library.get("followed:1") == 2
         configured.background.beat()
-        assert double.task.task_id in configured.store.definitions()
+        assert double.task.task_id in configured.store.tasks.definitions()
     assert calls == [1, 1]
 
 

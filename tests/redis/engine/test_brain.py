@@ -136,7 +136,7 @@ def test_a_target_that_is_always_read_is_refreshed_once_in_a_ttl_but_for_the_lea
     gaps_s = [later - at for (_, at), (_, later) in zip(shop.computed, shop.computed[1:], strict=False)]
     assert len(gaps_s) >= 7
     assert all(TTL_S - LEAD_S <= gap_s <= TTL_S for gap_s in gaps_s), gaps_s
-    assert shop.memory.store.totals()["misses"] == 1
+    assert shop.memory.store.stats.totals()["misses"] == 1
 
 
 def test_a_changed_definition_is_a_cause(memory, shop):
@@ -154,7 +154,7 @@ def test_who_missed_while_another_computed_has_nothing_refreshed_again(memory, s
     shop.read(1)
     memory.drain()
     waited = (shop.ref(1), "item:1", 0, 1, [], 0, memory.clock.now_ms() - 200, memory.clock.now_ms() - 200)
-    memory.store.flush("another process", 1, [waited])
+    memory.store.reads.flush("another process", 1, [waited])
     shop.pass_time(TTL_S / 2, 1)
     assert shop.refreshed() == [1]
 
@@ -191,7 +191,7 @@ def test_a_target_that_was_let_go_comes_back_when_it_is_read(memory, shop):
     shop.pass_time(5 * TTL_S, 1)
     assert shop.review_at_ms(1) is not None
     assert len(shop.refreshed()) >= 5
-    assert memory.store.totals()["misses"] == 2
+    assert memory.store.stats.totals()["misses"] == 2
 
 
 # --- critical ones, and the switch -------------------------------------------------------------------------------
@@ -217,16 +217,16 @@ def test_while_warming_is_off_nothing_is_refreshed_and_afterwards_all_goes_on(me
     memory.stop()
     shop.refreshed()
     memory.drain()
-    before = memory.store.totals().get("warmings", 0)
+    before = memory.store.stats.totals().get("warmings", 0)
     shop.pass_time(5 * TTL_S, 1)
-    assert memory.store.totals()["warmings"] == before
+    assert memory.store.stats.totals()["warmings"] == before
     assert len(shop.refreshed()) == 5, "readers compute what they miss"
     memory.start()
-    misses = memory.store.totals()["misses"]
+    misses = memory.store.stats.totals()["misses"]
     shop.pass_time(TTL_S, 1)
     shop.pass_time(5 * TTL_S, 1)
-    assert memory.store.totals()["warmings"] >= before + 5
-    assert memory.store.totals()["misses"] <= misses + 1
+    assert memory.store.stats.totals()["warmings"] >= before + 5
+    assert memory.store.stats.totals()["misses"] <= misses + 1
 
 
 # --- leaders -----------------------------------------------------------------------------------------------------
@@ -241,8 +241,8 @@ def let_come_due(shop: Shop, *numbers: int) -> None:
 def test_who_loses_the_lead_while_deciding_writes_nothing(memory, shop, monkeypatch):
     store = memory.store
     let_come_due(shop, 1, 2, 3)
-    store.lead("one", 10)
-    brain, agenda = ReviewLoop(store, memory.settings, "one"), store.agenda
+    store.fleet.lead("one", 10)
+    brain, agenda = ReviewLoop(store, memory.settings, "one"), store.reviews.due
 
     def agenda_and_lose_the_lead(token, limit):
         found = agenda(token, limit)
@@ -250,7 +250,7 @@ def test_who_loses_the_lead_while_deciding_writes_nothing(memory, shop, monkeypa
         return found
 
     before = remembered(memory)
-    monkeypatch.setattr(store, "agenda", agenda_and_lose_the_lead)
+    monkeypatch.setattr(store.reviews, "due", agenda_and_lose_the_lead)
     assert brain.think() == 0
     assert remembered(memory) == before
     assert what_is_left(store) == {"reviews": 3}
@@ -264,16 +264,16 @@ def test_two_brains_refresh_each_target_once_and_the_second_knows_what_the_first
     store = memory.store
     let_come_due(shop, 1, 2, 3)
     one, other = (ReviewLoop(store, memory.settings, token) for token in ("one", "other"))
-    store.resign("the test")
-    assert store.lead("one", 10)
+    store.fleet.resign("the test")
+    assert store.fleet.lead("one", 10)
     assert (other.think(), one.think(), other.think()) == (0, 3, 0)
-    store.resign("one")
-    assert store.lead("other", 10)
+    store.fleet.resign("one")
+    assert store.fleet.lead("other", 10)
     kept = store.control.hgetall(store.keys.brain)
     assert kept
     assert (one.think(), other.think()) == (0, 0)
     assert store.control.hget(store.keys.brain, "model") == kept[b"model"]
-    store.resign("other")
+    store.fleet.resign("other")
     memory.drain()
     assert sorted(shop.refreshed()) == [1, 2, 3]
 
@@ -281,14 +281,14 @@ def test_two_brains_refresh_each_target_once_and_the_second_knows_what_the_first
 def test_a_decision_whose_reply_is_lost_is_carried_out_once(memory, shop, monkeypatch):
     store = memory.store
     let_come_due(shop, 1, 2, 3)
-    store.lead("the test", 10)
-    decide = store.decide
+    store.fleet.lead("the test", 10)
+    decide = store.reviews.decide
 
     def decide_and_lose_the_reply(*given):
         decide(*given)
         raise RedisConnectionError("the reply was lost")
 
-    monkeypatch.setattr(store, "decide", decide_and_lose_the_reply)
+    monkeypatch.setattr(store.reviews, "decide", decide_and_lose_the_reply)
     brain = ReviewLoop(store, memory.settings, "the test")
     with pytest.raises(RedisConnectionError):
         brain.think()
@@ -301,13 +301,13 @@ def test_a_decision_whose_reply_is_lost_is_carried_out_once(memory, shop, monkey
 def test_what_a_leader_did_not_come_to_carry_out_is_decided_by_the_next(memory, shop, monkeypatch):
     store = memory.store
     let_come_due(shop, 1, 2, 3)
-    store.lead("the test", 10)
+    store.fleet.lead("the test", 10)
     before = remembered(memory)
 
     def crash(*given):
         raise RedisConnectionError("it crashed")
 
-    monkeypatch.setattr(store, "decide", crash)
+    monkeypatch.setattr(store.reviews, "decide", crash)
     with pytest.raises(RedisConnectionError):
         ReviewLoop(store, memory.settings, "the test").think()
     monkeypatch.undo()
@@ -321,15 +321,15 @@ def test_a_target_that_was_missed_while_it_was_decided_on_keeps_its_new_place(me
     store = memory.store
     let_come_due(shop, 1)
     memory.clock.advance(1)
-    store.lead("the test", 10)
-    decide = store.decide
+    store.fleet.lead("the test", 10)
+    decide = store.reviews.decide
 
     def decide_after_a_miss(*given):
         shop.read(1)
         memory.background.beat()
         return decide(*given)
 
-    monkeypatch.setattr(store, "decide", decide_after_a_miss)
+    monkeypatch.setattr(store.reviews, "decide", decide_after_a_miss)
     assert ReviewLoop(store, memory.settings, "the test").think() == 0
     assert shop.review_at_ms(1) > memory.clock.now_ms() + 50_000
     assert what_is_left(store) == {"reviews": 1}
@@ -344,7 +344,7 @@ def test_when_redis_was_emptied_warming_begins_anew_with_what_was_learnt(memory,
     shop.refreshed()
     shop.pass_time(4 * TTL_S, 1, 2)
     assert Counter(shop.refreshed()).keys() == {1, 2}
-    assert memory.store.totals()["misses"] == 2
+    assert memory.store.stats.totals()["misses"] == 2
     assert learnt
     assert memory.store.control.hget(memory.store.keys.brain, "model")
 
@@ -357,7 +357,7 @@ def test_what_the_brain_cannot_read_is_learnt_anew(memory, shop, caplog):
     memory.brain = ReviewLoop(store, memory.settings, "the test")
     shop.pass_time(5 * TTL_S, 1)
     assert "learnt anew" in caplog.text
-    assert store.totals()["misses"] == 1
+    assert store.stats.totals()["misses"] == 1
 
 
 def test_targets_of_a_task_that_is_gone_are_let_go(memory, shop):
@@ -365,7 +365,7 @@ def test_targets_of_a_task_that_is_gone_are_let_go(memory, shop):
     assert reviews(memory) == 3
     memory.unregister("item")
     memory.clock.advance(2 * TTL_S)
-    memory.store.lead("the test", 10)
+    memory.store.fleet.lead("the test", 10)
     memory.brain.think()
     assert reviews(memory) == 0
     assert what_is_left(memory.store) == {}
@@ -384,10 +384,10 @@ def thresholds_beside(reads_of_the_fleet: int) -> tuple[float, float]:
         memory.drain()
     memory.clock.advance(12)  # what was learnt is kept by then
     memory.drain()
-    accounts = memory.store.agenda("the test", 1).accounts
+    accounts = memory.store.reviews.due("the test", 1).accounts
     assert accounts["own"]["reads"] > 90
     assert accounts.get("", {}).get("reads", 0) == 200 * reads_of_the_fleet
-    mind = PolicyState(memory.store.look([]).memory)
+    mind = PolicyState(memory.store.targets.states([]).memory)
     mind.know(budgets_of(memory.store, memory.settings, ["own"]))
     memory.close()
     return mind.price_of(None).log_odds, mind.price_of("own").log_odds
@@ -411,7 +411,7 @@ def test_the_lead_grows_with_what_computations_take_and_no_reader_misses_then(me
     shop.read(1)
     shop.cost_s, shop.while_computing = 10.0, read_meanwhile
     shop.pass_time(10 * TTL_S, 1)
-    assert len(missed) == memory.store.totals()["late"] == 1, "the first one that was slow"
+    assert len(missed) == memory.store.stats.totals()["late"] == 1, "the first one that was slow"
     assert len(shop.computed) > 8
     reader.close()
 
@@ -424,17 +424,17 @@ def test_the_lead_grows_while_workers_are_held_back_and_no_reader_misses_then():
     for _ in range(400):
         shop.read(1)
         memory.background.beat()
-        store.lead("the test", 3600)
+        store.fleet.lead("the test", 3600)
         memory.brain.think()
-        store.tick()
+        store.refreshes.tick()
         memory.clock.advance(STEP_S)
         ready = store.control.zrange(store.keys.ready + "item", 0, 0, withscores=True)
         if ready and memory.clock.now_ms() - ready[0][1] > 15_000:  # no worker comes sooner
             memory.drain()
-        misses.append(store.totals()["misses"])
+        misses.append(store.stats.totals()["misses"])
     assert misses[-1] == misses[150] <= 5, "once it is known how long workers take, every refresh comes in time"
-    assert store.totals()["misses_late"] == misses[-1] - 1
-    assert store.totals()["warmings"] >= 8
+    assert store.stats.totals()["misses_late"] == misses[-1] - 1
+    assert store.stats.totals()["warmings"] >= 8
     memory.close()
 
 

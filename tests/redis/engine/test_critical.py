@@ -62,7 +62,7 @@ def test_the_workers_do_it_when_one_is_alive(make_warmer, eventually):
 def test_it_works_while_warming_is_off(make_warmer):
     warmer = make_warmer()
     register(warmer, "t", lambda: 1)
-    assert not warmer.store.switch().on
+    assert not warmer.store.switch.get().on
     assert warmer.warm_critical_data()["succeeded"] == 1
     assert warmer.get("t") == 1
 

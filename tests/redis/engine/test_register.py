@@ -26,8 +26,8 @@ def test_definitions_live_in_a_sorted_set_by_priority_and_one_record_each(warmer
     warmer.register(task("high", priority=100))
     keys = Keys(warmer.settings.namespace)
     assert warmer.store.control.zrange(keys.tasks, 0, -1, withscores=True) == [(b"low", 1.0), (b"high", 100.0)]
-    assert set(warmer.store.definitions()) == {"low", "high"}
-    assert warmer.store.definitions()["high"]["compute"].endswith(":load")
+    assert set(warmer.store.tasks.definitions()) == {"low", "high"}
+    assert warmer.store.tasks.definitions()["high"]["compute"].endswith(":load")
 
 
 def test_registering_the_same_again_changes_nothing(warmer, make_warmer):
@@ -54,9 +54,9 @@ def test_many_processes_registering_at_once_register_once(make_warmer):
 def test_a_changed_definition_takes_effect_and_is_due_at_once(warmer):
     warmer.register(task(priority=3))
     later_ms = 4_000_000_000_000
-    assert warmer.store.reschedule("catalog", later_ms)
+    assert warmer.store.targets.reschedule("catalog", later_ms)
     assert warmer.register(task(priority=7, ttl=5)) == "changed"
-    assert warmer.store.definitions()["catalog"]["ttl"] == 5
+    assert warmer.store.tasks.definitions()["catalog"]["ttl"] == 5
     assert warmer.store.control.zscore(warmer.store.keys.tasks, "catalog") == 7
     assert warmer.store.control.zscore(warmer.store.keys.due, "catalog") < later_ms
 
@@ -70,10 +70,10 @@ def test_a_changed_cache_key_frees_the_old_one(warmer):
 def test_disabling_takes_a_task_out_of_the_flow(warmer):
     warmer.start()
     warmer.register_critical(task())
-    assert warmer.store.backlog() == 1
+    assert warmer.store.targets.backlog() == 1
     warmer.register_critical(task(enabled=False))
-    assert warmer.store.backlog() == 0
-    assert warmer.store.critical_ids() == []
+    assert warmer.store.targets.backlog() == 0
+    assert warmer.store.tasks.critical_ids() == []
     assert warmer.stats()["task_details"][0]["enabled"] is False
 
 
@@ -91,7 +91,7 @@ def test_two_enabled_tasks_cannot_own_one_cache_key(warmer):
 def test_replace_unregisters_the_other_owner(warmer):
     warmer.register(task("first", cache_key="shared"))
     assert warmer.register(task("second", cache_key="shared"), replace=True) == "registered"
-    assert set(warmer.store.definitions()) == {"second"}
+    assert set(warmer.store.tasks.definitions()) == {"second"}
 
 
 def test_a_refused_task_leaves_the_real_owner_known(warmer):
@@ -109,7 +109,7 @@ def test_what_was_replaced_is_gone_from_every_index(warmer):
     assert not [key for key in keys_of(warmer) if key.endswith(b":first")]
     assert warmer.store.control.zscore(warmer.store.keys.tasks, "first") is None
     assert warmer.store.control.zscore(warmer.store.keys.due, "first") is None
-    assert warmer.store.critical_ids() == []
+    assert warmer.store.tasks.critical_ids() == []
     assert warmer.registry.get("first") is None
 
 
@@ -118,7 +118,7 @@ def test_a_changed_task_that_is_claimed_is_refreshed_once_more(warmer):
     warmer.register(task())
     job = take_one(warmer)
     warmer.register(task(ttl=50))
-    assert warmer.store.backlog() == 0
+    assert warmer.store.targets.backlog() == 0
     assert carry_out(warmer, job) is Result.PUBLISHED
     assert refs(claim(warmer.store, 1)) == ["catalog"]
 
@@ -128,14 +128,14 @@ def test_those_who_wait_are_told_when_a_task_goes_away(warmer, end):
     warmer.start()
     warmer.register(task())
     job = take_one(warmer)
-    warmer.store.request(["catalog"], force=True, watcher="me", watch_s=60)
+    warmer.store.requests.submit(["catalog"], force=True, watcher="me", watch_s=60)
     if end == "unregister":
         warmer.unregister("catalog")
     elif end == "disable":
         warmer.register(task(enabled=False))
     else:
         warmer.register(task("other", cache_key="catalog:key"), replace=True)
-    told = warmer.store.next_outcome("me", 1)
+    told = warmer.store.requests.next_outcome("me", 1)
     assert (told["result"], told["error"]) == ("failed", "its task was unregistered, replaced or disabled")
     carry_out(warmer, job)
     control, keys = warmer.store.control, warmer.store.keys

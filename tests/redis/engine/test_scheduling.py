@@ -43,7 +43,7 @@ def test_one_leads_and_a_standby_takes_over(warmer, leader):
     standby = Leadership(warmer.store, tick_s=0.1)
     assert not standby.lead()
     assert leader.lead()
-    assert warmer.store.has_leader()
+    assert warmer.store.fleet.has_leader()
     standby.resign()
     assert leader.lead(), "only the holder can resign"
     leader.resign()
@@ -144,10 +144,10 @@ def test_a_leadership_lost_in_the_middle_enqueues_nothing(schedule, warmer, monk
 
 
 def test_a_pass_moves_what_is_due_and_tells_the_workers(warmer):
-    warmer.store.set_switch(Switch(on=True))
+    warmer.store.switch.set(Switch(on=True))
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: 1))
     batch = claim(warmer.store, 1)
-    warmer.store.give_back(["t"], batch.token)
+    warmer.store.refreshes.give_back(["t"], batch.token)
     warmer.queue.rq.empty()
     loop = SchedulerLoop(warmer.store, warmer.queue, warmer.settings, Clock())
     assert loop.one_pass()
@@ -157,14 +157,14 @@ def test_a_pass_moves_what_is_due_and_tells_the_workers(warmer):
 
 
 def test_two_schedulers_move_nothing_twice(warmer, make_warmer):
-    warmer.store.set_switch(Switch(on=True))
+    warmer.store.switch.set(Switch(on=True))
     for number in range(50):
         warmer.store.control.zadd(warmer.store.keys.due, {f"t{number}": number})
         warmer.store.control.hset(warmer.store.keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
     other = make_warmer()
     loops = [SchedulerLoop(w.store, w.queue, w.settings, Clock()) for w in (warmer, other)]
     assert [loop.one_pass() for loop in loops] == [True, False]
-    assert warmer.store.backlog() == 50
+    assert warmer.store.targets.backlog() == 50
 
 
 def test_hints_are_coalesced(warmer):

@@ -98,7 +98,7 @@ def test_a_generator_is_warmed_by_workers_and_never_more_is_outstanding_than_may
     task = task_of()
     warmer.register(task)
     working(task)
-    with sampling(lambda: (warmer.store.backlog(), handle.outstanding) if handle else (0, 0)) as seen:
+    with sampling(lambda: (warmer.store.targets.backlog(), handle.outstanding) if handle else (0, 0)) as seen:
         handle: BulkWarming | None = None
         handle = warmer.warm_many("square", (n for n in range(3_000)), in_flight=700)
         outcome = handle.wait(120)
@@ -229,7 +229,7 @@ def test_cancelling_in_the_middle_stops_feeding_and_finishes_what_has_begun(warm
     assert outcome.warmed == handle.done >= 300
     assert outcome.cancelled == len(read) - outcome.warmed > 0
     assert len(read) < 100_000
-    eventually(lambda: warmer.store.backlog() == 0, 60)
+    eventually(lambda: warmer.store.targets.backlog() == 0, 60)
 
 
 def test_a_run_goes_on_when_its_handle_is_dropped_and_nothing_keeps_it_afterwards(warmer, working, eventually):
@@ -283,7 +283,7 @@ def test_redis_that_stops_and_comes_back_empty_delays_a_run_and_loses_nothing(
     eventually(lambda: handle.asked, 20)
     own_server.restart_empty()
     assert not handle.is_done
-    eventually(lambda: warmer.background.beat() and warmer.store.definitions(), 20)
+    eventually(lambda: warmer.background.beat() and warmer.store.tasks.definitions(), 20)
     working(task, redis_url=own_server.url)
     outcome = handle.wait(120)
     assert (outcome.warmed + outcome.fresh, outcome.failed) == (2_000, 0)
@@ -293,7 +293,7 @@ def test_outcomes_that_got_lost_are_asked_for_again(warmer, working, eventually,
     monkeypatch.setattr(feeder, "REVIEW_S", 0.3)
     monkeypatch.setattr(feeder, "OVERDUE_S", 1.0)
     lost = []
-    hear = warmer.store.next_outcomes
+    hear = warmer.store.requests.next_outcomes
 
     def lose_some(watcher, most, timeout_s):
         told = hear(watcher, most, timeout_s)
@@ -301,7 +301,7 @@ def test_outcomes_that_got_lost_are_asked_for_again(warmer, working, eventually,
         lost.extend(told[: len(told) - len(kept)])
         return kept
 
-    monkeypatch.setattr(warmer.store, "next_outcomes", lose_some)
+    monkeypatch.setattr(warmer.store.requests, "next_outcomes", lose_some)
     task = task_of()
     warmer.register(task)
     working(task)
@@ -325,8 +325,8 @@ def test_a_hundred_thousand_targets_stream_through_in_bounded_memory(warmer, mon
         told = [asked.pop() for _ in range(min(most, len(asked)))]
         return [{"ref": ref, "result": "published", "duration_ms": 1.0, "error": ""} for ref in told]
 
-    monkeypatch.setattr(warmer.store, "request", request)
-    monkeypatch.setattr(warmer.store, "next_outcomes", next_outcomes)
+    monkeypatch.setattr(warmer.store.requests, "submit", request)
+    monkeypatch.setattr(warmer.store.requests, "next_outcomes", next_outcomes)
     outcome = warmer.warm_many("square", (n for n in range(100_000)), in_flight=2_000).wait(120)
     assert (outcome.total, outcome.warmed) == (100_000, 100_000)
     assert most <= 2_000

@@ -116,44 +116,45 @@ def test_a_reader_that_began_before_a_forced_refresh_does_not_answer_it(app):
     app.register()
     app.work()
     lease = app.store.entries.take_lease("k", "a reader")
-    app.store.request(["t"], force=True, watcher="me", watch_s=60)
+    app.store.requests.submit(["t"], force=True, watcher="me", watch_s=60)
     assert app.work() == [Result.BUSY]
     app.store.entries.release_lease("k", "a reader")
     complete(app.store, outcome("t", "", ("in", 60_000), origin="miss", computed_at_ms=lease.now_ms))
-    assert app.store.next_outcome("me", 0) is None
+    assert app.store.requests.next_outcome("me", 0) is None
     app.due_now()
     assert app.work() == [Result.PUBLISHED]
-    assert app.store.next_outcome("me", 1)["result"] == "published"
+    assert app.store.requests.next_outcome("me", 1)["result"] == "published"
 
 
 def test_an_outcome_is_told_only_when_it_is_final(app):
     app.register()
     batch = claim(app.store, 1)
-    app.store.request(["t"], force=False, watcher="me", watch_s=60)
+    app.store.requests.submit(["t"], force=False, watcher="me", watch_s=60)
     complete(app.store, outcome("t", batch.token, ("in", 0), Result.LOST))
-    assert app.store.next_outcome("me", 0) is None
-    app.store.tick()
+    assert app.store.requests.next_outcome("me", 0) is None
+    app.store.refreshes.tick()
     app.work()
-    assert app.store.next_outcome("me", 1)["result"] == "published"
+    assert app.store.requests.next_outcome("me", 1)["result"] == "published"
 
 
 def test_every_one_who_waits_is_told_for_as_long_as_the_most_patient(app):
     app.register()
-    app.store.request(["t"], force=False, watcher="patient", watch_s=600)
-    app.store.request(["t"], force=False, watcher="hasty", watch_s=2)
+    app.store.requests.submit(["t"], force=False, watcher="patient", watch_s=600)
+    app.store.requests.submit(["t"], force=False, watcher="hasty", watch_s=2)
     assert app.store.control.ttl(app.store.keys.watchers + "t") > 500
     app.work()
-    assert app.store.next_outcome("patient", 1)["result"] == app.store.next_outcome("hasty", 1)["result"] == "published"
+    results = [app.store.requests.next_outcome(watcher, 1)["result"] for watcher in ("patient", "hasty")]
+    assert results == ["published", "published"]
 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_what_was_asked_for_while_claimed_outlives_the_switch_and_the_worker(app, force):
     app.register()
     batch = claim(app.store, 1)
-    app.store.request(["t"], force=force)
+    app.store.requests.submit(["t"], force=force)
     app.warmer.stop()
     app.store.control.zadd(app.store.keys.claims, {"t": 1})  # its worker died
-    app.store.tick()
+    app.store.refreshes.tick()
     assert batch.token
     assert app.work() == [Result.PUBLISHED]
     assert app.work() == [], "one computation answers both"
@@ -194,7 +195,7 @@ def test_what_was_asked_of_a_target_goes_with_its_task_wherever_it_stands(app, w
     ref = 'profile{"user_id":1}'
     app.warmer.warm("profile", {"user_id": 1}, force=True)
     batch = claim(app.store, 1)
-    app.store.request([ref], force=True)
+    app.store.requests.submit([ref], force=True)
     if where == "asked":
         app.store.control.srem(app.store.keys.again, ref)
         complete(app.store, outcome(ref, batch.token, ("in", 0), Result.BUSY))
@@ -211,11 +212,11 @@ def test_targets_that_come_and_go_leave_nothing_behind(app):
     app.register(task_id="profile", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
     for number in range(20):
         ref = f'profile{{"user_id":{number}}}'
-        app.store.reschedule(ref, server_ms(app.store) + 60_000)
-        app.store.reschedule(ref, None)
+        app.store.targets.reschedule(ref, server_ms(app.store) + 60_000)
+        app.store.targets.reschedule(ref, None)
     app.warmer.warm("profile", {"user_id": 99}, force=True)
     app.warmer.unregister("profile")
-    app.store.tick()
+    app.store.refreshes.tick()
     assert claim(app.store, 5).claims == ()
     assert what_is_left(app.store) == {}
 
@@ -231,11 +232,11 @@ def test_the_wait_to_expect_follows_a_longer_one_at_once_and_shorter_ones_slowly
     app.register()
     app.store.control.zadd(app.store.keys.due, {"t": server_ms(app.store) - 10_000})
     app.store.control.zrem(app.store.keys.ready + "t", "t")
-    app.store.tick()
+    app.store.refreshes.tick()
     batch = claim(app.store, 1)
     assert batch.claims[0].queue_wait_s == pytest.approx(10, abs=0.5)
     complete(app.store, outcome("t", batch.token, ("in", 0)))
-    app.store.tick()
+    app.store.refreshes.tick()
     assert claim(app.store, 1).claims[0].queue_wait_s == pytest.approx(9, abs=0.5)
 
 
@@ -243,7 +244,7 @@ def test_the_wait_of_one_task_is_not_that_of_another(app):
     app.register()
     app.store.control.zadd(app.store.keys.due, {"t": server_ms(app.store) - 10_000})
     app.store.control.zrem(app.store.keys.ready + "t", "t")
-    app.store.tick()
+    app.store.refreshes.tick()
     claim(app.store, 1)
     app.register(task_id="u", cache_key="u")
     assert claim(app.store, 1).claims[0].queue_wait_s < 1
@@ -257,28 +258,28 @@ def test_a_busy_lease_is_all_that_a_scheduled_refresh_needs(app):
     assert app.work() == [Result.BUSY]
     app.store.entries.release_lease("k", "a reader")
     app.warmer.warm_cache("k", lambda: "the reader's", force=True)
-    assert app.store.tick().moved == 0, "the next refresh is that of the reader's value"
+    assert app.store.refreshes.tick().moved == 0, "the next refresh is that of the reader's value"
     assert app.work() == []
 
 
 def test_who_forces_a_claimed_target_is_told_of_the_later_computation(app):
     app.register()
     job = take_one(app.warmer)
-    app.store.request(["t"], force=True, watcher="me", watch_s=60)
+    app.store.requests.submit(["t"], force=True, watcher="me", watch_s=60)
     assert carry_out(app.warmer, job) is Result.PUBLISHED
-    assert app.store.next_outcome("me", 0) is None
+    assert app.store.requests.next_outcome("me", 0) is None
     assert app.work() == [Result.PUBLISHED]
-    assert app.store.next_outcome("me", 1)["result"] == "published"
+    assert app.store.requests.next_outcome("me", 1)["result"] == "published"
 
 
 def test_forcing_a_claimed_target_counts_even_if_warming_is_switched_off_meanwhile(app):
     app.register()
     job = take_one(app.warmer)
-    app.store.request(["t"], force=True)
+    app.store.requests.submit(["t"], force=True)
     app.warmer.stop()
     assert carry_out(app.warmer, job) is Result.PUBLISHED
     assert app.work() == [Result.PUBLISHED]
-    assert app.store.backlog() == 0
+    assert app.store.targets.backlog() == 0
 
 
 def test_a_reader_s_failure_does_not_shorten_a_backoff(app):
@@ -321,7 +322,7 @@ def test_a_fresh_value_will_do_whichever_process_computed_it(app, make_warmer):
     assert stranger.warm_cache("k", lambda: "forced", force=True) is True
     app.warmer.get("k")
     app.warmer.background.beat()
-    assert "t" in [hot.ref for hot in app.store.hottest(9)[1]], "the value is still known as the task's"
+    assert "t" in [hot.ref for hot in app.store.reads.hottest(9)[1]], "the value is still known as the task's"
 
 
 def test_templates_that_differ_in_names_only_are_one_key(app):
@@ -331,14 +332,14 @@ def test_templates_that_differ_in_names_only_are_one_key(app):
 
 
 def test_a_worker_of_this_process_knows_a_task_by_the_time_it_can_claim_it(app, monkeypatch):
-    register = app.store.register
+    register = app.store.tasks.register
     known_then = []
 
     def register_and_look(task, replace):
         known_then.append(app.warmer.registry.get(task.task_id))
         return register(task, replace)
 
-    monkeypatch.setattr(app.store, "register", register_and_look)
+    monkeypatch.setattr(app.store.tasks, "register", register_and_look)
     app.register()
     assert known_then[0].task_id == "t"
 
@@ -358,7 +359,7 @@ def test_what_was_replaced_does_not_come_back_with_an_emptied_redis(own_server, 
     own_server.restart_empty()
     app.warmer.background.stop()
     app.warmer.background.beat()
-    assert set(app.store.definitions()) == {"new"}
+    assert set(app.store.tasks.definitions()) == {"new"}
 
 
 def test_targets_of_a_template_take_over_a_new_priority(app):
@@ -375,7 +376,7 @@ def test_a_task_that_becomes_a_template_leaves_its_plain_target_behind(app):
     app.register(task_id="t", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
     assert claim(app.store, 5).claims == ()
     assert app.store.control.zcard(app.store.keys.due) == 0
-    assert app.store.critical_ids() == []
+    assert app.store.tasks.critical_ids() == []
 
 
 def ticker(app) -> Ticker:
@@ -386,12 +387,12 @@ def ticker(app) -> Ticker:
 def test_reconciling_respects_the_switch(app):
     app.register()
     app.store.control.zrem(app.store.keys.ready + "t", "t")
-    app.store.set_switch(Switch(on=True, critical=False))
+    app.store.switch.set(Switch(on=True, critical=False))
     ticker(app).tick()
-    assert app.store.backlog() == 0
-    app.store.set_switch(Switch(on=True))
+    assert app.store.targets.backlog() == 0
+    app.store.switch.set(Switch(on=True))
     ticker(app).tick()
-    assert app.store.backlog() == 1
+    assert app.store.targets.backlog() == 1
 
 
 def test_reads_by_computations_of_warming_are_no_demand(app):
@@ -401,8 +402,8 @@ def test_reads_by_computations_of_warming_are_no_demand(app):
     app.warmer.warm("outer", force=True)
     app.work()
     app.warmer.background.beat()
-    assert app.store.hottest(5)[1] == []
-    assert app.store.totals().get("hits", 0) == 0
+    assert app.store.reads.hottest(5)[1] == []
+    assert app.store.stats.totals().get("hits", 0) == 0
 
 
 def test_parts_are_made_once_however_many_threads_come(make_warmer):

@@ -23,7 +23,7 @@ def read(warmer, ref: str, *ages_s: float) -> None:
     for age_s in sorted(ages_s, reverse=True):
         read.number += 1
         at_ms = round(now_ms - 1000 * age_s)
-        warmer.store.flush("reader", read.number, [(ref, "", 1, 0, [], 0, at_ms, at_ms)])
+        warmer.store.reads.flush("reader", read.number, [(ref, "", 1, 0, [], 0, at_ms, at_ms)])
 
 
 read.number = 0
@@ -47,18 +47,18 @@ def by_ref(plan) -> dict:
 def busy(make_warmer):
     """A fleet with something of everything."""
     warmer = make_warmer(concurrency=4)
-    warmer.store.declare_limits({"pg": Limit(concurrency=2).to_json()})
+    warmer.store.limits.declare({"pg": Limit(concurrency=2).to_json()})
     register(warmer, "top", critical=True, priority=100, limit="pg")
     register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
     register(warmer, "asked")
-    warmer.store.worker_beat("worker-1")
+    warmer.store.fleet.worker_beat("worker-1")
     warmer.start()
     work_off(warmer)
     read(warmer, 'page{"n":1}', *range(0, 300, 5))
     read(warmer, 'page{"n":2}', 400)
     review_at(warmer, 'page{"n":1}', 30)
     review_at(warmer, 'page{"n":2}', 40)
-    warmer.store.request(["asked"], force=True)
+    warmer.store.requests.submit(["asked"], force=True)
     return warmer
 
 
@@ -82,14 +82,14 @@ def test_what_a_plan_foresees_of_a_review_is_what_the_scheduler_then_decides(war
     from warmer.engine.reviews import ReviewLoop
 
     register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
-    warmer.store.worker_beat("worker-1")
+    warmer.store.fleet.worker_beat("worker-1")
     warmer.start()
     refs = [f'page{{"n":{n}}}' for n in range(12)]
     for n, ref in enumerate(refs):
         read(warmer, ref, *[(n + 1) * 11.0 + 7 * k for k in range(12 - n)])
         review_at(warmer, ref, 0)
     planned = by_ref(warmer.plan(0.01))
-    warmer.store.lead("me", 10)
+    warmer.store.fleet.lead("me", 10)
     ReviewLoop(warmer.store, warmer.settings, "me").think()
     decided = set(warmer.store.control.zrange(warmer.store.keys.ready + "page", 0, -1))
     foreseen = {ref.encode() for ref in refs if planned[ref].refreshes}
@@ -122,7 +122,7 @@ def test_costs_are_added_up_by_task_by_backend_and_by_place(busy):
 
 
 def test_without_workers_whatever_should_be_refreshed_cannot_be_kept_warm(busy):
-    busy.store.worker_gone("worker-1")
+    busy.store.fleet.worker_gone("worker-1")
     plan = busy.plan(10)
     assert plan.workers == 0
     assert [(target.ref, target.problem) for target in plan.not_kept_warm] == [

@@ -35,7 +35,7 @@ def flush(warmer, *reads: tuple[int, int], first_ms: int = 0, last_ms: int = 0) 
     """Flush reads: each of a page, and how many; half of them hits."""
     flush.number += 1
     batch = [(ref(n), "", count // 2, count - count // 2, [], 0, first_ms, last_ms) for n, count in reads]
-    assert warmer.store.flush("reader", flush.number, batch)
+    assert warmer.store.reads.flush("reader", flush.number, batch)
 
 
 flush.number = 0

@@ -25,7 +25,7 @@ def register(warmer, task_id: str = "t", **values: object) -> None:
 
 
 def counters(warmer, task_id: str = "t") -> dict[str, float]:
-    (found,) = warmer.store.task_stats([task_id])
+    (found,) = warmer.store.stats.of_tasks([task_id])
     return {name: float(value) for name, value in found.items() if name != "last_error"}
 
 
@@ -42,7 +42,7 @@ class Flushes:
 
     def __call__(self, *reads) -> None:
         self.number += 1
-        assert self._store.flush("reader", self.number, reads)
+        assert self._store.reads.flush("reader", self.number, reads)
 
     def misses(self, ref: str = REF, count: int = 1, at_ms: int = 0) -> None:
         self((ref, "", 0, count, [], 0, at_ms, at_ms))
@@ -154,8 +154,8 @@ EVENTS = st.lists(
 def test_the_ledger_is_that_of_a_plain_model_on_the_same_events(warmer, flush, events):
     task_id, model = f"t{token_hex(6)}", Model()
     register(warmer, task_id)
-    store, fleet_before = warmer.store, warmer.store.totals()
-    account_before = store.accounts().get("", {})
+    store, fleet_before = warmer.store, warmer.store.stats.totals()
+    account_before = store.stats.accounts().get("", {})
     at_ms = server_ms(store) - sum(event[2] for event in events) - 3 * TTL_MS
 
     def publish(n: int, cost_ms: float, is_warm: bool) -> None:
@@ -180,15 +180,17 @@ def test_the_ledger_is_that_of_a_plain_model_on_the_same_events(warmer, flush, e
         flush(*counter.take().reads)
         if not is_hit:
             publish(n, cost_ms, is_warm=False)
-    while store.tick().wasted:
+    while store.refreshes.tick().wasted:
         pass
     expected = model.expected()
     of_task = counters(warmer, task_id)
-    of_fleet = {name: value - fleet_before.get(name, 0.0) for name, value in store.totals().items()}
+    of_fleet = {name: value - fleet_before.get(name, 0.0) for name, value in store.stats.totals().items()}
     for name, value in expected.items():
         assert of_task.get(name, 0.0) == pytest.approx(value, rel=1e-3, abs=0.02), name
         assert of_fleet.get(name, 0.0) == pytest.approx(value, rel=1e-3, abs=0.02), f"{name} of the fleet"
-    account = {name: value - account_before.get(name, 0.0) for name, value in store.accounts().get("", {}).items()}
+    account = {
+        name: value - account_before.get(name, 0.0) for name, value in store.stats.accounts().get("", {}).items()
+    }
     assert account.get("reads", 0) == expected["hits"] + expected["misses"]
     for name in ("misses", "awaited", "shadow_misses", "shadow_ms", "miss_ms", "warm_ms"):
         assert account.get(name, 0.0) == pytest.approx(expected[name], rel=1e-3, abs=0.02), f"{name} of the account"
@@ -204,19 +206,19 @@ def header_of(value: Value, ref: str) -> Header:
 def test_a_flush_that_is_sent_twice_counts_nothing_twice(warmer):
     register(warmer)
     reads = [(REF, "", 3, 2, [7], 1, 0, 0)]
-    assert warmer.store.flush("reader", 1, reads)
-    before = counters(warmer), warmer.store.totals(), warmer.store.accounts()
-    assert not warmer.store.flush("reader", 1, reads)
-    assert (counters(warmer), warmer.store.totals(), warmer.store.accounts()) == before
+    assert warmer.store.reads.flush("reader", 1, reads)
+    before = counters(warmer), warmer.store.stats.totals(), warmer.store.stats.accounts()
+    assert not warmer.store.reads.flush("reader", 1, reads)
+    assert (counters(warmer), warmer.store.stats.totals(), warmer.store.stats.accounts()) == before
 
 
 def test_those_who_wait_for_one_computation_are_misses_and_begin_one(warmer, flush):
     register(warmer)
     now_ms = server_ms(warmer.store)
     flush.misses(count=40, at_ms=now_ms)
-    warmer.store.flush("another reader", 1, [(REF, "", 0, 20, [], 0, now_ms, now_ms)])
+    warmer.store.reads.flush("another reader", 1, [(REF, "", 0, 20, [], 0, now_ms, now_ms)])
     published(warmer, fresh_until_ms=now_ms + TTL_MS)
-    warmer.store.flush("a third", 1, [(REF, "", 5, 10, [], 0, now_ms + 1, now_ms + 50)])
+    warmer.store.reads.flush("a third", 1, [(REF, "", 5, 10, [], 0, now_ms + 1, now_ms + 50)])
     found = ledger(warmer)
     assert (found.misses, found.misses_by_cause.first) == (70, 70)
     assert (found.counterfactual.misses, found.counterfactual.plain_misses) == (1, 1)
@@ -225,11 +227,11 @@ def test_those_who_wait_for_one_computation_are_misses_and_begin_one(warmer, flu
 def test_a_refresh_whose_claim_was_lost_counts_nothing(warmer, flush):
     register(warmer)
     flush.hits()
-    before = counters(warmer), warmer.store.totals(), warmer.store.accounts()
+    before = counters(warmer), warmer.store.stats.totals(), warmer.store.stats.accounts()
     lost = outcome(REF, "of a dead worker", ("never", 0), verdict_ms=1, wasted_at_ms=1, fresh_until_ms=1)
     assert not complete(warmer.store, lost)
-    assert (counters(warmer), warmer.store.totals(), warmer.store.accounts()) == before
-    assert warmer.store.tick().wasted == 0
+    assert (counters(warmer), warmer.store.stats.totals(), warmer.store.stats.accounts()) == before
+    assert warmer.store.refreshes.tick().wasted == 0
 
 
 def test_stale_hits_are_counted(warmer, flush):
@@ -255,10 +257,10 @@ def expired(warmer, flush, ref: str = REF) -> int:
 def decide(warmer, ref: str, decided_ms: int, flags: int) -> None:
     """Have the leader decide on a target at this moment."""
     store = warmer.store
-    store.lead("test", 60)
+    store.fleet.lead("test", 60)
     store.control.zadd(store.keys.reviews, {ref: decided_ms})
     decided = ReviewDecision(ref, decided_ms, -1, decided_ms - EPOCH_MS, flags, bytes(6))
-    assert store.decide("test", [decided], {}) == 0
+    assert store.reviews.decide("test", [decided], {}) == 0
 
 
 def test_the_first_read_is_a_first_miss(warmer, flush):
@@ -279,7 +281,7 @@ def test_a_miss_while_warming_is_off_says_so(warmer, flush):
                                                   (False, Switch(on=True, pattern=False))])  # fmt: skip
 def test_a_miss_of_what_warming_does_not_cover_is_one_of_warming_off(warmer, flush, critical, switch):
     register(warmer, cache_key="t", critical=critical)
-    warmer.store.set_switch(switch)
+    warmer.store.switch.set(switch)
     expired(warmer, flush, "t")
     flush.misses("t")
     assert causes(warmer) == {"off": 1}
@@ -289,7 +291,7 @@ def test_a_miss_of_what_workers_fail_to_compute_says_so(warmer, flush):
     register(warmer)
     warmer.start()
     expired(warmer, flush)
-    warmer.store.request([REF], force=True)
+    warmer.store.requests.submit([REF], force=True)
     batch = claim(warmer.store, 1)
     assert complete(warmer.store, outcome(REF, batch.token, ("in", 60_000), Result.FAILED, error="no"))
     flush.misses()
@@ -358,14 +360,14 @@ def test_every_miss_has_one_cause(warmer, flush, batches):
     register(warmer)
     for n, misses in batches:
         flush((f't{{"n":{n}}}', "", 1, misses, [], 0, 0, 0), ("", "nobody's", 0, misses, [], 0, 0, 0))
-    found = warmer.store.totals()
+    found = warmer.store.stats.totals()
     assert sum(value for name, value in found.items() if name.startswith("misses_")) == found.get("misses", 0)
 
 
 # --- late refreshes ----------------------------------------------------------------------------------------------
 def ready_since(warmer, ref: str, since_ms: int) -> None:
     warmer.store.control.zadd(warmer.store.keys.due, {ref: since_ms})
-    warmer.store.tick()
+    warmer.store.refreshes.tick()
 
 
 @pytest.mark.parametrize(("due_before_ms", "late"), [(500, 1), (-500, 0)])
@@ -407,7 +409,7 @@ def test_a_refresh_that_a_reader_overtakes_is_late_once(warmer, flush, is_claime
 def test_what_was_asked_for_by_hand_is_never_late(warmer, flush):
     register(warmer)
     expired_ms = expired(warmer, flush)
-    warmer.store.request([REF], force=True)
+    warmer.store.requests.submit([REF], force=True)
     published(warmer, token=claim(warmer.store, 1).token, origin="warm", fresh_until_ms=expired_ms + TTL_MS)
     assert ledger(warmer).late == 0
 
@@ -446,10 +448,10 @@ def test_a_task_that_goes_takes_its_account_and_its_price_along(warmer, flush):
     published(warmer, fresh_until_ms=server_ms(warmer.store) + TTL_MS)
     store = warmer.store
     store.control.hset(store.keys.brain, "price:t", b"")
-    assert set(store.accounts()["t"]) == {"reads", "misses", "awaited", "miss_ms", "shadow_misses", "shadow_ms"}
+    assert set(store.stats.accounts()["t"]) == {"reads", "misses", "awaited", "miss_ms", "shadow_misses", "shadow_ms"}
     assert warmer.unregister("t")
-    assert store.accounts() == {}
-    assert store.memory() == {}
+    assert store.stats.accounts() == {}
+    assert store.reviews.policy_state() == {}
 
 
 # --- knobs -------------------------------------------------------------------------------------------------------

@@ -49,7 +49,7 @@ def test_what_workers_run_takes_slots_and_gives_them_back(fleet):
     register(fleet, "pg-main", 3)
     batch = claim(fleet.store, 2)
     assert uses_of(fleet)["pg-main"].in_use == 2
-    fleet.store.complete([outcome(claimed.ref, batch.token, ("in", 60_000)) for claimed in batch.claims])
+    fleet.store.refreshes.complete([outcome(claimed.ref, batch.token, ("in", 60_000)) for claimed in batch.claims])
     assert uses_of(fleet)["pg-main"].in_use == 0
 
 

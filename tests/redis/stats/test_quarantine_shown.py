@@ -41,9 +41,9 @@ def command(fleet) -> Callable[..., Ran]:
 def quarantine(warmer, ref: str, why: str = "SIGSEGV") -> None:
     """Let a target kill its process as often as it takes."""
     for _ in range(3):
-        warmer.store.request([ref], force=True)
+        warmer.store.requests.submit([ref], force=True)
         batch = claim(warmer.store, 1, only=[ref])
-        warmer.store.complete([outcome(ref, batch.token, ("in", 60_000), Result.CRASHED, error=why)])
+        warmer.store.refreshes.complete([outcome(ref, batch.token, ("in", 60_000), Result.CRASHED, error=why)])
 
 
 # --- shown -------------------------------------------------------------------------------------------------------

@@ -42,7 +42,7 @@ def make_ready(store, wanted: list[str]) -> None:
     now_ms = server_ms(store)
     for first in range(0, len(wanted), 5000):
         store.control.zadd(store.keys.due, dict.fromkeys(wanted[first : first + 5000], now_ms))
-    while store.tick().more:
+    while store.refreshes.tick().more:
         pass
 
 
@@ -82,19 +82,19 @@ def test_a_process_with_very_many_claims_gives_them_all_up_when_it_dies(make_war
     make_ready(running.store, targets(MANY + 10))
     claim_many(running.store, MANY, "dead")
     survivor = claim(running.store, 10, life="alive")
-    assert len(running.store.lapse("dead")) == MANY
-    assert running.store.backlog() == MANY
+    assert len(running.store.refreshes.lapse("dead")) == MANY
+    assert running.store.targets.backlog() == MANY
     assert sorted(running.store.control.zrange(running.store.keys.claims, 0, -1)) == sorted(
         one.ref.encode() for one in survivor.claims
     )
-    assert running.store.lapse("dead") == []
+    assert running.store.refreshes.lapse("dead") == []
 
 
 def test_a_life_without_a_name_gives_nothing_up(running):
     register(running)
     make_ready(running.store, targets(3))
     claim(running.store, 3)
-    assert running.store.lapse("") == []
+    assert running.store.refreshes.lapse("") == []
 
 
 def test_very_many_claims_that_lapse_are_ready_again_after_a_few_ticks(running):
@@ -103,11 +103,11 @@ def test_very_many_claims_that_lapse_are_ready_again_after_a_few_ticks(running):
     claim_many(running.store, MANY, "")
     keys, control = running.store.keys, running.store.control
     control.zunionstore(keys.claims, {keys.claims: 0})
-    lapsed = running.store.tick().lapsed
-    while (report := running.store.tick()).more:
+    lapsed = running.store.refreshes.tick().lapsed
+    while (report := running.store.refreshes.tick()).more:
         lapsed += report.lapsed
     assert lapsed + report.lapsed == MANY
-    assert running.store.backlog() == MANY
+    assert running.store.targets.backlog() == MANY
     assert (control.zcard(keys.claims), control.hlen(keys.tokens)) == (0, 0)
 
 
@@ -123,15 +123,15 @@ def test_very_many_claims_of_one_token_are_renewed_and_given_back(running):
         running.store.control.hset(running.store.keys.tokens, ref, f"{token}|1600000000000|s||")
         running.store.control.zadd(running.store.keys.claims, {ref: server_ms(running.store) + 1000})
         running.store.control.zrem(running.store.keys.ready + "profile", ref)
-    assert running.store.renew_claims(token, targets(MANY)) == []
-    assert running.store.give_back(targets(MANY), token) == MANY
-    assert running.store.backlog() == MANY
+    assert running.store.refreshes.renew_claims(token, targets(MANY)) == []
+    assert running.store.refreshes.give_back(targets(MANY), token) == MANY
+    assert running.store.targets.backlog() == MANY
 
 
 def test_very_many_requests_are_answered(running):
     register(running)
-    assert running.store.request(targets(MANY), force=True) == ["asked"] * MANY
-    assert running.store.backlog() == MANY
+    assert running.store.requests.submit(targets(MANY), force=True) == ["asked"] * MANY
+    assert running.store.targets.backlog() == MANY
     assert int(running.store.control.hget(running.store.keys.flow, "asked")) == MANY
 
 
@@ -141,8 +141,8 @@ def test_very_many_outcomes_are_recorded(running):
     done = []
     while (batch := claim(running.store, 500)).claims:
         done += [outcome(one.ref, batch.token, ("in", 60_000), duration_ms=2.0) for one in batch.claims]
-    assert running.store.complete(done).lost == ()
-    assert running.store.totals()["warmings"] == MANY
+    assert running.store.refreshes.complete(done).lost == ()
+    assert running.store.stats.totals()["warmings"] == MANY
     assert running.store.control.zcard(running.store.keys.due) == MANY
 
 
@@ -150,12 +150,12 @@ def test_very_many_outcomes_are_recorded(running):
 def test_outcomes_of_all_sorts_are_each_recorded_as_if_alone(running):
     register(running)
     refs_of = targets(8)
-    running.store.request(refs_of, force=True, watcher="me", watch_s=60)
+    running.store.requests.submit(refs_of, force=True, watcher="me", watch_s=60)
     batch = claim(running.store, 8)
     token, now_ms = batch.token, batch.now_ms
-    running.store.give_back([refs_of[6]], token)
-    running.store.request([refs_of[7]], force=True)
-    done = running.store.complete(
+    running.store.refreshes.give_back([refs_of[6]], token)
+    running.store.requests.submit([refs_of[7]], force=True)
+    done = running.store.refreshes.complete(
         [
             outcome(refs_of[0], token, ("at", now_ms + 60_000), duration_ms=10.0),
             outcome(refs_of[1], token, ("in", 50_000), Result.FAILED, error="boom"),
@@ -178,9 +178,9 @@ def test_outcomes_of_all_sorts_are_each_recorded_as_if_alone(running):
         ["asked"],
         ["asked"],
     ]
-    told = {one["ref"]: one["result"] for one in running.store.next_outcomes("me", 20, 1)}
+    told = {one["ref"]: one["result"] for one in running.store.requests.next_outcomes("me", 20, 1)}
     assert told == {refs_of[0]: "published", refs_of[1]: "failed", refs_of[4]: "fresh"}
-    totals = running.store.totals()
+    totals = running.store.stats.totals()
     assert (totals["warmings"], totals["failed"], totals["lost_leases"]) == (2, 1, 1)
     assert (totals["total_ms"], totals["fastest_ms"], totals["slowest_ms"]) == (40.0, 10.0, 30.0)
     assert int(running.store.control.hget(running.store.keys.flow, "asked")) == 4
@@ -192,10 +192,10 @@ def test_statistics_of_several_tasks_are_kept_apart(running):
     make_ready(running.store, targets(3))
     batch = claim(running.store, 9)
     durations = {"profile": 20.0, "other": 5.0}
-    running.store.complete(
+    running.store.refreshes.complete(
         [outcome(ref, batch.token, ("in", 60_000), duration_ms=durations[ref.partition("{")[0]]) for ref in refs(batch)]
     )
-    profile, other = running.store.task_stats(["profile", "other"])
+    profile, other = running.store.stats.of_tasks(["profile", "other"])
     assert (profile["warmings"], float(profile["slowest_ms"]), float(profile["p95_ms"])) == ("3", 20.0, 20.0)
     assert (other["warmings"], float(other["slowest_ms"]), float(other["p95_ms"])) == ("1", 5.0, 5.0)
 
@@ -205,8 +205,8 @@ def test_giving_back_says_how_many_were_still_held(running):
     make_ready(running.store, targets(5))
     batch = claim(running.store, 5)
     complete(running.store, outcome(targets(5)[0], batch.token, ("never", 0)))
-    assert running.store.give_back(targets(5), batch.token) == 4
-    assert running.store.give_back(targets(5), batch.token) == 0
+    assert running.store.refreshes.give_back(targets(5), batch.token) == 4
+    assert running.store.refreshes.give_back(targets(5), batch.token) == 0
     assert sorted(refs(claim(running.store, 9))) == targets(5)[1:]
 
 
@@ -215,8 +215,8 @@ def test_a_claim_that_was_asked_for_and_lapsed_still_does_what_it_was_due_for(ru
     make_ready(running.store, targets(1))
     (found,) = claim(running.store, 1, life="dead").claims
     assert found.ensure is False
-    running.store.request(targets(1), force=False)
-    running.store.lapse("dead")
+    running.store.requests.submit(targets(1), force=False)
+    running.store.refreshes.lapse("dead")
     (again,) = claim(running.store, 1).claims
     assert again.ensure is False, "a value that was about to be renewed will not do"
 
@@ -244,7 +244,7 @@ def test_what_is_fresh_already_costs_no_call_of_its_own(running, monkeypatch):
     register(running)
     make_ready(running.store, targets(300))
     running.claims.finish([(job, computed_here(job)) for job in running.claims.take(Capacity(threads=300)).jobs])
-    running.store.request(targets(300), force=False)
+    running.store.requests.submit(targets(300), force=False)
     names: list[str] = []
 
     def note(name, run):
@@ -262,7 +262,7 @@ def test_each_of_many_ends_as_it_would_alone(running, make_warmer):
     register(running)
     make_warmer().set("user:0", 0, ttl=60)
     hold_lease(running, "user:1")
-    running.store.request(targets(6), force=False)
+    running.store.requests.submit(targets(6), force=False)
     taken = running.claims.take(Capacity(threads=6))
     assert results(taken.ended) == {targets(6)[0]: Result.FRESH, targets(6)[1]: Result.BUSY}
     assert [job.ref for job in taken.jobs] == targets(6)[2:]
@@ -313,7 +313,7 @@ def test_what_is_given_up_is_a_failure_and_whatever_it_still_computes_is_lost(ru
     jobs = running.claims.take(Capacity(threads=3)).jobs
     ended = running.claims.give_up(jobs, "took too long", 1000.0)
     assert set(results(ended).values()) == {Result.FAILED}
-    assert running.store.totals()["failed"] == 3
+    assert running.store.stats.totals()["failed"] == 3
     late = running.claims.finish([(job, computed_here(job)) for job in jobs])
     assert set(results(late).values()) == {Result.LOST}
     assert running.get("user:0", "missed") == "missed"
@@ -324,13 +324,13 @@ def test_claims_of_several_tokens_are_renewed_and_the_lost_ones_named(running):
     register(running)
     make_ready(running.store, targets(6))
     first, second = running.claims.take(Capacity(threads=3)).jobs, running.claims.take(Capacity(threads=3)).jobs
-    running.store.give_back([second[0].ref], second[0].batch.token)
+    running.store.refreshes.give_back([second[0].ref], second[0].batch.token)
     assert running.claims.renew([*first, *second]) == [second[0].ref]
 
 
 def test_all_of_a_drain_is_refreshed_and_planned(running):
     register(running, critical=False)
-    running.store.request(targets(40), force=True)
+    running.store.requests.submit(targets(40), force=True)
     assert work_off(running) == [Result.PUBLISHED] * 40
     let_all_be_due(running.store)
     assert set(what_is_left(running.store)) <= {"ensure", "reviews"}

@@ -28,7 +28,7 @@ def test_claims_go_by_priority_then_by_turn(running):
 def test_of_one_task_what_is_due_longest_goes_first(running):
     register(running, "profile", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
     for user_id, due_ms in [(1, 1_600_000_000_300), (2, 1_600_000_000_100), (3, 1_600_000_000_200)]:
-        running.store.reschedule(f'profile{{"user_id":{user_id}}}', due_ms)
+        running.store.targets.reschedule(f'profile{{"user_id":{user_id}}}', due_ms)
     assert [(one.ref, one.due_ms) for one in claim(running.store, 5).claims] == [
         ('profile{"user_id":2}', 1_600_000_000_100),
         ('profile{"user_id":3}', 1_600_000_000_200),
@@ -60,19 +60,19 @@ def test_completing_plans_the_next_refresh(running):
     assert complete(running.store, outcome("t", batch.token, ("at", at_ms)))
     assert running.store.control.zscore(running.store.keys.due, "t") == at_ms
     assert claim(running.store, 1).claims == ()
-    assert running.store.tick().ready == 0
+    assert running.store.refreshes.tick().ready == 0
 
 
 def test_completing_with_a_token_that_lost_its_claim_changes_nothing(running):
     register(running, "t")
     batch = claim(running.store, 1)
-    assert running.store.give_back(["t"], batch.token) == 1
+    assert running.store.refreshes.give_back(["t"], batch.token) == 1
     again = claim(running.store, 1)
     assert refs(again) == ["t"]
     assert complete(running.store, outcome("t", batch.token, ("never", 0))) is False
-    assert running.store.totals().get("warmings") is None
+    assert running.store.stats.totals().get("warmings") is None
     assert running.store.control.zscore(running.store.keys.claims, "t") is not None
-    assert running.store.give_back(["t"], batch.token) == 0
+    assert running.store.refreshes.give_back(["t"], batch.token) == 0
 
 
 def test_a_claim_that_lapses_becomes_ready_again_in_its_old_place(make_warmer):
@@ -80,9 +80,9 @@ def test_a_claim_that_lapses_becomes_ready_again_in_its_old_place(make_warmer):
     running.start()
     register(running, "t")
     batch = claim(running.store, 1)
-    assert running.store.tick().lapsed == 0
+    assert running.store.refreshes.tick().lapsed == 0
     running.store.control.zadd(running.store.keys.claims, {"t": batch.now_ms - 1})  # its deadline passes
-    assert running.store.tick().lapsed == 1
+    assert running.store.refreshes.tick().lapsed == 1
     again = claim(running.store, 1)
     assert refs(again) == ["t"]
     assert again.claims[0].due_ms == batch.claims[0].due_ms
@@ -93,10 +93,10 @@ def test_renewing_extends_what_is_held_and_names_what_is_lost(running):
     register(running, "held")
     register(running, "lost")
     batch = claim(running.store, 2)
-    running.store.give_back(["lost"], batch.token)
+    running.store.refreshes.give_back(["lost"], batch.token)
     before = running.store.control.zscore(running.store.keys.claims, "held")
     running.store.control.zadd(running.store.keys.claims, {"held": before - 5_000})
-    assert running.store.renew_claims(batch.token, ["held", "lost"]) == ["lost"]
+    assert running.store.refreshes.renew_claims(batch.token, ["held", "lost"]) == ["lost"]
     assert running.store.control.zscore(running.store.keys.claims, "held") >= before
     assert running.store.control.zscore(running.store.keys.claims, "lost") is None
 
@@ -105,15 +105,15 @@ def test_ticks_move_what_is_due_and_any_number_of_them_move_it_once(running):
     register(running, "t")
     batch = claim(running.store, 1)
     complete(running.store, outcome("t", batch.token, ("in", 0)))
-    assert [running.store.tick().moved for _ in range(3)] == [1, 0, 0]
-    assert running.store.backlog() == 1
+    assert [running.store.refreshes.tick().moved for _ in range(3)] == [1, 0, 0]
+    assert running.store.targets.backlog() == 1
 
 
 def test_a_tick_moves_a_bounded_number_and_says_that_there_is_more(running):
     for number in range(7):
         running.store.control.zadd(running.store.keys.due, {f"t{number}": 1_600_000_000_000})
         running.store.control.hset(running.store.keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
-    assert [(report.moved, report.more) for report in (running.store.tick(3) for _ in range(3))] == [
+    assert [(report.moved, report.more) for report in (running.store.refreshes.tick(3) for _ in range(3))] == [
         (3, True),
         (3, True),
         (1, False),
@@ -122,15 +122,15 @@ def test_a_tick_moves_a_bounded_number_and_says_that_there_is_more(running):
 
 def test_targets_of_tasks_that_are_gone_are_dropped(running):
     register(running, "gone", cache_key="user:{user_id}", compute_fn=lambda user_id: 1)
-    running.store.reschedule('gone{"user_id":2}', 1)
-    running.store.request(['gone{"user_id":3}'], force=False)
-    running.store.tick()
-    running.store.reschedule('gone{"user_id":1}', 1)
-    assert running.store.backlog() == 2
+    running.store.targets.reschedule('gone{"user_id":2}', 1)
+    running.store.requests.submit(['gone{"user_id":3}'], force=False)
+    running.store.refreshes.tick()
+    running.store.targets.reschedule('gone{"user_id":1}', 1)
+    assert running.store.targets.backlog() == 2
     running.unregister("gone")
-    running.store.tick()
+    running.store.refreshes.tick()
     assert claim(running.store, 5).claims == ()
-    assert running.store.backlog() == 0
+    assert running.store.targets.backlog() == 0
     assert what_is_left(running.store) == {}
 
 
@@ -149,7 +149,7 @@ def test_switched_off_only_what_was_asked_for_is_claimed(running):
     running.stop()
     assert claim(running.store, 5).claims == ()
     running.warm("asked")
-    report = running.store.tick()
+    report = running.store.refreshes.tick()
     assert (report.moved, report.ready) == (0, 1)
     assert refs(claim(running.store, 5)) == ["asked"]
     assert list(places_of(running.store, "scheduled")) == ["ready"], "it stays where it was"
@@ -159,28 +159,28 @@ def test_switched_off_only_what_was_asked_for_is_claimed(running):
 
 def test_switching_is_idempotent_and_for_everyone(running, make_warmer):
     other = make_warmer()
-    assert other.store.switch().on
+    assert other.store.switch.get().on
     other.stop()
     other.stop()
-    assert not running.store.switch().on
+    assert not running.store.switch.get().on
     running.start(interval_minutes=5, pattern=False)
-    assert other.store.switch().interval_s == 300
-    assert other.store.switch().pattern is False
+    assert other.store.switch.get().interval_s == 300
+    assert other.store.switch.get().pattern is False
 
 
 def test_a_critical_target_that_stands_nowhere_is_found_again(running):
     register(running, "t", critical=True)
     running.store.control.zrem(running.store.keys.ready + "t", "t")
-    assert running.store.reconcile() == 1
-    assert running.store.reconcile() == 0
-    assert running.store.tick().moved == 1
+    assert running.store.refreshes.reconcile() == 1
+    assert running.store.refreshes.reconcile() == 0
+    assert running.store.refreshes.tick().moved == 1
 
 
 def test_forcing_a_claimed_target_refreshes_it_once_more(running):
     register(running, "t")
     batch = claim(running.store, 1)
-    assert running.store.request(["t"], force=True) == ["asked"]
-    assert running.store.backlog() == 0
+    assert running.store.requests.submit(["t"], force=True) == ["asked"]
+    assert running.store.targets.backlog() == 0
     complete(running.store, outcome("t", batch.token, ("at", batch.now_ms + 60_000)))
     assert refs(claim(running.store, 1)) == ["t"]
 
@@ -188,34 +188,34 @@ def test_forcing_a_claimed_target_refreshes_it_once_more(running):
 def test_ensuring_a_claimed_target_is_served_by_the_claim(running):
     register(running, "t")
     batch = claim(running.store, 1)
-    running.store.request(["t"], force=False, watcher="me")
+    running.store.requests.submit(["t"], force=False, watcher="me")
     complete(running.store, outcome("t", batch.token, ("at", batch.now_ms + 60_000), duration_ms=7.0))
-    assert running.store.backlog() == 0
-    assert running.store.next_outcome("me", 1)["duration_ms"] == 7.0
+    assert running.store.targets.backlog() == 0
+    assert running.store.requests.next_outcome("me", 1)["duration_ms"] == 7.0
 
 
 def test_requests_say_what_became_of_each(running):
     register(running, "on")
     register(running, "off", enabled=False)
-    assert running.store.request(["on", "off", "none"], force=False) == ["asked", "disabled", "unknown"]
+    assert running.store.requests.submit(["on", "off", "none"], force=False) == ["asked", "disabled", "unknown"]
 
 
 def test_a_reader_that_computed_takes_the_target_out_of_its_lane(running):
     register(running, "t")
     at_ms = server_ms(running.store) + 60_000
     complete(running.store, outcome("t", "", ("at", at_ms), origin="miss"))
-    assert running.store.backlog() == 0
+    assert running.store.targets.backlog() == 0
     assert running.store.control.zscore(running.store.keys.due, "t") == at_ms
-    assert running.store.totals()["computed_misses"] == 1
+    assert running.store.stats.totals()["computed_misses"] == 1
 
 
 def test_a_reader_that_computed_leaves_a_claim_alone(running):
     register(running, "t")
     batch = claim(running.store, 1)
-    running.store.request(["t"], force=False, watcher="me", watch_s=60)
+    running.store.requests.submit(["t"], force=False, watcher="me", watch_s=60)
     complete(running.store, outcome("t", "", ("in", 5_000), origin="miss"))
     assert running.store.control.zscore(running.store.keys.due, "t") is None, "it stands in one place only"
-    assert running.store.next_outcome("me", 0) is None
+    assert running.store.requests.next_outcome("me", 0) is None
     assert complete(running.store, outcome("t", batch.token, ("at", batch.now_ms + 9_000)))
     assert running.store.control.zscore(running.store.keys.due, "t") == batch.now_ms + 9_000
 
@@ -225,15 +225,15 @@ def test_the_compute_p95_and_failures_reach_the_next_claim(running):
     for duration_ms in [10.0] * 18 + [400.0, 900.0]:
         batch = claim(running.store, 1)
         complete(running.store, outcome("t", batch.token, ("in", 0), duration_ms=duration_ms))
-        running.store.tick()
+        running.store.refreshes.tick()
     batch = claim(running.store, 1)
     assert batch.claims[0].compute_p95_s == pytest.approx(0.4)
     complete(running.store, outcome("t", batch.token, ("in", 0), Result.FAILED, error="boom"))
-    running.store.tick()
+    running.store.refreshes.tick()
     batch = claim(running.store, 1)
     assert batch.claims[0].failures == 1
     complete(running.store, outcome("t", batch.token, ("in", 0)))
-    running.store.tick()
+    running.store.refreshes.tick()
     assert claim(running.store, 1).claims[0].failures == 0
 
 

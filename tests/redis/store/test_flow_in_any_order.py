@@ -61,7 +61,7 @@ class Seen:
         self.watched = [ref for ref in REFS if next(answers)]
         self.asked, self.ready = ({name: scores(next(answers)) for name in TASKS} for _ in range(2))
         self.rota, self.ages = ({name: scores(next(answers)) for name in ROTAS} for _ in range(2))
-        self.backlog = store.backlog()
+        self.backlog = store.targets.backlog()
 
     def places_of(self, ref: str) -> list[str]:
         task_id = ref.partition("{")[0]
@@ -135,37 +135,37 @@ class Flow(RuleBasedStateMachine):
         self.store.control.hset(self.store.keys.limits, "db", Limit(concurrency=2, reserved=0.5).to_json())
         self.held: list[tuple[str, ClaimBatch]] = []
         self.flushes = 0
-        self.store.set_switch(Switch(on=True))
+        self.store.switch.set(Switch(on=True))
         for task_id in TASKS:
             self.register(task_id, {})
 
     # --- what happens ---------------------------------------------------------------------------------------------
     @rule(task_id=st.sampled_from(TASKS), variant=st.sampled_from(VARIANTS))
     def register(self, task_id: str, variant: dict[str, Any]) -> None:
-        self.store.register(WarmingTask(**{"task_id": task_id, **DEFAULTS[task_id], **variant}), replace=False)
+        self.store.tasks.register(WarmingTask(**{"task_id": task_id, **DEFAULTS[task_id], **variant}), replace=False)
 
     @rule(task_id=st.sampled_from(TASKS))
     def unregister(self, task_id: str) -> None:
-        self.store.unregister(task_id)
+        self.store.tasks.unregister(task_id)
 
     @rule(on=st.booleans())
     def switch(self, on: bool) -> None:
-        self.store.set_switch(Switch(on=on))
+        self.store.switch.set(Switch(on=on))
 
     @rule(wanted=some_refs, force=st.booleans(), watcher=watchers)
     def request(self, wanted: list[str], force: bool, watcher: str) -> None:
-        answers = self.store.request(wanted, force=force, watcher=watcher, watch_s=60)
+        answers = self.store.requests.submit(wanted, force=force, watcher=watcher, watch_s=60)
         for ref, answer in zip(wanted, answers, strict=True):
             if answer == "asked":
                 assert set(places_of(self.store, ref)) <= {"asked", "claimed"}
 
     @rule(wanted=some_refs, watcher=st.sampled_from(["me", "another"]))
     def withdraw(self, wanted: list[str], watcher: str) -> None:
-        self.store.withdraw(wanted, watcher)
+        self.store.requests.withdraw(wanted, watcher)
 
     @rule(threads=st.integers(0, 4), processes=st.integers(0, 2), life=st.sampled_from(["one-", "two-"]))
     def claim(self, threads: int, processes: int, life: str) -> None:
-        batch = self.store.claim(Capacity(threads=threads, processes=processes), life=life)
+        batch = self.store.refreshes.claim(Capacity(threads=threads, processes=processes), life=life)
         assert len(batch.claims) <= threads + processes
         assert len(set(refs(batch))) == len(batch.claims)
         assert all(one.due_ms <= batch.now_ms for one in batch.claims)
@@ -189,7 +189,7 @@ class Flow(RuleBasedStateMachine):
     @rule(ref=one_ref, misses=st.integers(0, 1))
     def somebody_reads(self, ref: str, misses: int) -> None:
         self.flushes += 1
-        self.store.flush("reader", self.flushes, [(ref, "", 1, misses, [], 0, 0, 0)])
+        self.store.reads.flush("reader", self.flushes, [(ref, "", 1, misses, [], 0, 0, 0)])
 
     @rule(data=st.data())
     def it_is_decided(self, data: st.DataObject) -> None:
@@ -197,40 +197,42 @@ class Flow(RuleBasedStateMachine):
         self.decide(lambda ref: data.draw(st.sampled_from([0, -1, 4_000_000_000_000])))
 
     def decide(self, when: Callable[[str], int]) -> None:
-        self.store.lead("leader", 60)
-        targets = self.store.agenda("leader", 100).targets
-        self.store.decide("leader", [ReviewDecision(one.ref, one.planned_ms, when(one.ref)) for one in targets], {})
+        self.store.fleet.lead("leader", 60)
+        targets = self.store.reviews.due("leader", 100).targets
+        self.store.reviews.decide(
+            "leader", [ReviewDecision(one.ref, one.planned_ms, when(one.ref)) for one in targets], {}
+        )
 
     @rule(data=st.data())
     def give_back(self, data: st.DataObject) -> None:
         if self.held:
             _, batch = data.draw(st.sampled_from(self.held))
-            self.store.give_back(
+            self.store.refreshes.give_back(
                 data.draw(st.lists(st.sampled_from(refs(batch)), min_size=1, unique=True)), batch.token
             )
 
     @rule(life=st.sampled_from(["one-", "two-"]))
     def a_process_dies(self, life: str) -> None:
-        self.store.lapse(life)
+        self.store.refreshes.lapse(life)
         self.held = [one for one in self.held if one[0] != life]
 
     @rule(ref=one_ref)
     def a_claim_times_out(self, ref: str) -> None:
         self.store.control.zadd(self.store.keys.claims, {ref: 1}, xx=True)
-        self.store.tick()
+        self.store.refreshes.tick()
 
     @rule()
     def tick(self) -> None:
-        self.store.tick()
+        self.store.refreshes.tick()
 
     @rule(ref=one_ref, when=st.sampled_from([1, 4_000_000_000_000, None]), where=st.sampled_from(["due", "reviews"]))
     def reads_move_it(self, ref: str, when: int | None, where: Literal["due", "reviews"]) -> None:
         if ref != "critical" and self.store.control.hexists(self.store.keys.lanes, ref.partition("{")[0]):
-            self.store.reschedule(ref, when, where=where)
+            self.store.targets.reschedule(ref, when, where=where)
 
     @rule(name=st.sampled_from([*TASKS, *REFS]))
     def release(self, name: str) -> None:
-        self.store.release_quarantined(name)
+        self.store.quarantine.release(name)
 
     # --- what is always so ----------------------------------------------------------------------------------------
     @invariant()
@@ -249,19 +251,19 @@ class Flow(RuleBasedStateMachine):
         if not hasattr(self, "store"):
             return
         for task_id in TASKS:
-            self.store.unregister(task_id)
-        self.store.set_switch(Switch(on=True))
+            self.store.tasks.unregister(task_id)
+        self.store.switch.set(Switch(on=True))
         for life in ("one-", "two-"):
-            self.store.lapse(life)
+            self.store.refreshes.lapse(life)
         control, keys = self.store.control, self.store.keys
         for planned in (keys.due, keys.reviews):
             control.zunionstore(planned, {planned: 0})
         self.decide(lambda ref: -1)
-        self.store.tick()
+        self.store.refreshes.tick()
         for _ in range(5):
-            assert self.store.claim(Capacity(9, 9, 9)).claims == ()
+            assert self.store.refreshes.claim(Capacity(9, 9, 9)).claims == ()
         assert what_is_left(self.store) == {}
-        assert self.store.quarantined() == []
+        assert self.store.quarantine.records() == []
         self.store.close()
 
 

@@ -25,7 +25,7 @@ def flush(warmer, *reads: tuple[str, int, int]) -> None:
     """Flush hits: each of a ref, how many, and when."""
     flush.number += 1
     batch = [(ref, "", count, 0, [], 0, at_ms, at_ms) for ref, count, at_ms in reads]
-    assert warmer.store.flush("reader", flush.number, batch)
+    assert warmer.store.reads.flush("reader", flush.number, batch)
 
 
 flush.number = 0
@@ -34,9 +34,9 @@ flush.number = 0
 def history(warmer, ref: str) -> History:
     """What is remembered of a target."""
     store = warmer.store
-    store.lead("test", 60)
+    store.fleet.lead("test", 60)
     store.control.zadd(store.keys.reviews, {ref: 1})
-    (target,) = [target for target in store.agenda("test", 500).targets if target.ref == ref]
+    (target,) = [target for target in store.reviews.due("test", 500).targets if target.ref == ref]
     store.control.zrem(store.keys.reviews, ref)
     return History.unpack(target.history)
 
@@ -85,7 +85,7 @@ def test_memory_is_bounded_whatever_keys_are_read_and_the_hottest_stay(make_warm
     records = sum(control.strlen(bucket) for bucket in buckets) // 53
     assert records == int(control.hget(keys.shelf, "histories")) <= 2000
     assert control.zcard(keys.heat) <= 1000
-    assert {hot.ref for hot in warmer.store.hottest(100)[1]} >= set(hottest[:95])
+    assert {hot.ref for hot in warmer.store.reads.hottest(100)[1]} >= set(hottest[:95])
     assert all(history(warmer, ref).reads_16 > 100 for ref in hottest)
 
 
@@ -93,5 +93,5 @@ def test_a_miss_that_nobody_computes_has_its_target_reviewed(warmer):
     register(warmer)
     warmer.start()
     flush.number += 1
-    warmer.store.flush("reader", flush.number, [('t{"n":1}', "", 0, 1, [], 0, 0, 0)])
+    warmer.store.reads.flush("reader", flush.number, [('t{"n":1}', "", 0, 1, [], 0, 0, 0)])
     assert warmer.store.control.zscore(warmer.store.keys.reviews, 't{"n":1}') > server_ms(warmer.store)

@@ -36,7 +36,7 @@ def make_ready(store, wanted: Iterable[str], since_ms: int | None = None) -> Non
     for first in range(0, len(found), 5000):
         part = found[first : first + 5000]
         store.control.zadd(store.keys.due, {ref: since_ms + first + number for number, ref in enumerate(part)})
-    while store.tick().more:
+    while store.refreshes.tick().more:
         pass
 
 
@@ -60,7 +60,7 @@ def test_tasks_of_one_priority_share_a_claim_evenly(store, places):
     add_lane(store, "a", "b", "c")
     for task_id in ("a", "b", "c"):
         make_ready(store, targets(task_id, 50))
-    assert shares(store.claim(places)) == {"a": 3, "b": 3, "c": 3}
+    assert shares(store.refreshes.claim(places)) == {"a": 3, "b": 3, "c": 3}
 
 
 def test_tasks_of_one_priority_take_turns_over_many_claims(store):
@@ -130,7 +130,7 @@ def test_places_of_one_kind_are_for_tasks_of_that_kind(store, places, wanted):
     for priority, (task_id, kind) in enumerate([("thread", "t"), ("loop", "l"), ("process", "p")]):
         add_lane(store, task_id, needs=f"{priority} o {kind} 1 0 60000 f ")
         make_ready(store, targets(task_id, 2))
-    assert shares(store.claim(places)) == wanted
+    assert shares(store.refreshes.claim(places)) == wanted
 
 
 def test_the_kind_follows_from_how_a_task_is_declared(warmer, store):
@@ -142,10 +142,12 @@ def test_the_kind_follows_from_how_a_task_is_declared(warmer, store):
 
     register("thread")
     register("loop", compute_fn=on_the_loop)
-    store.register(WarmingTask(task_id="process", cache_key="p", compute_fn=dict, isolation="process"), replace=False)
-    assert refs(store.claim(Capacity(loop=5))) == ["loop"]
-    assert refs(store.claim(Capacity(processes=5))) == ["process"]
-    assert refs(store.claim(Capacity(threads=5))) == ["thread"]
+    store.tasks.register(
+        WarmingTask(task_id="process", cache_key="p", compute_fn=dict, isolation="process"), replace=False
+    )
+    assert refs(store.refreshes.claim(Capacity(loop=5))) == ["loop"]
+    assert refs(store.refreshes.claim(Capacity(processes=5))) == ["process"]
+    assert refs(store.refreshes.claim(Capacity(threads=5))) == ["thread"]
 
 
 # --- what starves ---------------------------------------------------------------------------------------------------
@@ -198,7 +200,7 @@ def test_many_that_starve_share_one_claim_in_eight_whatever_other_places_are_fre
     make_ready(store, targets("high", 500))
     got: Counter[str] = Counter()
     for _ in range(8):
-        got.update(shares(store.claim(Capacity(threads=8, loop=300, processes=4))))
+        got.update(shares(store.refreshes.claim(Capacity(threads=8, loop=300, processes=4))))
     assert got["high"] in (56, 57), "a starved one has its turn after each seven others"
 
 
@@ -208,7 +210,7 @@ def test_what_starves_and_cannot_be_claimed_does_not_cost_others_their_share(mak
     add_lane(store, "stuck", needs="1 o t 1 0 60000 f full")
     limit(store, "full", concurrency=1)
     make_ready(store, targets("stuck", 2), LONG_AGO_MS - 10_000)
-    assert refs(store.claim(Capacity(threads=1))) == targets("stuck", 1)
+    assert refs(store.refreshes.claim(Capacity(threads=1))) == targets("stuck", 1)
     make_ready(store, targets("low", 50), LONG_AGO_MS)
     make_ready(store, targets("high", 500))
     unknown = ["stuck"] if obstacle == "unknown" else []
@@ -247,12 +249,12 @@ def test_a_limit_is_free_again_whatever_ends_a_claim(store, end):
     first = claim(store, 5, life="life")
     assert len(first.claims) == 3
     if end == "give back":
-        store.give_back(refs(first), first.token)
+        store.refreshes.give_back(refs(first), first.token)
     elif end == "lapse":
-        store.lapse("life")
+        store.refreshes.lapse("life")
     else:
         store.control.zadd(store.keys.claims, dict.fromkeys(refs(first), 1))
-        store.tick()
+        store.refreshes.tick()
     assert refs(claim(store, 5)) == targets("a", 3), "in their old place"
 
 
@@ -279,7 +281,7 @@ def test_what_is_asked_for_keeps_to_limits_too(store):
     limit(store, "db", concurrency=2, reserved=0)
     add_lane(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 4))
-    store.request(targets("a", 2), force=True)
+    store.requests.submit(targets("a", 2), force=True)
     assert len(claim(store, 9).claims) == 2
 
 
@@ -316,7 +318,7 @@ def test_what_is_renewed_keeps_its_slot(make_warmer):
     held = claim(store, 1)
     name = store.keys.holders + "db"
     store.control.zadd(name, {refs(held)[0]: server_ms(store) + 5})
-    store.renew_claims(held.token, refs(held))
+    store.refreshes.renew_claims(held.token, refs(held))
     assert store.control.zscore(name, refs(held)[0]) > server_ms(store) + 100
 
 
@@ -342,7 +344,7 @@ def profile(**values: object) -> WarmingTask:
 def test_what_is_ready_of_a_task_that_is_gone_is_dropped_and_told(warmer, store, end):
     warmer.register(profile())
     make_ready(store, targets("profile", 300))
-    store.request(targets("profile", 100), force=True, watcher="me", watch_s=60)
+    store.requests.submit(targets("profile", 100), force=True, watcher="me", watch_s=60)
     if end == "unregister":
         warmer.unregister("profile")
     elif end == "disable":
@@ -351,9 +353,9 @@ def test_what_is_ready_of_a_task_that_is_gone_is_dropped_and_told(warmer, store,
         warmer.register(profile(task_id="other"), replace=True)
     for _ in range(10):
         assert refs(claim(store, 50)) == []
-    assert store.backlog() == 0
+    assert store.targets.backlog() == 0
     assert what_is_left(store) == {}
-    assert [told["result"] for told in store.next_outcomes("me", 200, 1)] == ["failed"] * 100
+    assert [told["result"] for told in store.requests.next_outcomes("me", 200, 1)] == ["failed"] * 100
     assert int(store.control.hget(store.keys.flow, "asked")) == 0
 
 
@@ -373,16 +375,16 @@ def test_dropping_what_is_gone_takes_as_long_as_many_claims(warmer, store):
 )
 def test_a_task_that_is_registered_again_finds_what_was_ready_once(warmer, store, needs):
     limit(store, "db", concurrency=100, reserved=0)
-    store.register(profile(), replace=False)
+    store.tasks.register(profile(), replace=False)
     make_ready(store, targets("profile", 40))
-    store.request(targets("profile", 10), force=False)
-    store.unregister("profile")
-    store.register(profile(**needs), replace=False)
-    assert store.backlog() == 40
-    assert store.tick().ready == 40
-    batch = store.claim(Capacity(threads=100, processes=100))
+    store.requests.submit(targets("profile", 10), force=False)
+    store.tasks.unregister("profile")
+    store.tasks.register(profile(**needs), replace=False)
+    assert store.targets.backlog() == 40
+    assert store.refreshes.tick().ready == 40
+    batch = store.refreshes.claim(Capacity(threads=100, processes=100))
     assert sorted(refs(batch)) == sorted(targets("profile", 40))
-    store.claim(Capacity(threads=100, processes=100))
+    store.refreshes.claim(Capacity(threads=100, processes=100))
     assert store.control.smembers(store.keys.rotas) == set(), "no empty lane is left behind"
 
 
@@ -390,7 +392,7 @@ def test_a_new_priority_holds_for_all_that_is_ready_at_once(warmer, store):
     warmer.register(profile(priority=1))
     add_lane(store, "middle", needs="5 o t 1 0 60000 f ")
     make_ready(store, targets("profile", 1000))
-    store.request(targets("profile", 10), force=False)
+    store.requests.submit(targets("profile", 10), force=False)
     make_ready(store, targets("middle", 30))
     assert shares(claim(store, 10)) == {"middle": 10}
     before = commands(store)
@@ -399,7 +401,7 @@ def test_a_new_priority_holds_for_all_that_is_ready_at_once(warmer, store):
     assert shares(claim(store, 10)) == {"profile": 10}
     warmer.register(profile(priority=1))
     assert shares(claim(store, 10)) == {"middle": 10}
-    assert store.backlog() == 1000
+    assert store.targets.backlog() == 1000
 
 
 @pytest.mark.parametrize("end", ["unregister", "disable"])
@@ -417,20 +419,20 @@ def test_a_task_that_comes_back_with_another_priority_has_it(warmer, store, end)
 
 
 def test_a_new_kind_holds_for_all_that_is_ready_at_once(store):
-    store.register(profile(), replace=False)
+    store.tasks.register(profile(), replace=False)
     make_ready(store, targets("profile", 1000))
-    store.request(targets("profile", 10), force=False)
-    store.register(profile(isolation="process"), replace=False)
-    assert refs(store.claim(Capacity(threads=50, loop=50))) == []
-    assert len(store.claim(Capacity(processes=50)).claims) == 50
-    assert store.backlog() == 950
+    store.requests.submit(targets("profile", 10), force=False)
+    store.tasks.register(profile(isolation="process"), replace=False)
+    assert refs(store.refreshes.claim(Capacity(threads=50, loop=50))) == []
+    assert len(store.refreshes.claim(Capacity(processes=50)).claims) == 50
+    assert store.targets.backlog() == 950
 
 
 def test_a_new_limit_holds_for_all_that_is_ready_at_once(warmer, store):
     limit(store, "db", concurrency=3, reserved=0)
     warmer.register(profile())
     make_ready(store, targets("profile", 1000))
-    store.request(targets("profile", 10), force=False)
+    store.requests.submit(targets("profile", 10), force=False)
     warmer.register(profile(limit="db"))
     assert len(claim(store, 50).claims) == 3
     warmer.register(profile())
@@ -453,29 +455,29 @@ def test_a_slot_is_given_back_when_the_limit_changed_in_the_middle(warmer, store
 def test_a_target_that_is_ready_and_asked_for_stands_in_one_lane_and_is_claimed_once(store):
     add_lane(store, "a")
     make_ready(store, targets("a", 3))
-    store.request(targets("a", 2), force=False)
+    store.requests.submit(targets("a", 2), force=False)
     assert [list(places_of(store, ref)) for ref in targets("a", 3)] == [["asked"], ["asked"], ["ready"]]
-    assert store.backlog() == 3
+    assert store.targets.backlog() == 3
     assert sorted(refs(claim(store, 9))) == targets("a", 3)
-    assert store.backlog() == 0
+    assert store.targets.backlog() == 0
 
 
 def test_what_is_asked_for_takes_turns_with_what_is_due(store):
     add_lane(store, "a")
     make_ready(store, targets("a", 50))
-    store.request(targets("a", 50)[40:], force=False)
+    store.requests.submit(targets("a", 50)[40:], force=False)
     got = refs(claim(store, 10))
     assert len(set(got) & set(targets("a", 50)[40:])) == 5
 
 
 def test_what_waits_for_anothers_computation_is_not_claimed_before_its_time(store):
     add_lane(store, "a")
-    store.request(["a"], force=True)
+    store.requests.submit(["a"], force=True)
     batch = claim(store, 1)
     complete(store, outcome("a", batch.token, ("in", 60_000), Result.BUSY))
     waiting = claim(store, 1)
     assert (refs(waiting), list(places_of(store, "a"))) == ([], ["asked"])
-    store.request(["a"], force=False)
+    store.requests.submit(["a"], force=False)
     assert refs(claim(store, 1)) == []
     store.control.zadd(store.keys.asked + "a", {"a": server_ms(store)})
     assert refs(claim(store, 1)) == ["a"]
@@ -487,14 +489,14 @@ def test_no_more_can_be_asked_for_than_there_is_room_for(make_warmer):
     store = warmer.store
     add_lane(store, "a")
     asked = targets("a", 14)
-    assert store.request(asked[:12], force=False) == ["asked"] * 10 + ["full"] * 2
+    assert store.requests.submit(asked[:12], force=False) == ["asked"] * 10 + ["full"] * 2
     assert places_of(store, asked[10]) == {}
-    assert store.request(asked[:3], force=True) == ["asked"] * 3, "they wait already"
-    assert store.request(asked[12:], force=True, watcher="me") == ["full"] * 2
+    assert store.requests.submit(asked[:3], force=True) == ["asked"] * 3, "they wait already"
+    assert store.requests.submit(asked[12:], force=True, watcher="me") == ["full"] * 2
     assert what_is_left(store).keys().isdisjoint({store.keys.watchers + ref for ref in asked[12:]})
     assert len(claim(store, 4).claims) == 4
-    assert store.request(asked[9:], force=False) == ["asked"] * 5
-    assert store.request(["a"], force=True) == ["full"]
+    assert store.requests.submit(asked[9:], force=False) == ["asked"] * 5
+    assert store.requests.submit(["a"], force=True) == ["full"]
 
 
 def test_what_is_claimed_can_be_asked_for_when_nothing_else_can(make_warmer):
@@ -503,42 +505,42 @@ def test_what_is_claimed_can_be_asked_for_when_nothing_else_can(make_warmer):
     add_lane(warmer.store, "a", "b")
     make_ready(warmer.store, ["a"])
     claim(warmer.store, 1)
-    assert warmer.store.request(["b", "a"], force=False) == ["asked", "asked"]
+    assert warmer.store.requests.submit(["b", "a"], force=False) == ["asked", "asked"]
 
 
 # --- withdrawn ------------------------------------------------------------------------------------------------------
 def test_what_nobody_else_waits_for_is_taken_back(store):
     add_lane(store, "a")
-    store.request(targets("a", 3), force=True, watcher="me")
-    store.request(targets("a", 1), force=True, watcher="another")
-    store.withdraw(targets("a", 3), "me")
+    store.requests.submit(targets("a", 3), force=True, watcher="me")
+    store.requests.submit(targets("a", 1), force=True, watcher="another")
+    store.requests.withdraw(targets("a", 3), "me")
     assert refs(claim(store, 9)) == targets("a", 1)
     assert int(store.control.hget(store.keys.flow, "asked")) == 0
 
 
 def test_what_is_begun_is_not_taken_back(store):
     add_lane(store, "a")
-    store.request(["a"], force=True, watcher="me", watch_s=60)
+    store.requests.submit(["a"], force=True, watcher="me", watch_s=60)
     batch = claim(store, 1)
-    store.withdraw(["a"], "me")
+    store.requests.withdraw(["a"], "me")
     assert complete(store, outcome("a", batch.token, ("never", 0)))
     assert what_is_left(store) == {}
 
 
 def test_nobody_takes_back_what_others_asked_for(store):
     add_lane(store, "a")
-    store.request(["a"], force=True)
-    store.withdraw(["a"], "somebody who never asked")
+    store.requests.submit(["a"], force=True)
+    store.requests.withdraw(["a"], "somebody who never asked")
     assert refs(claim(store, 1)) == ["a"]
 
 
 def test_what_is_due_by_its_reads_is_still_due_after_it_was_taken_back(warmer, store):
     warmer.register(profile())
     ref = targets("profile", 1)[0]
-    store.flush("reader", 1, [(ref, "", 500, 0, [], 0, 0, 0)])
-    store.reschedule(ref, server_ms(store) + 60_000)
-    store.request([ref], force=True, watcher="me")
-    store.withdraw([ref], "me")
+    store.reads.flush("reader", 1, [(ref, "", 500, 0, [], 0, 0, 0)])
+    store.targets.reschedule(ref, server_ms(store) + 60_000)
+    store.requests.submit([ref], force=True, watcher="me")
+    store.requests.withdraw([ref], "me")
     assert list(places_of(store, ref)) == ["due"]
     (found,) = claim(store, 1).claims
     assert (found.ref, found.ensure) == (ref, True)
@@ -547,8 +549,8 @@ def test_what_is_due_by_its_reads_is_still_due_after_it_was_taken_back(warmer, s
 @pytest.mark.parametrize("critical", [True, False])
 def test_what_is_ready_for_the_first_time_is_still_to_be_done_after_it_was_taken_back(warmer, store, critical):
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: 1, critical=critical))
-    store.request(["t"], force=False, watcher="me")
-    store.withdraw(["t"], "me")
+    store.requests.submit(["t"], force=False, watcher="me")
+    store.requests.withdraw(["t"], "me")
     assert refs(claim(store, 1)) == ["t"]
 
 
@@ -557,8 +559,8 @@ def test_a_changed_definition_is_still_to_be_computed_after_it_was_taken_back(wa
     batch = claim(store, 1)
     complete(store, outcome("t", batch.token, ("in", 60_000)))
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: 2, critical=True, ttl=50))
-    store.request(["t"], force=False, watcher="me")
-    store.withdraw(["t"], "me")
+    store.requests.submit(["t"], force=False, watcher="me")
+    store.requests.withdraw(["t"], "me")
     (found,) = claim(store, 1).claims
     assert found.ensure is False, "a value of the old definition will not do"
 

@@ -46,7 +46,7 @@ def registered(warmer, loader: Callable[..., object], **options: object) -> Warm
 def make_due(warmer, task: WarmingTask, numbers: Sequence[int]) -> None:
     long_ago_ms = 1_600_000_000_000
     for n in numbers:
-        assert warmer.store.reschedule(task.target(n=n).ref, long_ago_ms)
+        assert warmer.store.targets.reschedule(task.target(n=n).ref, long_ago_ms)
 
 
 def drain(warmer) -> int:
@@ -131,13 +131,13 @@ def test_the_first_of_a_batch_waits_for_others_and_no_longer(warmer, eventually)
     loader = Loader(squares)
     task = registered(warmer, loader, batch_size=3, batch_wait_s=60)
     refs = [task.target(n=n).ref for n in range(3)]
-    warmer.store.request(refs[:2], force=True)
+    warmer.store.requests.submit(refs[:2], force=True)
     stop = threading.Event()
     working = threading.Thread(target=Drain(JobContext(warmer, "worker-1", stop)).run, daemon=True)
     working.start()
     try:
         assert not loader.calls
-        warmer.store.request(refs[2:], force=True)
+        warmer.store.requests.submit(refs[2:], force=True)
         eventually(lambda: loader.calls)
     finally:
         stop.set()

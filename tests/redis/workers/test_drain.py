@@ -57,7 +57,7 @@ def test_whatever_a_computation_raises_or_returns_is_a_failure_with_backoff(runn
     assert failed["fail_count"] == 1
     assert words in failed["last_error"]
     assert running.store.control.zcard(running.store.keys.claims) == 0
-    assert running.store.control.zscore(running.store.keys.due, "bad") > running.store.hottest(0)[0]
+    assert running.store.control.zscore(running.store.keys.due, "bad") > running.store.reads.hottest(0)[0]
 
 
 def test_an_async_computation_past_its_time_out_is_cancelled(running):
@@ -161,15 +161,15 @@ def test_arguments_that_no_longer_fit_the_template_are_refused_and_let_go(runnin
         drain(running)
         for ref in running.store.control.zrange(running.store.keys.due, 0, -1):
             running.store.control.zadd(running.store.keys.due, {ref: 1_600_000_000_000})
-        running.store.tick()
-    assert running.store.backlog() == 0
+        running.store.refreshes.tick()
+    assert running.store.targets.backlog() == 0
     assert running.store.control.zcard(running.store.keys.due) == 0
     assert "takes the arguments ['uid']" in detail(running, "profile")["last_error"]
 
 
 def test_a_definition_with_more_fields_than_we_know_is_understood(running):
     register(running, "t", lambda: 1)
-    record = {**running.store.definitions()["t"], "from_the_future": [1]}
+    record = {**running.store.tasks.definitions()["t"], "from_the_future": [1]}
     running.store.control.hset(running.store.keys.definitions, "t", orjson.dumps(record))
     assert drain(running) == 1
     assert running.get("t:key") == 1
@@ -178,7 +178,7 @@ def test_a_definition_with_more_fields_than_we_know_is_understood(running):
 def test_a_definition_that_makes_no_sense_fails_alone(running):
     register(running, "broken", lambda: 1)
     register(running, "good", lambda: 1)
-    record = {**running.store.definitions()["broken"], "ttl": -1}
+    record = {**running.store.tasks.definitions()["broken"], "ttl": -1}
     running.store.control.hset(running.store.keys.definitions, "broken", orjson.dumps(record))
     drain(running)
     assert running.get("good:key") == 1
@@ -209,7 +209,7 @@ def test_a_value_that_redis_refuses_is_a_failure_with_backoff(running, monkeypat
     drain(running)
     assert "not cached: ResponseError: string exceeds" in detail(running, "t")["last_error"]
     assert running.store.control.exists(running.store.keys.lease("t:key")) == 0
-    assert running.store.control.zscore(running.store.keys.due, "t") > running.store.hottest(0)[0]
+    assert running.store.control.zscore(running.store.keys.due, "t") > running.store.reads.hottest(0)[0]
 
 
 def test_nothing_is_claimed_once_asked_to_stop(running):
@@ -217,7 +217,7 @@ def test_nothing_is_claimed_once_asked_to_stop(running):
     stop = threading.Event()
     stop.set()
     assert drain(running, stop) == 0
-    assert running.store.backlog() == 1
+    assert running.store.targets.backlog() == 1
 
 
 def test_concurrency_is_bounded_and_used(make_warmer):

@@ -16,7 +16,7 @@ def test_many_suspects_are_computed_together_in_processes_of_their_own(warmer, m
     warmer.start()
     warmer.register(task)
     refs = [task.target(n=n).ref for n in range(35)]
-    warmer.store.request(refs, force=True)
+    warmer.store.requests.submit(refs, force=True)
     warmer.store.control.hset(warmer.store.keys.suspects, mapping=dict.fromkeys(refs, 1))
     assert drain(warmer) == 35
     assert [warmer.get(f"product:{n}")["id"] for n in range(35)] == list(range(35))

@@ -406,7 +406,7 @@ def test_what_failed_is_tried_again_later(memory_warmer, warmer_clock, warmer_re
 def test_a_target_that_does_not_fit_its_task_fails_and_leaves_the_others_alone(memory_warmer, warmer_recorder):
     product = memory_warmer.warmed("product:{product_id}", ttl=60, task_id="product")(warmer_recorder.returns("warm"))
     memory_warmer.background.beat()
-    memory_warmer.store.request(['product{"no_such_field":1}'], force=True)
+    memory_warmer.store.requests.submit(['product{"no_such_field":1}'], force=True)
     product.warm(product_id=42)
     failed, warmed = sorted(memory_warmer.drain(), key=lambda outcome: outcome.success)
     assert (failed.ref, failed.success) == ('product{"no_such_field":1}', False)

@@ -48,19 +48,19 @@ class Requests:
             refs: Canonical texts of the targets.
             force: Whether to compute even if the present value is fresh.
         """
-        return self._store.request(refs, force=force, watcher=self._watcher, watch_s=WATCH_S)
+        return self._store.requests.submit(refs, force=force, watcher=self._watcher, watch_s=WATCH_S)
 
     def outcomes(self, count: int, timeout_s: float) -> list[dict[str, Any]]:
         """Return what was told since, at most this many; waits for the first so long at most."""
-        return self._store.next_outcomes(self._watcher, count, timeout_s)
+        return self._store.requests.next_outcomes(self._watcher, count, timeout_s)
 
     def take_back(self, refs: Iterable[str]) -> set[str]:
         """Take back what nobody has begun; returns the refs of what has been begun, which is finished."""
-        return set(self._store.withdraw(list(refs), self._watcher))
+        return set(self._store.requests.withdraw(list(refs), self._watcher))
 
     def epoch(self) -> str | None:
         """Return the text that changes when Redis is emptied; None while nothing is registered."""
-        return self._store.epoch()[0]
+        return self._store.switch.epoch()[0]
 
 
 logger = logging.getLogger("warmer.on_demand")

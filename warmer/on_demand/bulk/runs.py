@@ -43,7 +43,7 @@ class BulkRuns:
             redis.RedisError: Redis did not answer.
         """
         task_id = task.task_id if isinstance(task, WarmingTask) else task
-        (definition,) = self._store.definitions_of([task_id])
+        (definition,) = self._store.tasks.definitions_of([task_id])
         if definition is None or not definition["enabled"]:
             answer = "unknown" if definition is None else "disabled"
             raise rejection(task_id, answer, self._settings.backlog_capacity)

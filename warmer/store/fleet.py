@@ -1,0 +1,84 @@
+"""The processes of the fleet: workers that are alive, and which scheduler leads."""
+
+from collections.abc import Sequence
+
+from warmer.settings import Settings
+from warmer.store.records import Capacity
+from warmer.store.scripts import Scripts
+
+
+class Fleet:
+    """Live processes.
+
+    Args:
+        scripts: Of the control server.
+        settings: Time-outs and capacities.
+    """
+
+    def __init__(self, scripts: Scripts, settings: Settings) -> None:
+        """Prepare; nothing is sent yet."""
+        self._scripts = scripts
+        self._client = scripts.client
+        self._keys = scripts.keys
+        self._settings = settings
+
+    def worker_beat(self, name: str) -> None:
+        """Say that a worker lives, and how much it can do at once."""
+        seconds, micros = self._client.time()
+        settings = self._settings
+        places = Capacity(settings.concurrency, settings.async_concurrency, settings.isolated_processes)
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zadd(self._keys.workers, {name: seconds * 1000 + micros // 1000})
+        pipeline.hset(self._keys.places, name, " ".join(map(str, places)))
+        pipeline.execute()
+
+    def worker_gone(self, name: str) -> None:
+        """Say that a worker has stopped."""
+        self._forget_workers([name])
+
+    def live_workers(self) -> list[str]:
+        """Return the names of workers heard of lately; forgets those that were not."""
+        oldest_ms = self._oldest_beat_ms()
+        self._forget_workers(self._client.zrange(self._keys.workers, "-inf", oldest_ms, byscore=True))
+        return [name.decode() for name in self._client.zrange(self._keys.workers, 0, -1)]
+
+    def capacities(self) -> dict[str, Capacity]:
+        """Return how many computations each worker heard of lately has room for; changes nothing."""
+        alive = self._client.zrange(self._keys.workers, f"({self._oldest_beat_ms()}", "+inf", byscore=True)
+        found = self._client.hmget(self._keys.places, alive) if alive else []
+        return {
+            name.decode(): Capacity(*map(int, places.split())) if places else Capacity()
+            for name, places in zip(alive, found, strict=True)
+        }
+
+    def _oldest_beat_ms(self) -> int:
+        """Return since when a worker that was not heard of is taken for dead."""
+        seconds, _ = self._client.time()
+        return int((seconds - max(10.0, 5 * self._settings.flush_s)) * 1000)
+
+    def _forget_workers(self, names: Sequence[str | bytes]) -> None:
+        if not names:
+            return
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.zrem(self._keys.workers, *names)
+        pipeline.hdel(self._keys.places, *names)
+        pipeline.execute()
+
+    def is_first_meeting(self, worker: str, task_id: str) -> bool:
+        """Remember that this worker has met a task it does not know; True the first time."""
+        key = self._keys.unknown(worker)
+        first = bool(self._client.sadd(key, task_id))
+        self._client.expire(key, 3600)
+        return first
+
+    def lead(self, token: str, timeout_s: float) -> bool:
+        """Take or renew the leadership among schedulers; False while another leads."""
+        return bool(self._scripts.run("lead", token, round(1000 * timeout_s)))
+
+    def resign(self, token: str) -> bool:
+        """Give the leadership up; False when it was not held with this token."""
+        return bool(self._scripts.run("release", token, held=self._keys.leader))
+
+    def has_leader(self) -> bool:
+        """Say whether a scheduler is alive."""
+        return bool(self._client.exists(self._keys.leader))

@@ -1,0 +1,48 @@
+"""The switch that turns warming on and off for the whole fleet, and the epoch that tells when Redis was emptied."""
+
+import time
+
+from warmer.clock import Clock
+from warmer.store.scripts import Scripts
+from warmer.tasks.switch import Switch
+
+
+class FleetSwitch:
+    """The fleet's switch.
+
+    Args:
+        scripts: Of the control server.
+        clock: Follows the server's time.
+    """
+
+    def __init__(self, scripts: Scripts, clock: Clock) -> None:
+        """Prepare; nothing is sent yet."""
+        self._scripts = scripts
+        self._client = scripts.client
+        self._keys = scripts.keys
+        self._clock = clock
+
+    def get(self) -> Switch:
+        """Return the fleet's switch."""
+        return Switch.from_json(self._client.get(self._keys.switch))
+
+    def set(self, switch: Switch) -> bool:
+        """Set the fleet's switch; False when it stood so already."""
+        return bool(self._scripts.run("set_switch", switch.to_json()))
+
+    def restore(self, switch: Switch) -> None:
+        """Set the fleet's switch only if Redis has none."""
+        self._client.set(self._keys.switch, switch.to_json(), nx=True)
+
+    def epoch(self) -> tuple[str | None, Switch | None]:
+        """Return the random text that changes when Redis is emptied, and the switch, if there are any.
+
+        The clock follows the server's time on the way.
+        """
+        asked_at_s = time.time()
+        pipeline = self._client.pipeline(transaction=False)
+        pipeline.time()
+        pipeline.mget(self._keys.epoch, self._keys.switch)
+        (seconds, micros), (epoch, switch) = pipeline.execute()
+        self._clock.follow(seconds * 1000 + micros // 1000, asked_at_s, time.time())
+        return epoch.decode() if epoch else None, Switch.from_json(switch) if switch else None

@@ -1,0 +1,57 @@
+"""Counted reads: the heat and the history of each target."""
+
+from collections.abc import Sequence
+
+import orjson
+
+from warmer.policy import heat_reads_per_s
+from warmer.settings import Settings
+from warmer.store.records import Hot, KeyReads
+from warmer.store.scripts import Scripts
+
+
+class ReadCounts:
+    """The reads that processes have counted.
+
+    Args:
+        scripts: Of the control server.
+        settings: Time-outs and capacities.
+    """
+
+    def __init__(self, scripts: Scripts, settings: Settings) -> None:
+        """Prepare; nothing is sent yet."""
+        self._scripts = scripts
+        self._keys = scripts.keys
+        self._settings = settings
+
+    def flush(self, reader: str, number: int, reads: Sequence[KeyReads]) -> bool:
+        """Take in a batch of counted reads; one that is sent twice counts once.
+
+        Args:
+            reader: Id of the sending process.
+            number: Number of this batch, counting up.
+            reads: For each target its ref ("" where only the key is known), cache key, hits, misses, the
+                `computed_at` of warm values whose read was useful, how many of the hits were stale, and when the first
+                and the last read were, in ms; 0 for now.
+        """
+        return bool(
+            self._scripts.run(
+                "flush",
+                number,
+                round(1000 * self._settings.heat_half_life_s),
+                self._settings.heat_capacity,
+                self._settings.history_capacity,
+                orjson.dumps(reads),
+                last_flush=self._keys.flushes + reader,
+            )
+        )
+
+    def hottest(self, count: int) -> tuple[int, list[Hot]]:
+        """Return the server's time in ms, and the targets that are read most."""
+        now_ms, found = self._scripts.run(
+            "hottest",
+            count,
+            round(1000 * self._settings.heat_half_life_s),
+        )
+        half_life_s = self._settings.heat_half_life_s
+        return now_ms, [Hot(ref.decode(), heat_reads_per_s(float(heat), half_life_s)) for ref, heat in found]

@@ -1,0 +1,57 @@
+"""Counters of the fleet and of each task, and measured durations."""
+
+from collections.abc import Sequence
+
+from warmer.store.records import Timing
+from warmer.store.replies import by_account
+from warmer.store.scripts import Scripts
+from warmer.tasks.switch import Switch
+
+
+class Statistics:
+    """Counters and durations.
+
+    Args:
+        scripts: Of the control server.
+    """
+
+    def __init__(self, scripts: Scripts) -> None:
+        """Prepare; nothing is sent yet."""
+        self._scripts = scripts
+        self._client = scripts.client
+        self._keys = scripts.keys
+
+    def totals(self) -> dict[str, float]:
+        """Return the counters of the whole fleet."""
+        return {name.decode(): float(value) for name, value in self._client.hgetall(self._keys.totals).items()}
+
+    def accounts(self) -> dict[str, dict[str, float]]:
+        """Return what reads and refreshes have cost by account, "" for the fleet's, and by what."""
+        fields = self._client.hgetall(self._keys.accounts)
+        return by_account([part for field in fields.items() for part in field])
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to one of the fleet's counters."""
+        self._client.hincrby(self._keys.totals, name, by)
+
+    def recent_durations_ms(self) -> list[float]:
+        """Return the latest compute times of warming, newest first."""
+        return [float(value) for value in self._client.lrange(self._keys.durations, 0, -1)]
+
+    def of_tasks(self, task_ids: Sequence[str]) -> list[dict[str, str]]:
+        """Return each task's counters."""
+        pipeline = self._client.pipeline(transaction=False)
+        for task_id in task_ids:
+            pipeline.hgetall(self._keys.stats + task_id)
+        return [{name.decode(): value.decode() for name, value in counters.items()} for counters in pipeline.execute()]
+
+    def timings(self, refs: Sequence[str]) -> list[Timing]:
+        """Return what is known of how long targets take."""
+        if not refs:
+            return []
+        switch_json, found = self._scripts.run("timings", *refs)
+        switch = Switch.from_json(switch_json)
+        return [
+            Timing(float(p95_ms or 0) / 1000, float(wait_ms) / 1000, switch)
+            for p95_ms, wait_ms in zip(found[::2], found[1::2], strict=True)
+        ]

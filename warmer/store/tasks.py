@@ -1,0 +1,78 @@
+"""The registry in Redis: the definitions of all tasks of the fleet."""
+
+from collections.abc import Iterable, Sequence
+from secrets import token_hex
+from typing import Any
+
+import orjson
+
+from warmer.store.scripts import Scripts
+from warmer.store.task_spec import task_spec_text
+from warmer.tasks.task import WarmingTask
+
+
+class RegisteredTasks:
+    """The tasks that are registered in the namespace.
+
+    Args:
+        scripts: Of the control server.
+    """
+
+    def __init__(self, scripts: Scripts) -> None:
+        """Prepare; nothing is sent yet."""
+        self._scripts = scripts
+        self._client = scripts.client
+        self._keys = scripts.keys
+
+    def register(self, task: WarmingTask, replace: bool) -> tuple[str, str, str]:
+        """Write a task's definition.
+
+        Returns:
+            "registered", "changed", "unchanged" or "conflict"; the id of the task it conflicts with, or ""; the epoch.
+        """
+        status, other, epoch = self._scripts.run(
+            "register",
+            task.task_id,
+            task.definition(),
+            task_spec_text(task),
+            int(replace),
+            token_hex(8),
+        )
+        return status.decode(), other.decode(), epoch.decode()
+
+    def unregister(self, task_id: str) -> bool:
+        """Forget a task; False when it was not registered."""
+        return bool(
+            self._scripts.run(
+                "unregister",
+                task_id,
+            )
+        )
+
+    def definitions(self) -> dict[str, dict[str, Any]]:
+        """Return every registered task's definition by id."""
+        found = self._client.hgetall(self._keys.definitions)
+        return {task_id.decode(): orjson.loads(text) for task_id, text in found.items()}
+
+    def definitions_of(self, task_ids: Sequence[str]) -> list[dict[str, Any] | None]:
+        """Return these tasks' definitions, None for those not registered."""
+        if not task_ids:
+            return []
+        found = self._client.hmget(self._keys.definitions, list(task_ids))
+        return [orjson.loads(text) if text else None for text in found]
+
+    def critical_ids(self) -> list[str]:
+        """Return the ids of enabled critical tasks with a plain key, highest priority first."""
+        critical = self._client.smembers(self._keys.critical)
+        ordered = self._client.zrevrange(self._keys.tasks, 0, -1)
+        return [task_id.decode() for task_id in ordered if task_id in critical]
+
+    def scoped_ids(self, fields: Iterable[str]) -> list[str]:
+        """Return the ids of enabled tasks whose key template has just these fields."""
+        return sorted(
+            task_id.decode() for task_id in self._client.smembers(self._keys.scoped + ",".join(sorted(fields)))
+        )
+
+    def specs(self) -> dict[str, str]:
+        """Return what the scripts know of each enabled task; `lane_in` reads it."""
+        return {task_id.decode(): text.decode() for task_id, text in self._client.hgetall(self._keys.lanes).items()}
