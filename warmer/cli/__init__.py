@@ -1,1 +1,1 @@
-"""Command line: what people type, and how answers are shown."""
+"""The `warmer` command: one file for each subject, assembled in `main`."""

@@ -1,4 +1,4 @@
-"""Shows a run of `warm_many` to people: a bar while it goes on, and what came of it."""
+"""Terminal view of a bulk warming: a progress bar while it runs, and its outcome in lines."""
 
 from contextlib import nullcontext
 
@@ -9,48 +9,40 @@ from warmer.errors import WaitTimeoutError
 from warmer.on_demand.bulk.bulk_warming import BulkWarming
 from warmer.results import BulkOutcome
 
-LOOK_S = 0.1
-MOST_SHOWN = 5
+REDRAW_INTERVAL_S = 0.1
+MAX_SHOWN_ERRORS = 5
 
 
-def watch(handle: BulkWarming, console: Console) -> BulkOutcome:
-    """Wait until all has ended; on a terminal with a bar.
-
-    Args:
-        handle: The run.
-        console: Where the bar is shown.
+def wait_with_bar(handle: BulkWarming, console: Console) -> BulkOutcome:
+    """Wait for the outcome, with a progress bar if the console is a terminal.
 
     Raises:
-        Exception: what the iterable raised.
+        Exception: the iterable of items raised it.
     """
     bar = Progress(
         SpinnerColumn(),
         TextColumn(handle.task_id, markup=False),
         BarColumn(),
-        TextColumn("{task.fields[standing]}", markup=False),
+        TextColumn("{task.fields[progress]}", markup=False),
         console=console,
         transient=True,
     )
     is_shown = console.is_terminal
     with bar if is_shown else nullcontext():
-        line = bar.add_task("", total=handle.total, standing="")
+        line = bar.add_task("", total=handle.total, progress="")
         while True:
             try:
-                return handle.wait(LOOK_S)
+                return handle.wait(REDRAW_INTERVAL_S)
             except WaitTimeoutError:
-                _move(bar, line, handle)
+                _update(bar, line, handle)
 
 
-def _move(bar: Progress, line: TaskID, handle: BulkWarming) -> None:
-    bar.update(line, completed=handle.done, total=handle.total, standing=standing(handle))
+def _update(bar: Progress, line: TaskID, handle: BulkWarming) -> None:
+    bar.update(line, completed=handle.done, total=handle.total, progress=progress_line(handle))
 
 
-def standing(handle: BulkWarming) -> str:
-    """Return how far a run is, in one line: items done, pace, time left, failures.
-
-    Args:
-        handle: The run.
-    """
+def progress_line(handle: BulkWarming) -> str:
+    """Return the progress in one line: items done, rate, time left, failures."""
     of = "" if handle.total is None else f"/{handle.total:,}"
     left = "" if handle.eta_s is None else f", {_time(handle.eta_s)} left"
     failed = f", {handle.failed:,} failed" if handle.failed else ""
@@ -58,7 +50,7 @@ def standing(handle: BulkWarming) -> str:
 
 
 def summary(outcome: BulkOutcome) -> str:
-    """Return what came of a run, in one line.
+    """Return the outcome in one line.
 
     Example:
         >>> summary(BulkOutcome(total=10, warmed=8, fresh=1, failed=1, cancelled=0, errors={}, duration_s=2.0))
@@ -67,22 +59,22 @@ def summary(outcome: BulkOutcome) -> str:
     of = "" if outcome.total is None else f" of {outcome.total:,}"
     cancelled = f", cancelled {outcome.cancelled:,}" if outcome.cancelled else ""
     done = outcome.warmed + outcome.fresh + outcome.failed
-    pace = f" ({done / outcome.duration_s:,.0f}/s)" if outcome.duration_s > 0 else ""
+    rate = f" ({done / outcome.duration_s:,.0f}/s)" if outcome.duration_s > 0 else ""
     return (
         f"warmed {outcome.warmed:,}, fresh {outcome.fresh:,}, failed {outcome.failed:,}{cancelled}{of} "
-        f"in {outcome.duration_s:.1f} s{pace}"
+        f"in {outcome.duration_s:.1f} s{rate}"
     )
 
 
 def first_errors(outcome: BulkOutcome) -> list[str]:
-    """Return the first failures, a line each, and how many more there are.
+    """Return the first failures, one per line, and the number of further ones.
 
     Example:
         >>> first_errors(BulkOutcome(total=2, warmed=0, fresh=0, failed=2, cancelled=0, errors={"a": "ValueError: no"},
         ...                          duration_s=1.0))
         ['a: ValueError: no', 'and 1 more']
     """
-    shown = list(outcome.errors.items())[:MOST_SHOWN]
+    shown = list(outcome.errors.items())[:MAX_SHOWN_ERRORS]
     more = outcome.failed - len(shown)
     return [f"{name}: {error}" for name, error in shown] + ([f"and {more:,} more"] if more > 0 else [])
 

@@ -1,4 +1,4 @@
-"""How commands end: their exit codes, and our own errors as one line."""
+"""Exit codes of commands, and errors as one line on standard error."""
 
 import sys
 from collections.abc import Callable
@@ -9,21 +9,18 @@ import click
 
 from warmer.errors import WarmerError
 
-EXIT_REFUSED = 2  # what was asked for cannot be done as asked: settings, arguments
+EXIT_REFUSED = 2  # a setting, an option or an argument cannot be used
 EXIT_NO = 1  # the answer is no
 EXIT_INTERRUPTED = 130  # by Ctrl-C
 
 
-def ends_well(function: Callable[..., None]) -> Callable[..., None]:
-    """Turn our own errors into one line on stderr and an exit code.
-
-    Args:
-        function: The command.
+def handle_errors(function: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command, so that a `WarmerError` ends it with one line on stderr and `EXIT_REFUSED`.
 
     Example:
-        >>> @ends_well
+        >>> @handle_errors
         ... def refuse():
-        ...     raise WarmerError("no such thing")
+        ...     raise WarmerError("no such task")
         >>> refuse()
         Traceback (most recent call last):
         SystemExit: 2

@@ -1,4 +1,4 @@
-"""Items from JSON Lines: one JSON value a line, each the arguments of one target."""
+"""JSON Lines as items of `warm_many`: each line has the arguments of one target."""
 
 import os
 from collections.abc import Iterator
@@ -14,12 +14,9 @@ STANDARD_INPUT = 0
 
 
 def items_of(lines: Iterator[bytes]) -> Iterator[Any]:
-    """Yield what `warm_many` takes for each line: an object as it is, an array as a tuple, anything else as it is.
+    """Yield one item per line: an array as a tuple, any other value as it is.
 
-    A line that is no JSON is yielded as the error that says so, to be counted as failed; empty ones are left out.
-
-    Args:
-        lines: The lines.
+    A line that is not JSON yields its error, so that `warm_many` counts it as failed; empty lines are skipped.
 
     Example:
         >>> list(items_of(iter([b'{"user_id": 42}', b'[42, "south"]', b"", b"42"])))
@@ -34,40 +31,33 @@ def _item(number: int, line: bytes) -> Any:
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        return InvalidTaskError(f"line {number} is no JSON: {error}")
+        return InvalidTaskError(f"line {number} is not JSON: {error}")
     return tuple(value) if isinstance(value, list) else value
 
 
 class LinesFile:
-    """The items of a file, whose number is known beforehand.
-
-    Args:
-        path: A file that can be read twice.
-    """
+    """Items of a regular file, which is read twice: once to count them."""
 
     def __init__(self, path: Path) -> None:
-        """Count the items; those of a file that is growing may be more by the time they are read."""
+        """Count the items."""
         self._path = path
         with path.open("rb") as lines:
             self._length = sum(1 for line in lines if line.strip())
 
     def __len__(self) -> int:
-        """Return how many there are."""
+        """Return the number of items."""
         return self._length
 
     def __iter__(self) -> Iterator[Any]:
-        """Iterate over them."""
+        """Iterate over the items."""
         with self._path.open("rb") as lines:
             yield from items_of(lines)
 
 
 def lines_of(descriptor: int) -> Iterator[bytes]:
-    """Yield the lines of a pipe, each as soon as it is there.
+    """Yield the lines of an open pipe, each as soon as it arrives.
 
-    It reads by the descriptor: a process that ends while a daemon thread waits for `sys.stdin` is aborted.
-
-    Args:
-        descriptor: Of the open pipe.
+    It reads from the file descriptor: a process that ends while a daemon thread reads `sys.stdin` is aborted.
     """
     rest = b""
     while block := os.read(descriptor, BLOCK_BYTES):
@@ -77,11 +67,7 @@ def lines_of(descriptor: int) -> Iterator[bytes]:
 
 
 def lines_of_pipe(path: Path) -> Iterator[bytes]:
-    """Yield the lines of a named pipe, opened when the first is asked for.
-
-    Args:
-        path: Where it is.
-    """
+    """Yield the lines of a named pipe, which is opened at the first line."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         yield from lines_of(descriptor)
@@ -90,13 +76,13 @@ def lines_of_pipe(path: Path) -> Iterator[bytes]:
 
 
 def items_at(place: str) -> Any:
-    """Return the items at a place that the command line names.
+    """Return the items of a file, a named pipe, or standard input.
 
     Args:
-        place: Path of a file or a named pipe, or "-" for standard input.
+        place: A path, or "-" for standard input.
 
     Raises:
-        OSError: there is nothing to read.
+        OSError: it cannot be read.
     """
     if place == "-":
         return items_of(lines_of(STANDARD_INPUT))

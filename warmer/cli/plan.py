@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from warmer.cli.exits import ends_well
+from warmer.cli.exits import handle_errors
 from warmer.client.default import fleet
 from warmer.planning import LONGEST_MINUTES
 from warmer.planning.planned import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
@@ -163,7 +163,7 @@ WIDTH = 120
 @click.option("--task", "task_id", metavar="ID", help="Show this task alone; the others still take their places.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=0), help="How many targets to list.")
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-@ends_well
+@handle_errors
 def plan(minutes: float, task_id: str | None, limit: int, as_json: bool) -> None:
     """Show what would be refreshed next, why, and what it costs; nothing is run.
 

@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-from warmer.cli.exits import EXIT_NO, ends_well
+from warmer.cli.exits import EXIT_NO, handle_errors
 from warmer.client.default import fleet
 from warmer.recording.read_recorder import ReadRecorder, Recorded
 from warmer.recording.trace_file import new_trace
@@ -27,7 +27,7 @@ LONGEST_MINUTES = 7 * 1440
 @click.option("--sample", default=0.1, show_default=True, type=click.FloatRange(0, 1, min_open=True), metavar="PART",
               help="The part of all targets whose reads are recorded, all of them.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
-@ends_well
+@handle_errors
 def record(file: Path, minutes: float, sample: float, as_json: bool) -> None:
     """Record a live fleet's reads as a trace, for `warmer simulate`.
 

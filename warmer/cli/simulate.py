@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from warmer.cli.exits import ends_well
+from warmer.cli.exits import handle_errors
 from warmer.simulation.chart import check_can_draw, draw
 from warmer.simulation.comparison import Comparison, compare, parts_of
 from warmer.simulation.policies import POLICIES, PRICED
@@ -155,7 +155,7 @@ SHORTEST_TTL_S, LONGEST_TTL_S = 1.0, 366 * 86_400.0
 @click.option("--json", "as_json", is_flag=True, help="For scripts.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Draw misses removed against compute, such as frontier.png; needs matplotlib.")  # fmt: skip
-@ends_well
+@handle_errors
 def simulate(
     places: tuple[str, ...],
     ttls_s: tuple[float, ...],
@@ -166,7 +166,7 @@ def simulate(
     as_json: bool,
     plot: Path | None,
 ) -> None:
-    r"""Replay recorded reads: what would warming cost, and what would it spare users?
+    """Replay recorded reads: what would warming cost, and what would it spare users?
 
     TRACE is a file, compressed by gzip or not, or - for standard input. Either CSV, time_s,key[,reads[,cost_s]], with
     or without these names in the first line; or an access log in the common or combined format, of which GET and HEAD
@@ -183,7 +183,7 @@ def simulate(
     clairvoyant  renewal that knows every read to come: the bound
 
     The exit code is 2 if a trace or an option is refused.
-    """
+    """  # noqa: D301 - click's mark for lines that are not to be wrapped
     if plot is not None:
         check_can_draw(plot)
     traces = _read(places, with_query=not ignore_query)

@@ -17,7 +17,7 @@ from secrets import token_hex
 import pytest
 
 from warmer import BulkWarming, InvalidTaskError, UnknownTaskError, WaitTimeoutError, WarmerError, WarmingTask
-from warmer.cli.main import EXIT_INTERRUPTED
+from warmer.cli.exits import EXIT_INTERRUPTED
 from warmer.on_demand.bulk import feeder
 from warmer_workers.drain import Drain
 from warmer_workers.job_context import JobContext
@@ -378,7 +378,7 @@ def test_the_command_warms_the_lines_of_a_file_and_tells_how_it_went(tasks):
     printed, _, complaints = output(tasks, "bad").partition("\n}\n")
     outcome = json.loads(printed + "}")
     assert (outcome["total"], outcome["warmed"], outcome["failed"]) == (3, 1, 2)
-    assert "item 2: line 2 is no JSON" in complaints
+    assert "item 2: line 2 is not JSON" in complaints
     assert 'square{"n":13}: ValueError: unlucky' in complaints
 
     assert tasks.run("warm", "square", "--many", "none.jsonl", log="none").wait(60) == 2

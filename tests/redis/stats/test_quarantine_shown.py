@@ -12,6 +12,7 @@ from click.testing import Result as Ran
 from tests.support.flow import claim, outcome, places_of, refs
 from warmer import InvalidTaskError, WarmerError, WarmingTask, get_warming_stats, release_quarantined
 from warmer.cli import main as cli
+from warmer.cli.exits import EXIT_NO
 from warmer.client import default
 from warmer.store import Result
 
@@ -145,5 +146,5 @@ def test_the_command_releases_a_task_and_names_all_that_was(fleet, command):
 
 def test_the_command_says_no_when_nothing_of_that_name_is_in_quarantine(command):
     ran = command("release", "profile")
-    assert (ran.exit_code, ran.stdout) == (cli.EXIT_NO, "")
+    assert (ran.exit_code, ran.stdout) == (EXIT_NO, "")
     assert "'profile'" in ran.stderr

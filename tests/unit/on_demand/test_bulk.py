@@ -15,7 +15,7 @@ from rich.console import Console
 
 from warmer import BulkWarming, InvalidTaskError, WaitTimeoutError, WarmerError, WarmingTask
 from warmer.cli import main as cli
-from warmer.cli.bulk_view import first_errors, standing, watch
+from warmer.cli.bulk_view import first_errors, progress_line, wait_with_bar
 from warmer.cli.exits import EXIT_REFUSED
 from warmer.cli.json_lines import LinesFile, items_at, items_of, lines_of
 from warmer.on_demand.bulk.feeder import AGAIN_S, CHUNK, OVERDUE_S, REVIEW_S, UNKNOWN_S, Feeder
@@ -574,7 +574,7 @@ def test_a_terminal_shows_a_bar_and_anything_else_does_not():
         run, text = Run(range(4), total=4), io.StringIO()
         run.feeder.catch_up()
         threading.Timer(0.4, run.finish).start()
-        outcome = watch(run.handle, Console(file=text, force_terminal=is_terminal, width=100))
+        outcome = wait_with_bar(run.handle, Console(file=text, force_terminal=is_terminal, width=100))
         assert outcome.warmed == 4
         shown[is_terminal] = text.getvalue()
     assert "0/4" in shown[True]
@@ -584,12 +584,12 @@ def test_a_terminal_shows_a_bar_and_anything_else_does_not():
 def test_how_far_it_is_fits_one_line():
     run = Run([*range(2_000), "x"], total=2_001, in_flight=1_000)
     run.feeder.catch_up()
-    assert standing(run.handle) == "0/2,001, 0/s"
+    assert progress_line(run.handle) == "0/2,001, 0/s"
     run.requests.work()
     run.later(1.0)
-    assert re.fullmatch(r"1,000/2,001, \d[\d,]*/s, \d s left", standing(run.handle))
+    assert re.fullmatch(r"1,000/2,001, \d[\d,]*/s, \d s left", progress_line(run.handle))
     run.finish()
-    assert "1 failed" in standing(run.handle)
+    assert "1 failed" in progress_line(run.handle)
 
 
 def test_only_the_first_failures_are_listed():
