@@ -516,7 +516,7 @@ def test_a_bound_that_is_none_is_refused(in_flight):
 def test_lines_are_items_and_a_bad_one_says_so():
     one, bad, array = items_of(iter([b"1\n", b"\n", b"{'n'\n", b"[1, 2]"]))
     assert (one, array) == (1, (1, 2))
-    with pytest.raises(InvalidTaskError, match="line 3 is no JSON"):
+    with pytest.raises(InvalidTaskError, match="line 3 is not JSON"):
         refs_of(SQUARE)(bad)
 
 
@@ -603,8 +603,8 @@ def test_only_the_first_failures_are_listed():
     [
         (["--many", "-", "--arguments", "{}"], "leave out"),
         (["--many", "-", "--wait", "1"], "leave out"),
-        (["--json"], "go with --many"),
-        (["--in-flight", "9"], "go with --many"),
+        (["--json"], "need --many"),
+        (["--in-flight", "9"], "need --many"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(arguments, words):
