@@ -119,3 +119,13 @@ def described(error: BaseException) -> str:
     except Exception:
         said = "(it cannot say what)"
     return redacted(f"{type(error).__name__}: {said}").encode(errors="replace").decode()[:500]
+
+
+def shortened(text: str) -> str:
+    """Return a text as messages show it: one of more than 80 characters is cut, and its length given.
+
+    Example:
+        >>> shortened("x" * 1000)[60:]
+        '… (1000 characters)'
+    """
+    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"

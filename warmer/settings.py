@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from warmer.connect.address import Address, without_credentials
 from warmer.errors import SettingsError, redacted
 from warmer.tasks.limit import Limit, limits_by_name
-from warmer.tasks.validation import check_knobs
+from warmer.tasks.validation import Problem, check_one_budget, problems_of
 
 _ADDRESSES = ("redis_url", "cache_url")
 _MAY_BE_SECRET = {*_ADDRESSES, "pickle_key"}
@@ -139,8 +139,8 @@ class Settings(BaseSettings):
         return url
 
     @model_validator(mode="after")
-    def _has_one_knob(self) -> Self:
-        check_knobs(self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute)
+    def _has_one_budget(self) -> Self:
+        check_one_budget(self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute)
         return self
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
@@ -175,14 +175,13 @@ def _parsed(url: str | None) -> Address | None:
 
 
 def _explained(error: ValidationError) -> str:
-    return redacted("settings refused: " + "; ".join(map(_problem, error.errors(include_url=False))))
+    return redacted("settings refused: " + "; ".join(map(_described, problems_of(error))))
 
 
-def _problem(problem: Any) -> str:
-    if not problem["loc"]:  # of several settings together
-        return str(problem["msg"]).removeprefix("Value error, ")
-    name = str(problem["loc"][0])
-    what = f"WARMER_{name.upper()}: {problem['msg'].removeprefix('Value error, ')}"
-    # What is given under a name that is none may be a secret under a misspelt one.
-    hidden = name in _MAY_BE_SECRET or problem["type"] == "extra_forbidden"
-    return what if hidden else f"{what}, got {problem['input']!r}"
+def _described(problem: Problem) -> str:
+    if not problem.field:  # of several settings together
+        return problem.message
+    text = f"WARMER_{problem.field.upper()}: {problem.message}"
+    # A value under an unknown name may be a secret under a misspelt one.
+    is_hidden = problem.field in _MAY_BE_SECRET or problem.kind == "extra_forbidden"
+    return text if is_hidden else f"{text}, got {problem.given!r}"

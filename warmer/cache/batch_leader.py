@@ -23,7 +23,8 @@ from warmer.refresh.publisher import Computed, Done, Refreshed, RefreshRequest, 
 from warmer.refresh.refresher import Refresher, failed_elsewhere, is_fresh, nothing_will_do
 from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight
 from warmer.store import Keys, Lease
-from warmer.tasks.task import Target, WarmingTask
+from warmer.tasks.target import Target
+from warmer.tasks.task import WarmingTask
 from warmer.wire import UNAVAILABLE, Reader
 
 

@@ -18,8 +18,10 @@ from warmer.refresh.cache_options import CacheOptions, TaskCacheOptions
 from warmer.refresh.read_counter import ReadCounter
 from warmer.settings import Settings
 from warmer.store import Keys
-from warmer.tasks.registry import Registry, late_function_of
-from warmer.tasks.task import Target, WarmingTask
+from warmer.tasks.loading import late_function_of
+from warmer.tasks.registry import Registry
+from warmer.tasks.target import Target
+from warmer.tasks.task import WarmingTask
 from warmer.wire import UNAVAILABLE, Reader
 
 logger = logging.getLogger("warmer.cache")

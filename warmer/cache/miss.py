@@ -20,7 +20,7 @@ from warmer.cache.request import CacheRequest
 from warmer.clock import Clock
 from warmer.codec.entry import Header, Origin
 from warmer.refresh.cache_options import CacheOptions
-from warmer.refresh.compute import acall, call, is_async
+from warmer.refresh.compute import acall, call
 from warmer.refresh.effects import Routine, arun, run
 from warmer.refresh.publisher import Refreshed
 from warmer.refresh.read_counter import uncounted_reads
@@ -28,6 +28,7 @@ from warmer.refresh.refresher import Refresher, nothing_will_do
 from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight, is_own
 from warmer.settings import Settings
 from warmer.store import Keys, Result
+from warmer.tasks.functions import is_async
 from warmer.wire import Reader
 
 logger = logging.getLogger("warmer.cache")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from warmer.codec.entry import Header
 from warmer.errors import InvalidTaskError
 from warmer.refresh.cache_options import CacheOptions
-from warmer.tasks.task import Target
+from warmer.tasks.target import Target
 
 
 class CacheRequest(NamedTuple):

@@ -10,9 +10,10 @@ from warmer.cache.request import CacheRequest
 from warmer.errors import InvalidTaskError
 from warmer.on_demand.bulk.bulk_warming import BulkWarming
 from warmer.on_demand.handle import Warming
-from warmer.refresh.compute import is_async
-from warmer.tasks.registry import function_of
-from warmer.tasks.task import Target, WarmingTask, check_returns
+from warmer.tasks.functions import check_returns, is_async
+from warmer.tasks.loading import function_of
+from warmer.tasks.target import Target
+from warmer.tasks.task import WarmingTask
 
 if TYPE_CHECKING:
     from warmer.client.warmer import Warmer

@@ -18,7 +18,8 @@ from warmer.planning import Plan, make_plan
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
 from warmer.stats import fleet, ledger
 from warmer.tasks.switch import Switch
-from warmer.tasks.task import Target, WarmingTask
+from warmer.tasks.target import Target
+from warmer.tasks.task import WarmingTask
 
 
 class Warmer(KeyAccess):

@@ -29,8 +29,10 @@ from warmer.refresh.refresher import is_fresh
 from warmer.refresh.single_flight import computing
 from warmer.settings import Settings
 from warmer.store import Capacity, Claim, ClaimBatch, Lease, Outcome, Result, Store, Timing
-from warmer.tasks.registry import Registry, late_function_of
-from warmer.tasks.task import Target, WarmingTask
+from warmer.tasks.loading import late_function_of
+from warmer.tasks.registry import Registry
+from warmer.tasks.target import Target, task_id_of
+from warmer.tasks.task import WarmingTask
 
 logger = logging.getLogger("warmer.refresh")
 
@@ -171,7 +173,7 @@ class Claims:
                 if isinstance(skill, WarmerError):
                     raise skill
                 if skill is None:
-                    unknown_ids.add(claim.ref.partition("{")[0])
+                    unknown_ids.add(task_id_of(claim.ref))
                 if skill is None or not is_wanted(claim.ref):
                     not_ours.append(claim.ref)
                 else:
@@ -275,7 +277,7 @@ class Claims:
         timings = self._store.stats.timings([ref for ref, _, _ in ended_now])
         outcomes = []
         for (ref, origin, refreshed), timing in zip(ended_now, timings, strict=True):
-            task = self._registry.get(ref.partition("{")[0])
+            task = self._registry.get(task_id_of(ref))
             due = NextDue("never") if task is None else next_due(task, timing, refreshed, 0, self._settings)
             outcomes.append(outcome_of(ref, "", origin, refreshed, due, self._settings))
         self._store.refreshes.complete(outcomes)

@@ -9,7 +9,8 @@ from redis.exceptions import RedisError
 
 from warmer.errors import InvalidTaskError, TaskConflictError, WarmerError
 from warmer.store import Store
-from warmer.tasks.registry import Registry, check_importable
+from warmer.tasks.loading import check_importable
+from warmer.tasks.registry import Registry
 from warmer.tasks.task import WarmingTask
 
 logger = logging.getLogger("warmer")

@@ -10,6 +10,7 @@ from warmer.policy.model import chance_of
 from warmer.results import Optimization, ScheduleAdjustment
 from warmer.settings import Settings
 from warmer.store import Store, TargetState
+from warmer.tasks.target import task_id_of
 
 logger = logging.getLogger("warmer.tuning")
 
@@ -115,7 +116,7 @@ class TargetSchedule:
 
     def _adjustment(self, interval: float | None, previous: float | None, reason: str) -> ScheduleAdjustment:
         return ScheduleAdjustment(
-            task_id=self._target.ref.partition("{")[0],
+            task_id=task_id_of(self._target.ref),
             ref=self._target.ref,
             frequency=60 * reads_per_s(self._history, self._now_s, self._target.ttl_s),
             interval_minutes=interval,

@@ -17,8 +17,9 @@ from warmer.refresh.refresher import Refresher, is_fresh, nothing_will_do
 from warmer.results import UserWarming
 from warmer.store import Result, Store
 from warmer.tasks.registry import Registry
-from warmer.tasks.task import Target, WarmingTask, check_argument
-from warmer.tasks.validation import check_function, check_key, check_ttl
+from warmer.tasks.target import Target
+from warmer.tasks.task import WarmingTask
+from warmer.tasks.validation import check_argument, check_function, check_key, check_ttl
 
 
 def rejection(task_id: str, answer: str, capacity: int) -> WarmerError:

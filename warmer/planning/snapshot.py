@@ -14,6 +14,7 @@ from warmer.store.task_spec import TaskSpec, parse_task_spec
 from warmer.store.upcoming import Spot, Upcoming, UpcomingTargets
 from warmer.tasks.limit import Limit
 from warmer.tasks.switch import Switch
+from warmer.tasks.target import task_id_of
 from warmer.tasks.task import WarmingTask
 
 
@@ -58,7 +59,7 @@ class Candidate:
     @property
     def task_id(self) -> str:
         """The id of its task."""
-        return self.ref.partition("{")[0]
+        return task_id_of(self.ref)
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ class TargetTimeline:
     def account(self) -> str:
         """Whose account pays for it: its task's, or the fleet's."""
         task = self.known.task
-        return task.task_id if task.has_its_own_price else ""
+        return task.task_id if task.has_own_budget else ""
 
     def wanted(self, now_s: float, why: str) -> bool:
         """Take note that it is to be computed; False if its fresh value will do.

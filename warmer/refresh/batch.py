@@ -7,12 +7,13 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
-from warmer.errors import ComputationFailedError, ComputeTimeoutError, InvalidTaskError, WarmerError
+from warmer.errors import ComputationFailedError, ComputeTimeoutError, InvalidTaskError, WarmerError, shortened
 from warmer.refresh.compute import ends_the_caller
 from warmer.refresh.effects import Compute, Routine
 from warmer.refresh.single_flight import computing
-from warmer.tasks.registry import batch_function_of, function_of
-from warmer.tasks.task import Target, WarmingTask
+from warmer.tasks.loading import batch_function_of, function_of
+from warmer.tasks.target import Target
+from warmer.tasks.task import WarmingTask
 
 QUOTED_KEYS = 3
 """So many keys of each kind are named where those of an answer are not those that were asked for."""
@@ -221,9 +222,9 @@ def _calls(task: WarmingTask, asked: Sequence[Any], parts: _Parts) -> Iterator[l
 
 def _not_a_key(task: WarmingTask, asked: Any) -> InvalidTaskError:
     return InvalidTaskError(
-        f"task {task.task_id!r}: compute_many_fn returns a dict keyed by the arguments, but {_shortened(asked)} cannot "
-        "be a key; annotate its parameter with a type that can, such as an id or a frozen dataclass, or leave out "
-        "compute_many_fn"
+        f"task {task.task_id!r}: compute_many_fn returns a dict keyed by the arguments, but {shortened(repr(asked))} "
+        "cannot be a key; annotate its parameter with a type that can, such as an id or a frozen dataclass, or leave "
+        "out compute_many_fn"
     )
 
 
@@ -236,12 +237,7 @@ def _wrongly_keyed(asked: Sequence[Any], answer: Mapping[Any, Any]) -> Computati
 
 
 def _quoted(keys: Sequence[Any]) -> str:
-    return ", ".join(map(_shortened, keys))
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+    return ", ".join(shortened(repr(key)) for key in keys)
 
 
 def _copied(error: BaseException) -> BaseException:

@@ -8,7 +8,7 @@ from warmer.codec import Codec
 from warmer.codec.cached_error import lifetime_s
 from warmer.policy import jittered_ttl_s
 from warmer.settings import Settings
-from warmer.tasks.registry import late_function_of
+from warmer.tasks.loading import late_function_of
 from warmer.tasks.task import WarmingTask
 
 DEFAULT_JITTER: float = WarmingTask.model_fields["jitter"].default

@@ -10,6 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from warmer.errors import ComputationFailedError, ComputeTimeoutError
+from warmer.tasks.functions import is_async
 
 
 def call(
@@ -84,17 +85,6 @@ async def _beside(function: Callable[..., Any], arguments: Mapping[str, Any]) ->
     if not succeeded:
         raise result
     return await result if inspect.iscoroutine(result) else result
-
-
-def is_async(function: Callable[..., Any]) -> bool:
-    """Say whether calling a function gives a coroutine: it is ``async def``, or wraps one, or its ``__call__`` is.
-
-    Example:
-        >>> is_async(print)
-        False
-    """
-    innermost = inspect.unwrap(getattr(function, "func", function))
-    return any(map(inspect.iscoroutinefunction, (function, type(function).__call__, innermost)))
 
 
 def ends_the_caller(error: BaseException) -> bool:

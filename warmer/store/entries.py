@@ -14,7 +14,7 @@ from warmer.connect.cluster import ClusterClient
 from warmer.store.keys import Keys
 from warmer.store.records import Lease, Result
 from warmer.store.scripts import Scripts
-from warmer.tasks.task import MAX_REF_BYTES
+from warmer.tasks.target import MAX_REF_BYTES
 from warmer.wire import Reader
 
 _RESULTS = {1: Result.PUBLISHED, 0: Result.LOST}

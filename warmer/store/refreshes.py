@@ -10,6 +10,7 @@ from warmer.store.chunks import CHUNK, chunks
 from warmer.store.records import Capacity, Claim, ClaimBatch, Completed, Outcome, TickReport
 from warmer.store.scripts import Scripts
 from warmer.tasks.switch import Switch
+from warmer.tasks.target import task_id_of
 
 ENOUGH_READY = 1000
 """Up to how many ready targets a tick counts: it wants to know how many workers could be busy."""
@@ -81,7 +82,7 @@ class Refreshes:
             for task_id, (definition, p95_ms, wait_ms) in dict(answer["tasks"] or {}).items()
         }
         claims = tuple(
-            Claim(ref, int(due_ms), ensure == 1, int(failures), int(deaths), *known[ref.partition("{")[0]])
+            Claim(ref, int(due_ms), ensure == 1, int(failures), int(deaths), *known[task_id_of(ref)])
             for ref, due_ms, ensure, failures, deaths in answer["claims"] or ()
         )
         switch = Switch.from_json(answer["switch"].encode())

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from warmer.tasks.target import task_id_of
+
 
 def fields_of(flat: Sequence[bytes]) -> dict[str, bytes]:
     """Return the fields of a hash that a script returned as a flat list.
@@ -34,4 +36,4 @@ def payer_of(ref: str, account: bytes) -> str | None:
         ref: Canonical text of the target.
         account: As the scripts return it: "t" for the task's own, "f" for the fleet's, "n" for none.
     """
-    return {b"t": ref.partition("{")[0], b"f": ""}.get(account)
+    return {b"t": task_id_of(ref), b"f": ""}.get(account)

@@ -3,8 +3,8 @@
 from typing import Literal, NamedTuple
 
 from warmer.errors import NotImportableError
-from warmer.refresh.compute import is_async
-from warmer.tasks.registry import batch_function_of, function_of
+from warmer.tasks.functions import is_async
+from warmer.tasks.loading import batch_function_of, function_of
 from warmer.tasks.task import WarmingTask
 
 
@@ -67,7 +67,7 @@ def task_spec_text(task: WarmingTask) -> str:
 def _account(task: WarmingTask) -> str:
     if task.is_always_warm:
         return "n"
-    return "t" if task.has_its_own_price else "f"
+    return "t" if task.has_own_budget else "f"
 
 
 def _kind(task: WarmingTask) -> str:

@@ -8,6 +8,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from warmer.errors import SettingsError
+from warmer.tasks.validation import explained
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
@@ -48,7 +49,7 @@ class Limit(BaseModel):
         try:
             limit = handler(data)
         except ValidationError as error:
-            raise SettingsError(_explained(error)) from None
+            raise SettingsError(f"limit refused: {explained(error)}") from None
         if limit.concurrency is None and limit.rate_per_s is None:
             raise SettingsError(
                 "limit refused: expected a concurrency, a rate_per_s or both, got neither; "
@@ -105,11 +106,3 @@ def _usable_limit(name: str, limit: Any) -> Limit:
         return Limit.model_validate(limit)
     except SettingsError as error:
         raise ValueError(f"{name!r}: {error}") from None
-
-
-def _explained(error: ValidationError) -> str:
-    problems = []
-    for problem in error.errors(include_url=False):
-        place = f"{problem['loc'][0]}: " if problem["loc"] else ""
-        problems.append(f"{place}{problem['msg']}, got {problem['input']!r}")
-    return "limit refused: " + "; ".join(problems)

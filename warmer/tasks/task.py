@@ -1,19 +1,11 @@
-"""What an application declares: tasks, and the targets they stand for."""
+"""A task: how to compute a value, its cache key, for how long it is valid, and how much it matters."""
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
-from enum import Enum
-from functools import cached_property, lru_cache
+from functools import cached_property
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal, Self
-from uuid import UUID
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any, Literal, Self
 
 import orjson
-from cronsim import CronSim, CronSimError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -25,84 +17,22 @@ from pydantic import (
     model_validator,
 )
 
-from warmer.errors import InvalidTaskError
+from warmer.errors import InvalidTaskError, shortened
+from warmer.tasks.field_types import MAX_TTL_S, CronLine, FunctionOrPath, KeyTemplate, PlainText, Seconds, TimeZone
+from warmer.tasks.functions import check_batch_function, check_returns, path_of
 from warmer.tasks.parameters import Parameters
-from warmer.tasks.template import Template, canonical_json
-from warmer.tasks.template import is_plain_text as is_plain_text
-from warmer.tasks.validation import check_knobs
+from warmer.tasks.target import Target, parse_ref
+from warmer.tasks.target_memo import NotRememberedError, remembering
+from warmer.tasks.template import Template
+from warmer.tasks.validation import check_one_budget, explained
 
 CRITICAL_PRIORITY = 50
-"""Targets of this priority and above are critical, flagged or not."""
+"""Tasks of this priority and above are critical, flagged or not."""
 
 MAX_PRIORITY = 4096
-"""A rota packs a priority and a turn into the 53 exact bits of a sorted set's score."""
-
-MAX_REF_BYTES = 8192
-
-TEN_YEARS_S: Final = 315_360_000
+"""The fair queue packs a priority and a round-robin position into the 53 exact bits of a sorted set's score."""
 
 NO_FUNCTION = "warmer:no_function"
-
-Arguments = Mapping[str, Any]
-
-_MEMORISED_TYPES: Final = (str, int, bool, type(None), UUID, date)
-"""Types whose values are equal only if they are the same argument; 0.0 and -0.0 are not, nor are equal datetimes."""
-
-_UNCHANGEABLE_TYPES: Final = (*_MEMORISED_TYPES, float, datetime, time, timedelta, Decimal, bytes)
-"""Types whose values a function cannot change, so that many calls may share them."""
-
-_MEMORISED_CALLS: Final = 2048
-_MEMORISED_CHARACTERS: Final = 200
-
-
-def _usable_text(text: str) -> str:
-    if not is_plain_text(text):
-        raise ValueError("control characters and lone surrogates are not allowed")
-    return text
-
-
-def _usable_template(text: str) -> str:
-    try:
-        Template.parse(text)
-    except InvalidTaskError as error:
-        raise ValueError(str(error)) from None
-    return text
-
-
-def _usable_cron(cron: str | None) -> str | None:
-    if cron is not None:
-        try:
-            CronSim(cron, datetime.now(UTC))
-        except CronSimError as error:
-            raise ValueError(
-                f"not a cron line ({error}); expected five fields such as '*/15 8-18 * * MON-FRI'"
-            ) from None
-    return cron
-
-
-def _usable_zone(timezone: str) -> str:
-    try:
-        ZoneInfo(timezone)
-    except Exception:
-        raise ValueError("not a time zone; expected a name such as 'UTC' or 'Europe/Berlin'") from None
-    return timezone
-
-
-_FunctionOrPath = Callable[..., Any] | Annotated[str, Field(pattern=r"^[\w.]+:[\w.]+$")]
-
-_Seconds = Annotated[float, Field(gt=0, le=TEN_YEARS_S, allow_inf_nan=False)]
-
-
-class _NotMemorisedError(Exception):
-    """A call whose arguments may be equal to others without being the same, or may be changed by the function.
-
-    Args:
-        target: Its target, if that is known by now.
-    """
-
-    def __init__(self, target: "Target | None" = None) -> None:
-        super().__init__()
-        self.target = target
 
 
 class WarmingTask(BaseModel):
@@ -169,19 +99,17 @@ class WarmingTask(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     task_id: str = Field(min_length=1, max_length=128, pattern=r"^[A-Za-z0-9_.:/@-]+$")
-    name: Annotated[str, AfterValidator(_usable_text)] = Field(default="", max_length=200)
-    cache_key: Annotated[str, AfterValidator(_usable_text), AfterValidator(_usable_template)] = Field(
-        min_length=1, max_length=512
-    )
-    compute_fn: _FunctionOrPath
-    compute_many_fn: _FunctionOrPath | None = None
+    name: PlainText = Field(default="", max_length=200)
+    cache_key: KeyTemplate = Field(min_length=1, max_length=512)
+    compute_fn: FunctionOrPath
+    compute_many_fn: FunctionOrPath | None = None
     batch_size: int = Field(default=100, ge=1, le=1000)
     batch_wait_s: float = Field(default=0.05, ge=0, le=60, allow_inf_nan=False)
-    ttl: float = Field(default=3600.0, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
-    stale_ttl: float = Field(default=0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
-    refresh_ahead: float = Field(default=0.0, ge=0, le=TEN_YEARS_S, allow_inf_nan=False)
-    negative_ttl: float | None = Field(default=None, gt=0, le=TEN_YEARS_S, allow_inf_nan=False)
-    cache_errors: Annotated[Mapping[type[Exception], _Seconds], AfterValidator(MappingProxyType)] = Field(
+    ttl: float = Field(default=3600.0, gt=0, le=MAX_TTL_S, allow_inf_nan=False)
+    stale_ttl: float = Field(default=0.0, ge=0, le=MAX_TTL_S, allow_inf_nan=False)
+    refresh_ahead: float = Field(default=0.0, ge=0, le=MAX_TTL_S, allow_inf_nan=False)
+    negative_ttl: float | None = Field(default=None, gt=0, le=MAX_TTL_S, allow_inf_nan=False)
+    cache_errors: Annotated[Mapping[type[Exception], Seconds], AfterValidator(MappingProxyType)] = Field(
         default_factory=lambda: MappingProxyType({})
     )
     jitter: float = Field(default=0.05, ge=0, le=0.5, allow_inf_nan=False)
@@ -190,10 +118,10 @@ class WarmingTask(BaseModel):
     codec: Literal["json", "msgpack", "bytes", "pickle"] = "json"
     compress_over_bytes: int | None = Field(default=None, ge=0)
     max_value_bytes: int | None = Field(default=None, ge=1)
-    tags: frozenset[Annotated[str, AfterValidator(_usable_template)]] = frozenset()
+    tags: frozenset[KeyTemplate] = frozenset()
     priority: int = Field(default=0, ge=-MAX_PRIORITY, le=MAX_PRIORITY)
-    cron: Annotated[str | None, AfterValidator(_usable_cron)] = None
-    timezone: Annotated[str, AfterValidator(_usable_zone)] = "UTC"
+    cron: CronLine | None = None
+    timezone: TimeZone = "UTC"
     enabled: bool = True
     critical: bool = False
     extra_compute: float | None = Field(default=None, gt=0, le=100, allow_inf_nan=False)
@@ -212,7 +140,7 @@ class WarmingTask(BaseModel):
         try:
             task = handler(data)
         except ValidationError as error:
-            raise InvalidTaskError(_explained(data, error)) from None
+            raise InvalidTaskError(f"task {_task_id_in(data)} refused: {explained(error)}") from None
         try:
             task._check_as_a_whole()
         except InvalidTaskError as error:
@@ -222,21 +150,21 @@ class WarmingTask(BaseModel):
     def _check_as_a_whole(self) -> None:
         check_returns(self.compute_fn)
         self._check_batches()
-        self._check_knobs()
+        self._check_budget()
         if self.refresh_ahead >= self.ttl:
             raise InvalidTaskError(
                 f"refresh_ahead must be less than the ttl of {self.ttl:g} s, got {self.refresh_ahead:g}"
             )
-        for template in self._tag_templates:
+        for template in self.tag_templates:
             if unknown := [name for name in template.fields if name not in self.fields]:
                 raise InvalidTaskError(
                     f"the tag {template.text!r} has the fields {unknown}, the cache_key has only {list(self.fields)}"
                 )
         _ = self.parameters  # refuses what does not fit together
 
-    def _check_knobs(self) -> None:
+    def _check_budget(self) -> None:
         try:
-            check_knobs(self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute)
+            check_one_budget(self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute)
         except ValueError as error:
             raise InvalidTaskError(str(error)) from None
 
@@ -281,9 +209,11 @@ class WarmingTask(BaseModel):
         return self.is_critical and not self.fields
 
     @property
-    def has_its_own_price(self) -> bool:
-        """Whether it has a knob, and so an account, of its own."""
-        return any(knob is not None for knob in (self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute))
+    def has_own_budget(self) -> bool:
+        """Whether it has a budget, and so an account, of its own."""
+        return any(
+            budget is not None for budget in (self.extra_compute, self.target_hit_ratio, self.budget_s_per_minute)
+        )
 
     @property
     def label(self) -> str:
@@ -298,7 +228,7 @@ class WarmingTask(BaseModel):
     @cached_property
     def parameters(self) -> Parameters:
         """What the function takes; untyped when it is given by its path, unless a definition describes it."""
-        templates = [self.template, *self._tag_templates]
+        templates = [self.template, *self.tag_templates]
         known = None if isinstance(self.compute_fn, str) else Parameters.of(self.compute_fn, templates)
         if known is not None and known.is_typed:
             return known
@@ -319,14 +249,14 @@ class WarmingTask(BaseModel):
     @property
     def compute_path(self) -> str:
         """Where the compute function lives, as ``"module:function"``."""
-        return _path_of(self.compute_fn)
+        return path_of(self.compute_fn)
 
     @property
     def compute_many_path(self) -> str | None:
         """Where the function lives that computes many values at once, as ``"module:function"``; None without one."""
-        return None if self.compute_many_fn is None else _path_of(self.compute_many_fn)
+        return None if self.compute_many_fn is None else path_of(self.compute_many_fn)
 
-    def target(self, /, **arguments: Any) -> "Target":
+    def target(self, /, **arguments: Any) -> Target:
         """Return the target that this task stands for with these arguments.
 
         Args:
@@ -342,7 +272,7 @@ class WarmingTask(BaseModel):
         """
         return self.target_of_call((), arguments)
 
-    def target_of_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "Target":
+    def target_of_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Target:
         """Return the target that a call of the function asks for; quick for one that was met before.
 
         Args:
@@ -359,12 +289,12 @@ class WarmingTask(BaseModel):
             'profile{"user_id":42}'
         """
         try:
-            return self._memory(*args, **kwargs)
-        except _NotMemorisedError as error:
+            return self._remembered(*args, **kwargs)
+        except NotRememberedError as error:
             known = error.target
         except TypeError:  # an argument has no hash
             known = None
-        return known or Target(self, self._bound(args, kwargs))
+        return known or self._made(args, kwargs)
 
     def key_of(self, /, *args: Any, **kwargs: Any) -> str:
         """Return the cache key of a call of the function.
@@ -383,7 +313,7 @@ class WarmingTask(BaseModel):
         """
         return self.target_of_call(args, kwargs).cache_key
 
-    def target_of_ref(self, ref: str) -> "Target":
+    def target_of_ref(self, ref: str) -> Target:
         """Return the target that a canonical text names, its arguments rebuilt by the function's annotations.
 
         Args:
@@ -399,10 +329,10 @@ class WarmingTask(BaseModel):
         """
         task_id, natives = parse_ref(ref)
         if task_id != self.task_id:
-            raise InvalidTaskError(f"a target of task {self.task_id!r} was expected, got {_shortened(ref)}")
+            raise InvalidTaskError(f"a target of task {self.task_id!r} was expected, got {shortened(repr(ref))}")
         return self.target_of_json(natives)
 
-    def target_of_json(self, natives: Mapping[str, Any]) -> "Target":
+    def target_of_json(self, natives: Mapping[str, Any]) -> Target:
         """Return the target with these arguments, rebuilt by the function's annotations.
 
         Args:
@@ -478,146 +408,19 @@ class WarmingTask(BaseModel):
             _ = self.parameters  # refuses defaults that do not fit
 
     @cached_property
-    def _tag_templates(self) -> tuple[Template, ...]:
+    def tag_templates(self) -> tuple[Template, ...]:
+        """The templates of the tags, sorted."""
         return tuple(map(Template.parse, sorted(self.tags)))
 
     @cached_property
-    def _memory(self) -> Callable[..., "Target"]:
-        """Returns the targets of calls, and remembers the latest; one per task, so it goes when the task goes."""
+    def _remembered(self) -> Callable[..., Target]:
+        return remembering(self._made)
 
-        @lru_cache(maxsize=_MEMORISED_CALLS, typed=True)
-        def target(*args: Any, **kwargs: Any) -> Target:
-            if not all(map(_is_memorised, (*args, *kwargs.values()))):
-                raise _NotMemorisedError
-            met = Target(self, self._bound(args, kwargs))
-            if not all(map(_is_unchangeable, met.arguments.values())):
-                raise _NotMemorisedError(met)
-            return met
-
-        return target
-
-    def _bound(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    def _made(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Target:
         try:
-            return self.parameters.bind(args, kwargs)
+            return Target(self, self.parameters.bind(args, kwargs))
         except InvalidTaskError as error:
             raise InvalidTaskError(f"task {self.task_id!r}: {error}") from None
-
-
-@dataclass(frozen=True)
-class Target:
-    """One task with one set of arguments: the unit that is claimed, computed and cached.
-
-    Args:
-        task: The task.
-        arguments: A value for each argument of its key template, as the function takes them.
-
-    Example:
-        >>> task = WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load")
-        >>> Target(task, {"user_id": 42}).ref
-        'profile{"user_id":42}'
-    """
-
-    task: WarmingTask
-    arguments: Arguments
-
-    @cached_property
-    def ref(self) -> str:
-        """The canonical text of this target: its task id, then its arguments as sorted compact JSON.
-
-        Raises:
-            InvalidTaskError: it would be longer than 8,192 bytes.
-        """
-        return make_ref(self.task.task_id, self.task.parameters.dump(self.arguments))
-
-    @cached_property
-    def cache_key(self) -> str:
-        """The key under which this target's value is cached; `Template` says how arguments stand in it.
-
-        Raises:
-            InvalidTaskError: an argument cannot stand in a key, or it would be longer than 512 characters.
-        """
-        return self.task.template.key(self.arguments, self.task.parameters.plain)
-
-    @cached_property
-    def identity(self) -> tuple[str, ...]:
-        """What tells this target from all others of its task that could have the same key.
-
-        For fields without annotation, 42 and ``"42"`` make the same key; their identities differ.
-        """
-        return self.task.template.identity(self.arguments)
-
-    @cached_property
-    def tags(self) -> tuple[str, ...]:
-        """The task's tags for these arguments, sorted."""
-        templates, plain = self.task._tag_templates, self.task.parameters.plain
-        return tuple(sorted(template.key(self.arguments, plain) for template in templates))
-
-
-def _is_memorised(value: Any) -> bool:
-    return type(value) in _MEMORISED_TYPES and not (type(value) is str and len(value) > _MEMORISED_CHARACTERS)
-
-
-def _is_unchangeable(value: Any) -> bool:
-    return type(value) in _UNCHANGEABLE_TYPES or isinstance(value, Enum)
-
-
-def check_returns(function: Callable[..., Any] | str, name: str = "compute_fn") -> None:
-    """Refuse a function that yields its values one by one: there is nothing to be cached before they are asked for.
-
-    Args:
-        function: A compute function; of one that is given by its path nothing is known yet.
-        name: What it was given as, for the message.
-
-    Raises:
-        InvalidTaskError: it is a generator function, sync or async.
-
-    Example:
-        >>> check_returns(lambda: [1, 2])
-    """
-    if isinstance(function, str):
-        return
-    wanted, made = ("a value that can be cached", "list") if name == "compute_fn" else ("a dict", "dict")
-    for called in (function, type(function).__call__):  # an instance may be called, too
-        if inspect.isgeneratorfunction(called) or inspect.isasyncgenfunction(called):
-            raise InvalidTaskError(
-                f"{name} must return {wanted}, but it is a generator function, which yields; collect what it yields "
-                f"and return a {made}"
-            )
-
-
-def check_batch_function(function: Callable[..., Any] | str) -> None:
-    """Refuse a function that cannot compute many values at once: it takes one list, and returns a dict.
-
-    Args:
-        function: What was given as `compute_many_fn`; of one that is given by its path nothing is known yet.
-
-    Raises:
-        InvalidTaskError: it yields, or cannot be called with one list by position.
-
-    Example:
-        >>> check_batch_function(lambda numbers: {n: n * n for n in numbers})
-    """
-    if isinstance(function, str):
-        return
-    check_returns(function, "compute_many_fn")
-    try:
-        signature = inspect.signature(function)
-    except (ValueError, TypeError):  # one written in C says nothing of its parameters
-        return
-    try:
-        signature.bind([])
-    except TypeError:
-        raise InvalidTaskError(
-            "compute_many_fn must take one list by position and return a dict, as in "
-            f"'def load_many(product_ids): return {{1: ..., 2: ...}}', but it takes {signature}"
-        ) from None
-
-
-def _path_of(function: Callable[..., Any] | str) -> str:
-    if isinstance(function, str):
-        return function
-    innermost = getattr(function, "func", function)  # a functools.partial names its inner one
-    return f"{getattr(innermost, '__module__', '?')}:{getattr(innermost, '__qualname__', repr(type(innermost)))}"
 
 
 def _restored(cls: type[WarmingTask], fields: dict[str, Any], described: dict[str, Any]) -> WarmingTask:
@@ -626,69 +429,5 @@ def _restored(cls: type[WarmingTask], fields: dict[str, Any], described: dict[st
     return task
 
 
-def check_argument(name: str, value: object) -> None:
-    """Refuse a value that cannot be an argument of a target.
-
-    Raises:
-        InvalidTaskError: it is neither a plain text nor a whole number of at most 64 bits.
-
-    Example:
-        >>> check_argument("user_id", 42)
-    """
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise InvalidTaskError(f"argument {name!r} must be a str or an int, got {type(value).__name__}")
-    if isinstance(value, int) and not -(2**63) <= value < 2**63:
-        raise InvalidTaskError(f"argument {name!r} must fit into 64 bits, got {value}")
-    if isinstance(value, str) and not is_plain_text(value):
-        raise InvalidTaskError(f"argument {name!r} must be plain text, got {value!a}")
-
-
-def make_ref(task_id: str, arguments: Arguments) -> str:
-    """Return the canonical text of a target: its task id, then its arguments as sorted compact JSON.
-
-    Args:
-        task_id: The task's id.
-        arguments: Its arguments, as JSON holds them; nothing is appended when there are none.
-
-    Raises:
-        InvalidTaskError: the text would be longer than 8,192 bytes, or JSON cannot hold an argument.
-
-    Example:
-        >>> make_ref("catalog", {})
-        'catalog'
-    """
-    if not arguments:
-        return task_id
-    ref = task_id + canonical_json("arguments", dict(arguments))
-    if len(ref.encode()) > MAX_REF_BYTES:
-        raise InvalidTaskError(
-            f"the arguments of task {task_id!r} take {len(ref.encode())} bytes as JSON; "
-            f"at most {MAX_REF_BYTES} are allowed. Pass an id, not the thing itself."
-        )
-    return ref
-
-
-def parse_ref(ref: str) -> tuple[str, dict[str, Any]]:
-    """Return the task id and the arguments, as JSON holds them, that a target's canonical text names.
-
-    Example:
-        >>> parse_ref('profile{"user_id":42}')
-        ('profile', {'user_id': 42})
-    """
-    task_id, brace, rest = ref.partition("{")
-    return task_id, orjson.loads(brace + rest) if brace else {}
-
-
-def _explained(data: Any, error: ValidationError) -> str:
-    task_id = data.get("task_id") if isinstance(data, dict) else None
-    problems = []
-    for problem in error.errors(include_url=False):
-        place = problem["loc"][0] if problem["loc"] else "task"
-        said = problem["msg"].removeprefix("Value error, ")
-        problems.append(f"{place}: {said}, got {_shortened(problem['input'])}")
-    return f"task {_shortened(task_id)} refused: " + "; ".join(dict.fromkeys(problems))
-
-
-def _shortened(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:60]}… ({len(text)} characters)"
+def _task_id_in(data: Any) -> str:
+    return shortened(repr(data.get("task_id") if isinstance(data, dict) else None))

@@ -8,7 +8,7 @@ from inspect import BoundArguments
 from itertools import count
 from typing import Any
 
-from warmer.refresh.compute import is_async
+from warmer.tasks.functions import is_async
 from warmer.testing.gate import Gate
 
 _numbers = count(1)

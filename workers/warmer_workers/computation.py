@@ -8,11 +8,11 @@ from enum import Enum
 from warmer.engine.claims import Job
 from warmer.errors import WarmerError
 from warmer.refresh.batch import computing_many
-from warmer.refresh.compute import is_async
 from warmer.refresh.effects import Compute, Routine, arun, run
 from warmer.refresh.publisher import Computed, computed_of
 from warmer.refresh.single_flight import computing
-from warmer.tasks.registry import batch_function_of, check_importable, late_function_of
+from warmer.tasks.functions import is_async
+from warmer.tasks.loading import batch_function_of, check_importable, late_function_of
 from warmer.tasks.task import WarmingTask
 
 

@@ -19,7 +19,7 @@ from warmer.connect import connect
 from warmer.engine.switching import yielding
 from warmer.engine.worker_name import worker_name
 from warmer.errors import NotImportableError, SettingsError, described
-from warmer.tasks.registry import load
+from warmer.tasks.loading import load
 from warmer_workers.rq_worker import ThreadWorker, WarmWorker
 from warmer_workers.shutdown import Shutdown
 

@@ -15,7 +15,7 @@ from measuring.store.memory import WITHOUT_HISTOGRAMS, bytes_by_key
 from measuring.store.store_calls import AT_ONCE, Memory, fleet_at
 from measuring.warming.warming_tasks import NO_OP
 from warmer.processes.private_server import PrivateServer
-from warmer.tasks.task import make_ref
+from warmer.tasks.target import make_ref
 
 NAMESPACE = "histories"
 

@@ -30,7 +30,7 @@ from warmer.errors import (
 from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.compute import call
 from warmer.refresh.publisher import Computed
-from warmer.tasks.registry import load
+from warmer.tasks.loading import load
 from warmer_workers.executors.isolated.child_process import ChildProcess
 from warmer_workers.executors.isolated.frames import Channel
 from warmer_workers.executors.isolated.order import ComputeRequest

@@ -21,7 +21,8 @@ from warmer.errors import ComputationFailedError, ComputeTimeoutError
 from warmer.refresh.batch import Part, computing_many
 from warmer.refresh.effects import arun, run
 from warmer.refresh.single_flight import is_own
-from warmer.tasks.registry import Registry, check_importable
+from warmer.tasks.loading import check_importable
+from warmer.tasks.registry import Registry
 
 
 def load_one(n: int) -> int:

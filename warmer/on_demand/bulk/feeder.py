@@ -21,7 +21,7 @@ from warmer.on_demand.handle import WATCH_S
 from warmer.on_demand.warming import rejection
 from warmer.results import BulkOutcome
 from warmer.store import Store
-from warmer.tasks.task import parse_ref
+from warmer.tasks.target import parse_ref
 
 CHUNK = 500
 """Targets that one command names: more would keep Redis from others for too long."""

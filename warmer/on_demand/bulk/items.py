@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from warmer.errors import InvalidTaskError
-from warmer.tasks.task import Target, WarmingTask
+from warmer.tasks.target import Target
+from warmer.tasks.task import WarmingTask
 
 LONGEST_LABEL = 80
 

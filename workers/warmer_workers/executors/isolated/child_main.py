@@ -33,14 +33,16 @@ from warmer.codec import Encoded
 from warmer.errors import NotImportableError, described
 from warmer.refresh.batch import Part, computing_many
 from warmer.refresh.cache_options import CacheOptions
-from warmer.refresh.compute import acall, call, is_async
+from warmer.refresh.compute import acall, call
 from warmer.refresh.effects import run
 from warmer.refresh.publisher import Computed, computed_of
 from warmer.refresh.read_counter import uncounted_reads
 from warmer.refresh.single_flight import computing
 from warmer.settings import Settings
-from warmer.tasks.registry import load
-from warmer.tasks.task import Target, WarmingTask
+from warmer.tasks.functions import is_async
+from warmer.tasks.loading import load
+from warmer.tasks.target import Target
+from warmer.tasks.task import WarmingTask
 from warmer_workers.executors.isolated.error_transfer import packed
 from warmer_workers.executors.isolated.frames import Channel, Frame
 from warmer_workers.executors.isolated.order import BYTE_FOR_BYTE
