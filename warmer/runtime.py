@@ -190,9 +190,9 @@ class Runtime:
             self.bulk_runs.close()
         if "embedded" in parts:
             self.embedded.stop()
-        if "pulse" in parts:
+        if "background" in parts:
             self.background.stop()
-        if "filler" in parts:
+        if "miss_handler" in parts:
             self.miss_handler.close()
         if "guests" in parts:
             self.guests.close()

@@ -45,7 +45,7 @@ READER = """
         part.start()
     for part in parts:
         part.join()
-    assert default_warmer().pulse.beat()
+    assert default_warmer().background.beat()
     ledger = default_warmer().store.control.hgetall(default_warmer().store.keys.accounts)
     print(json.dumps([os.getpid(), {{name.decode()[1:]: float(value) for name, value in ledger.items()}}]))
 """

@@ -105,7 +105,7 @@ def test_a_time_out_is_an_outage_when_redis_answers_nobody(quiet, monkeypatch):
 
 def test_while_redis_is_away_nobody_waits_for_a_lease(quiet, monkeypatch):
     warmer, cut = quiet(), Cut(monkeypatch, "take_lease", sent=False)
-    monkeypatch.setattr(warmer.store.reads, "is_unavailable", lambda key: True)
+    monkeypatch.setattr(warmer.store.reader, "is_unavailable", lambda key: True)
     for number in range(20):
         assert warmer.get_or_compute(f"k{number}", lambda: "value", ttl=60) == "value"
     assert cut.happened == 0

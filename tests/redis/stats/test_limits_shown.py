@@ -10,6 +10,7 @@ from tests.support.flow import claim, outcome
 from warmer import Limit, WarmingTask
 from warmer.cli import main as cli
 from warmer.client.default import standing_in
+from warmer.store import Store
 
 PG, API = Limit(concurrency=4, reserved=0), Limit(rate_per_s=2.5)
 
@@ -55,8 +56,9 @@ def test_what_workers_run_takes_slots_and_gives_them_back(fleet):
 
 def test_the_slots_of_a_worker_that_died_are_not_shown_after_their_deadline(fleet, eventually):
     register(fleet, "pg-main", 1)
-    fleet.store.settings = fleet.settings.model_copy(update={"claim_timeout_s": 0.3})
-    claim(fleet.store, 1)
+    soon_dead = Store(fleet.settings.model_copy(update={"claim_timeout_s": 0.3}), fleet.clock)
+    claim(soon_dead, 1)
+    soon_dead.close()
     assert uses_of(fleet)["pg-main"].in_use == 1
     eventually(lambda: uses_of(fleet)["pg-main"].in_use == 0)
 
