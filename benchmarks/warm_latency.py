@@ -28,6 +28,7 @@ from rich.progress import track
 from rich.table import Table
 
 from warmer import Settings, Warmer, WarmingTask
+from warmer.client.warmer import runtime_of
 from warmer.processes.private_server import PrivateServer
 
 HERE = Path(__file__).parent
@@ -83,7 +84,11 @@ def register() -> None:
 
 def wait_until_idle(warmer: Warmer) -> None:
     """Wait until scheduler and worker live, and have had their first turn."""
-    while not (warmer.store.fleet.has_leader() and warmer.store.fleet.live_workers() and warmer.get("latency:key")):
+    while not (
+        runtime_of(warmer).store.fleet.has_leader()
+        and runtime_of(warmer).store.fleet.live_workers()
+        and warmer.get("latency:key")
+    ):
         time.sleep(0.05)
 
 
@@ -108,7 +113,7 @@ def measure(url: str, warmer: Warmer, samples: int) -> dict[str, list[float]]:
 
         warmer.unregister(TASK.task_id)
         warmer.invalidate(TASK.cache_key)
-        ours = lambda: warmer.store.entries.read(TASK.cache_key)  # noqa: E731
+        ours = lambda: runtime_of(warmer).store.entries.read(TASK.cache_key)  # noqa: E731
         measured["warmer"].append(timed(lambda: warmer.register(TASK), ours))
         settle(warmer)
 
@@ -134,7 +139,10 @@ def timed(ask: Callable[[], Any], found: Callable[[], Any]) -> float:
 
 def settle(warmer: Warmer) -> None:
     """Wait until the drain has ended, so that the next sample meets an idle system again."""
-    while warmer.store.control.zcard(warmer.store.keys.claims) or warmer.queue.rq.started_job_registry.count:
+    while (
+        runtime_of(warmer).store.control.zcard(runtime_of(warmer).store.keys.claims)
+        or runtime_of(warmer).queue.rq.started_job_registry.count
+    ):
         time.sleep(0.002)
 
 

@@ -98,7 +98,7 @@ def make_warmer(server: PrivateServer, namespace: str) -> Iterator[Callable[...,
         }
         warmer = Warmer(Settings.load(**{**quick, **values}))
         if not threads:
-            without_threads(warmer.embedded)
+            without_threads(warmer._embedded)
         made.append(warmer)
         return warmer
 

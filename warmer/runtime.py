@@ -1,24 +1,19 @@
-"""What a `Warmer` is made of: each part is made at first use, from those that it needs."""
+"""The composition root: the parts of a process of the fleet, each made at first use from those that it needs."""
 
-import logging
 import threading
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
-
-from redis.exceptions import RedisError
 
 from warmer import fork
 from warmer.cache import MissHandler
 from warmer.cache.background_refresh import BackgroundRefresh
 from warmer.cache.cache import Cache
-from warmer.client.embedded import Embedded
 from warmer.clock import Clock
 from warmer.engine.background import Background
 from warmer.engine.claims import Claims
 from warmer.engine.drain_queue import DrainQueue
 from warmer.engine.registration import Registration
 from warmer.engine.switching import Switching
-from warmer.errors import described
 from warmer.on_demand.bulk import BulkRuns
 from warmer.on_demand.warming import OnDemandWarming
 from warmer.refresh.cache_options import TaskCacheOptions
@@ -49,26 +44,29 @@ class lazy(cached_property[Made]):  # noqa: N801  # used like cached_property
                 return super().__get__(instance, owner)
 
 
-logger = logging.getLogger("warmer")
-
-
 class Runtime:
-    """The parts of a `Warmer`, and what they owe to one another.
+    """The parts of a process of the fleet: an application, a worker or a scheduler.
 
     Args:
-        settings: What is configured; from ``WARMER_*`` variables when not given.
+        settings: All settings, with the address of Redis.
+        registry: The tasks that this process knows; a new one unless given.
+        clock: Tells the time; a new one unless given.
+
+    Raises:
+        SettingsError: no Redis is configured.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings, registry: Registry | None = None, clock: Clock | None = None) -> None:
         """Prepare; nothing is sent and no thread runs yet."""
-        self.settings = settings or Settings.load()
-        self.registry = Registry()
-        self.clock = Clock()
+        settings.required_redis_url()
+        self.settings = settings
+        self.registry = Registry() if registry is None else registry
+        self.clock = clock or Clock()
         self.counter = ReadCounter()
         self.registration = Registration(
             self.registry,
             lambda: self.store,
-            lambda: self.settings.embedded,
+            settings.embedded,
             lambda epoch: self.background.registered_in(epoch),
         )
         self._start_afresh()
@@ -79,16 +77,8 @@ class Runtime:
         self._has_declared_limits = False
 
     @lazy
-    def embedded(self) -> Embedded:
-        """The scheduler, the worker and, where no Redis is configured, the private server of this process."""
-        return Embedded(self)  # type: ignore[arg-type]  # nothing but a Warmer is made of parts
-
-    @lazy
     def store(self) -> Store:
         """The keys in Redis."""
-        if self.settings.redis_url is None and self.settings.embedded:
-            url = self.embedded.start_server()
-            self.settings = self.settings.model_copy(update={"redis_url": url})
         return Store(self.settings, self.clock)
 
     @lazy
@@ -99,33 +89,33 @@ class Runtime:
     @lazy
     def refresher(self) -> Refresher:
         """The refresh routine."""
-        return Refresher(self.store.entries, self.settings, self.clock, self.background.retry_later, self.guests)
+        return Refresher(self.store.entries, self.settings, self.clock, self.background.retry_later, self.reader_usage)
 
     @lazy
-    def guests(self) -> ReaderUsage:
+    def reader_usage(self) -> ReaderUsage:
         """What this process computes under limits without having been asked by a worker."""
         return ReaderUsage(self.store.limits.report_reader_usage, self.settings.lease_timeout_s)
 
     @lazy
-    def terms(self) -> TaskCacheOptions:
+    def cache_options(self) -> TaskCacheOptions:
         """On which terms each task's values are cached."""
         return TaskCacheOptions(self.settings)
 
     @lazy
     def claims(self) -> Claims:
         """What workers do with claims."""
-        return Claims(self.store, self.registry, self.terms, self.settings)
+        return Claims(self.store, self.registry, self.cache_options, self.settings)
 
     @lazy
     def on_demand(self) -> OnDemandWarming:
         """Warming by hand."""
-        return OnDemandWarming(self.store, self.registry, self.terms, self.refresher, self.claims)
+        return OnDemandWarming(self.store, self.registry, self.cache_options, self.refresher, self.claims)
 
     @lazy
     def readers_refresher(self) -> Refresher:
         """The refresh routine, with the patience of a reader."""
         return Refresher(
-            self.store.readers_entries, self.settings, self.clock, self.background.retry_later, self.guests
+            self.store.readers_entries, self.settings, self.clock, self.background.retry_later, self.reader_usage
         )
 
     @lazy
@@ -154,7 +144,7 @@ class Runtime:
             self.store.reader,
             self.miss_handler,
             self.registry,
-            self.terms,
+            self.cache_options,
             self.counter,
             self.settings,
             self.clock,
@@ -164,7 +154,7 @@ class Runtime:
     @lazy
     def bulk_runs(self) -> BulkRuns:
         """The runs of `warm_many` in this process."""
-        return BulkRuns(self.store, self.registry, self.settings, self._hint)
+        return BulkRuns(self.store, self.registry, self.settings, self.queue.try_hint)
 
     @lazy
     def background(self) -> Background:
@@ -188,27 +178,16 @@ class Runtime:
         parts = vars(self)
         if "bulk_runs" in parts:
             self.bulk_runs.close()
-        if "embedded" in parts:
-            self.embedded.stop()
         if "background" in parts:
             self.background.stop()
         if "miss_handler" in parts:
             self.miss_handler.close()
-        if "guests" in parts:
-            self.guests.close()
+        if "reader_usage" in parts:
+            self.reader_usage.close()
         if "store" in parts:
             self.store.close()
-        if "embedded" in parts:
-            self.embedded.stop_server()
 
     # --- what they owe to one another ------------------------------------------------------------------------
-    def _hint(self) -> None:
-        """Ask for a drain now; if that fails, the next tick asks for it."""
-        try:
-            self.queue.hint()
-        except RedisError as error:
-            logger.warning("could not ask for a drain, the next tick will: %s", described(error))
-
     def _register(self) -> None:
         """Register what was declared; at first also the limits that this process knows of."""
         if not self._has_declared_limits:
@@ -229,4 +208,4 @@ class Runtime:
             self.store.switch.restore(switch)
         self._declare_limits()
         self.registration.register_again()
-        self._hint()
+        self.queue.try_hint()

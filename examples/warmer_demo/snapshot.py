@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from warmer import Warmer
+from warmer.client.warmer import runtime_of
 from warmer.codec.entry import Header, unpack
 from warmer.engine.reviews import PolicyState, budgets_of
 from warmer.policy.model import chance_of
@@ -66,13 +67,13 @@ def take(warmer: Warmer) -> Snapshot:
         StoreUnavailableError: Redis did not answer.
         redis.RedisError: Redis did not answer.
     """
-    stats, store = warmer.stats(), warmer.store
+    stats, store = warmer.stats(), runtime_of(warmer).store
     definitions = store.tasks.definitions()
     rates = {hot.ref: hot.reads_per_s for hot in store.reads.hottest(MOST_TARGETS)[1]}
     # What is claimed and what was asked for has no method of its own: only this screen wants to know.
     claimed = {ref.decode() for ref in store.control.zrange(store.keys.claims, 0, -1)}
     requested = _asked_for(store, list(definitions))
-    now_ms = warmer.clock.now_ms()
+    now_ms = runtime_of(warmer).clock.now_ms()
 
     def target_of(task: TaskDetail, definition: dict[str, Any]) -> Target:
         header = _header(store.entries.read(definition["cache_key"]))
@@ -94,8 +95,8 @@ def take(warmer: Warmer) -> Snapshot:
 
 
 def _price(warmer: Warmer) -> float:
-    mind = PolicyState(warmer.store.targets.states([]).memory)
-    mind.know(budgets_of(warmer.store, warmer.settings, []))
+    mind = PolicyState(runtime_of(warmer).store.targets.states([]).memory)
+    mind.know(budgets_of(runtime_of(warmer).store, warmer.settings, []))
     return chance_of(mind.price_of("").log_odds)
 
 

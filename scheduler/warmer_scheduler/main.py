@@ -6,11 +6,11 @@ import threading
 
 from redis.exceptions import RedisError
 
-from warmer.client.warmer import Warmer
 from warmer.clock import Clock
 from warmer.engine.drain_queue import DrainQueue
 from warmer.engine.reviews import ReviewLoop
 from warmer.errors import described
+from warmer.runtime import Runtime
 from warmer.settings import Settings
 from warmer.store import Store
 from warmer_scheduler.leader import Leadership
@@ -21,27 +21,23 @@ from warmer_scheduler.tick import Ticker
 logger = logging.getLogger("warmer.scheduler")
 
 
-def run_scheduler(warmer: Warmer) -> None:
+def run_scheduler(runtime: Runtime) -> None:
     """Run a scheduler in this process until it is told to stop.
 
     Any number of them may run: one leads, the others take over when it is gone.
 
     Args:
-        warmer: What is configured.
-
-    Raises:
-        SettingsError: no Redis is configured.
+        runtime: Of this process.
     """
-    warmer.settings.required_redis_url()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda signum, frame: stop.set())
-    run_in_thread(warmer, stop)
+    run_in_thread(runtime, stop)
 
 
-def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
+def run_in_thread(runtime: Runtime, stop: threading.Event) -> None:
     """Run a scheduler in this thread until `stop` is set."""
-    SchedulerLoop(warmer.store, warmer.queue, warmer.settings, warmer.clock).run(stop)
+    SchedulerLoop(runtime.store, runtime.queue, runtime.settings, runtime.clock).run(stop)
 
 
 class SchedulerLoop:

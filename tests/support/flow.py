@@ -4,6 +4,7 @@ import threading
 from collections.abc import Iterable
 from typing import Any, Literal
 
+from tests.support.runtimes import runtime_of
 from warmer.engine.claims import Job, computed_here
 from warmer.store import Capacity, ClaimBatch, DueKind, Outcome, Result, Store
 from warmer_workers.drain import Drain
@@ -40,7 +41,7 @@ def complete(store: Store, *outcomes: Outcome) -> bool:
 
 def take_one(warmer: Any) -> Job:
     """Claim the best ready target, which has to be computed."""
-    taken = warmer.claims.take(Capacity(threads=1))
+    taken = runtime_of(warmer).claims.take(Capacity(threads=1))
     assert len(taken.jobs) == 1, taken
     job: Job = taken.jobs[0]
     return job
@@ -48,7 +49,7 @@ def take_one(warmer: Any) -> Job:
 
 def carry_out(warmer: Any, job: Job) -> Result:
     """Compute what was claimed, and complete it; returns how that ended."""
-    (ended,) = warmer.claims.finish([(job, computed_here(job))])
+    (ended,) = runtime_of(warmer).claims.finish([(job, computed_here(job))])
     result: Result = ended.refreshed.result
     return result
 
@@ -56,7 +57,7 @@ def carry_out(warmer: Any, job: Job) -> Result:
 def work_off(warmer: Any) -> list[Result]:
     """Refresh what is ready, one after the other, until nothing is; returns how each ended."""
     results: list[Result] = []
-    while (taken := warmer.claims.take(Capacity(threads=1))).claimed:
+    while (taken := runtime_of(warmer).claims.take(Capacity(threads=1))).claimed:
         results += [ended.refreshed.result for ended in taken.ended]
         results += [carry_out(warmer, job) for job in taken.jobs]
     return results
@@ -64,7 +65,7 @@ def work_off(warmer: Any) -> list[Result]:
 
 def drain(warmer: Any, stop: threading.Event | None = None) -> int:
     """Drain as a worker does, until nothing is left; returns how many targets were refreshed."""
-    return Drain(JobContext(warmer, "worker-1", stop or threading.Event(), is_burst=True)).run()
+    return Drain(JobContext(runtime_of(warmer), "worker-1", stop or threading.Event(), is_burst=True)).run()
 
 
 def server_ms(store: Store) -> int:

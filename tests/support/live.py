@@ -26,6 +26,7 @@ ITEMS = """
 READER = """
     import json, os, threading, time
     from warmer import default_warmer
+    from warmer.client.warmer import runtime_of
     from fleet_items import item
 
     rows, start_s, threads = json.load(open("rows.json")), {start_s}, 4
@@ -45,8 +46,9 @@ READER = """
         part.start()
     for part in parts:
         part.join()
-    assert default_warmer().background.beat()
-    ledger = default_warmer().store.control.hgetall(default_warmer().store.keys.accounts)
+    runtime = runtime_of(default_warmer())
+    assert runtime.background.beat()
+    ledger = runtime.store.control.hgetall(runtime.store.keys.accounts)
     print(json.dumps([os.getpid(), {{name.decode()[1:]: float(value) for name, value in ledger.items()}}]))
 """
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from warmer.cli.exits import EXIT_NO, handle_errors
-from warmer.client.default import fleet
+from warmer.client.default import fleet_runtime
 from warmer.recording.read_recorder import ReadRecorder, Recorded
 from warmer.recording.trace_file import new_trace
 
@@ -35,7 +35,7 @@ def record(file: Path, minutes: float, sample: float, as_json: bool) -> None:
     are digests with a random salt that is thrown away. Ctrl-C ends it in good order, with what it has. The exit code is
     1 if nothing was recorded.
     """
-    recorder = ReadRecorder(fleet().store, sample)
+    recorder = ReadRecorder(fleet_runtime().store, sample)
     _record(recorder, file, 60 * minutes)
     recorded = recorder.recorded
     click.echo(recorded.model_dump_json(indent=2) if as_json else summary(recorded))

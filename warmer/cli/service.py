@@ -7,7 +7,7 @@ import click
 
 from warmer.cli.console_log import log_to_console
 from warmer.cli.exits import handle_errors
-from warmer.client.default import fleet
+from warmer.client.default import fleet_runtime
 from warmer.errors import SettingsError
 
 
@@ -67,14 +67,14 @@ def worker(
         isolated_processes=isolated_processes,
         shutdown_grace_s=shutdown_grace,
     )
-    warmer = fleet()
+    runtime = fleet_runtime()
     if not modules:
         raise SettingsError("a worker needs tasks: give --import MODULE, the module that registers them")
     if processes == 1:
-        sys.exit(run_worker(warmer, modules, burst=burst, is_supervised=supervised))
+        sys.exit(run_worker(fleet_runtime, modules, burst=burst, is_supervised=supervised))
     flags = [flag for flag, is_given in (("--burst", burst), ("--verbose", verbose)) if is_given]
     arguments = [*import_arguments(modules), *flags]
-    supervisor = Supervisor(arguments, processes, warmer.settings.shutdown_grace_s, is_burst=burst)
+    supervisor = Supervisor(arguments, processes, runtime.settings.shutdown_grace_s, is_burst=burst)
     sys.exit(supervisor.run())
 
 
@@ -94,9 +94,9 @@ def scheduler(verbose: bool) -> None:
     Run two of them: one leads, and the other takes over when the leader dies.
     """
     log_to_console(verbose)
-    warmer = fleet()
+    runtime = fleet_runtime()
     try:
         from warmer_scheduler.main import run_scheduler
     except ImportError as error:
         raise SettingsError(f"the scheduler needs more packages ({error}): pip install 'warmer[scheduler]'") from error
-    run_scheduler(warmer)
+    run_scheduler(runtime)

@@ -8,10 +8,10 @@ from rich.console import Console
 
 from warmer.cli.exits import EXIT_NO, handle_errors
 from warmer.cli.stats_view import problems_of, shown
-from warmer.client.default import fleet
-from warmer.client.warmer import Warmer
+from warmer.client.default import fleet, fleet_runtime
 from warmer.engine.worker_name import is_of_this_host
 from warmer.errors import described
+from warmer.store import Store
 
 
 @click.command()
@@ -44,7 +44,7 @@ def check(part: str, here: bool) -> None:
 
     Example: warmer check worker --here
     """
-    problems = _problems(fleet(), part, here)
+    problems = _problems(fleet_runtime().store, part, here)
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
@@ -52,13 +52,13 @@ def check(part: str, here: bool) -> None:
     click.echo("healthy")
 
 
-def _problems(warmer: Warmer, part: str, here: bool) -> list[str]:
+def _problems(store: Store, part: str, here: bool) -> list[str]:
     try:
-        warmer.store.ping()
+        store.ping()
         problems = []
-        if part in ("scheduler", "all") and not warmer.store.fleet.has_leader():
+        if part in ("scheduler", "all") and not store.fleet.has_leader():
             problems.append("no scheduler leads: start one with `warmer scheduler`")
-        workers = [name for name in warmer.store.fleet.live_workers() if not here or is_of_this_host(name)]
+        workers = [name for name in store.fleet.live_workers() if not here or is_of_this_host(name)]
         if part in ("worker", "all") and not workers:
             where = " on this host" if here else ""
             problems.append(f"no worker is alive{where}: start one with `warmer worker --import MODULE`")

@@ -78,10 +78,9 @@ def start_cache_warming(
     Example:
         >>> start_cache_warming(interval_minutes=60)
     """
-    warmer = default_warmer()
-    if embedded is not None and embedded != warmer.settings.embedded:
-        warmer.become_embedded(embedded)
-    warmer.start(interval_minutes, pattern=enable_pattern_warming, critical=enable_critical_warming)
+    default_warmer().start(
+        interval_minutes, pattern=enable_pattern_warming, critical=enable_critical_warming, embedded=embedded
+    )
 
 
 def stop_cache_warming() -> None:

@@ -101,7 +101,7 @@ class _WarmedFunction(Generic[Parameters, Returned]):
     def _wanted(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple["Warmer", CacheRequest]:
         warmer, wanting = self._find_warmer(), self._wanting
         if wanting is None or wanting[0] is not warmer:
-            wanting = self._wanting = warmer, warmer.cache.wanting(self.task)
+            wanting = self._wanting = warmer, warmer._runtime.cache.wanting(self.task)
         return warmer, wanting[1](self.task.target_of_call(args, kwargs))
 
     def _wanted_each(self, arguments: Iterable[Any]) -> tuple["Warmer", list[CacheRequest]]:
@@ -139,12 +139,12 @@ class Warmed(_WarmedFunction[Parameters, Returned]):
             Exception: what the function raises.
         """
         warmer, wanted = self._wanted(args, kwargs)
-        return warmer.cache.want(wanted)  # type: ignore[no-any-return]
+        return warmer._runtime.cache.want(wanted)  # type: ignore[no-any-return]
 
     def get(self, *args: Any, default: Any = None, **kwargs: Any) -> Returned | Any:
         """Return the value for these arguments if it is cached, else the default; computes nothing."""
         warmer, wanted = self._wanted(args, kwargs)
-        return warmer.cache.peek(wanted, default)
+        return warmer._runtime.cache.peek(wanted, default)
 
     def many(self, arguments: Iterable[Any]) -> list[Returned]:
         """Return the values for many sets of arguments, in their order; those missing are computed.
@@ -159,11 +159,14 @@ class Warmed(_WarmedFunction[Parameters, Returned]):
             Exception: what the function raises; with a batch function, once all others are cached.
         """
         warmer, wanted = self._wanted_each(arguments)
-        found = warmer.cache.look_for(wanted)
+        found = warmer._runtime.cache.look_for(wanted)
         missing = _missing(wanted, found)
         is_batched = self.task.compute_many_fn is not None
         return _completed(
-            found, warmer.cache.fill_many(missing) if is_batched else [warmer.cache.fill(one) for one in missing]
+            found,
+            warmer._runtime.cache.fill_many(missing)
+            if is_batched
+            else [warmer._runtime.cache.fill(one) for one in missing],
         )
 
     def refresh(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
@@ -237,25 +240,25 @@ class AsyncWarmed(_WarmedFunction[Parameters, Returned]):
     async def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
         """Return the value for these arguments, computed and cached if it is missing."""
         warmer, wanted = self._wanted(args, kwargs)
-        return await warmer.cache.awant(wanted)  # type: ignore[no-any-return]
+        return await warmer._runtime.cache.awant(wanted)  # type: ignore[no-any-return]
 
     async def get(self, *args: Any, default: Any = None, **kwargs: Any) -> Returned | Any:
         """Return the value for these arguments if it is cached, else the default; computes nothing."""
         warmer, wanted = self._wanted(args, kwargs)
-        return await warmer.cache.apeek(wanted, default)
+        return await warmer._runtime.cache.apeek(wanted, default)
 
     async def many(self, arguments: Iterable[Any]) -> list[Returned]:
         """Return the values for many sets of arguments, in their order; those missing are computed side by side."""
         warmer, wanted = self._wanted_each(arguments)
-        found = await warmer.cache.alook_for(wanted)
+        found = await warmer._runtime.cache.alook_for(wanted)
         missing = _missing(wanted, found)
         if self.task.compute_many_fn is not None:
-            return _completed(found, await warmer.cache.afill_many(missing))
+            return _completed(found, await warmer._runtime.cache.afill_many(missing))
         turn = asyncio.Semaphore(MOST_AT_ONCE)
 
         async def fill(one: CacheRequest) -> Any:
             async with turn:
-                return await warmer.cache.afill(one)
+                return await warmer._runtime.cache.afill(one)
 
         return _completed(found, await asyncio.gather(*map(fill, missing)))
 

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from warmer.client.warmer import Warmer
+from warmer.client.warmer import Warmer, runtime_of
 from warmer.errors import SettingsError
+from warmer.runtime import Runtime
 from warmer.settings import Settings
 from warmer.tasks.task import WarmingTask
 
@@ -40,6 +41,15 @@ def fleet() -> Warmer:
     warmer = default_warmer()
     warmer.settings.required_redis_url()
     return warmer
+
+
+def fleet_runtime() -> Runtime:
+    """Return the runtime of `fleet`, for the processes that serve it.
+
+    Raises:
+        SettingsError: a variable cannot be used, or no Redis is configured.
+    """
+    return runtime_of(fleet())
 
 
 def declare(task: WarmingTask) -> None:

@@ -3,13 +3,10 @@
 import atexit
 import logging
 import threading
-from typing import TYPE_CHECKING
 
 from warmer.errors import SettingsError
 from warmer.processes.private_server import PrivateServer
-
-if TYPE_CHECKING:
-    from warmer.client.warmer import Warmer
+from warmer.runtime import Runtime
 
 logger = logging.getLogger("warmer.client")
 
@@ -17,15 +14,10 @@ STOP_LIMIT_S = 5.0
 
 
 class Embedded:
-    """The threads that warm inside the application's own process.
+    """The threads that warm inside the application's own process, and its private server."""
 
-    Args:
-        warmer: With the tasks that this process knows.
-    """
-
-    def __init__(self, warmer: "Warmer") -> None:
+    def __init__(self) -> None:
         """Start nothing yet."""
-        self._warmer = warmer
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
@@ -52,8 +44,11 @@ class Embedded:
         if server is not None:
             server.stop()
 
-    def start(self) -> None:
+    def start(self, runtime: Runtime) -> None:
         """Start the scheduler and the worker thread; those that run already go on.
+
+        Args:
+            runtime: Of this process.
 
         Raises:
             SettingsError: the packages for it are not installed.
@@ -70,7 +65,7 @@ class Embedded:
                 return
             self._stop = threading.Event()
             self._threads = [
-                threading.Thread(target=run, args=(self._warmer, self._stop), name=name, daemon=True)
+                threading.Thread(target=run, args=(runtime, self._stop), name=name, daemon=True)
                 for name, run in (("warmer-scheduler", schedule), ("warmer-worker", work))
             ]
             for thread in self._threads:

@@ -1,25 +1,70 @@
 """Reading and writing by key, as a `Warmer` offers it: for threads, and as coroutines with an ``a`` before the name."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterable
 from secrets import token_hex
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
 
+from warmer import fork
 from warmer.cache.request import CacheRequest
+from warmer.client.embedded import Embedded
 from warmer.codec.entry import Origin
 from warmer.errors import StoreUnavailableError, described
 from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.publisher import RefreshRequest
-from warmer.runtime import Runtime
+from warmer.runtime import Runtime, lazy
+from warmer.settings import Settings
+from warmer.tasks.registry import Registry
 from warmer.tasks.validation import check_function, check_key, check_keys, check_ttl
 
 Answer = TypeVar("Answer")
 
 
-class KeyAccess(Runtime):
-    """What a `Warmer` offers to those who know a key. Reads never raise because of Redis; writes do."""
+class KeyAccess:
+    """What a `Warmer` offers to those who know a key. Reads never raise because of Redis; writes do.
+
+    Args:
+        settings: What is configured; from ``WARMER_*`` variables when not given.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        """Prepare; nothing is sent and no thread runs yet."""
+        self._settings = settings or Settings.load()
+        self._is_embedded = self._settings.embedded
+        self._registry = Registry()
+        self._embedded = Embedded()
+        self._start_afresh()
+        self._fork_hook = fork.in_child(self._start_afresh)
+
+    def _start_afresh(self) -> None:
+        self._making = threading.RLock()
+
+    @property
+    def settings(self) -> Settings:
+        """What was configured."""
+        return self._settings
+
+    @lazy
+    def _runtime(self) -> Runtime:
+        """The parts behind all this, made at first use of Redis; with a private server where none is configured."""
+        if self._settings.redis_url is None and self._is_embedded:
+            return self._compose(self._settings.model_copy(update={"redis_url": self._embedded.start_server()}))
+        return self._compose(self._settings)
+
+    def _compose(self, settings: Settings) -> Runtime:
+        runtime = Runtime(settings, self._registry)
+        runtime.registration.accepts_local = self._is_embedded
+        return runtime
+
+    def close(self) -> None:
+        """Send what is unsent, stop the threads of this object and close its connections."""
+        self._embedded.stop()
+        if "_runtime" in vars(self):
+            self._runtime.close()
+        self._embedded.stop_server()
 
     def get(self, cache_key: str, default: Any = None) -> Any:
         """Return the cached value, or the default on a miss; a cached None is a value.
@@ -32,11 +77,11 @@ class KeyAccess(Runtime):
             InvalidTaskError: the key cannot be used.
             SettingsError: no Redis is configured.
         """
-        return self.cache.get(check_key(cache_key), default)
+        return self._runtime.cache.get(check_key(cache_key), default)
 
     async def aget(self, cache_key: str, default: Any = None) -> Any:
         """As `get`, beside an event loop."""
-        return await self.cache.aget(check_key(cache_key), default)
+        return await self._runtime.cache.aget(check_key(cache_key), default)
 
     def get_many(self, cache_keys: Iterable[str]) -> dict[str, Any]:
         """Return the values that are cached, by key; all are asked for in one round trip to each node.
@@ -48,11 +93,11 @@ class KeyAccess(Runtime):
             InvalidTaskError: a key cannot be used.
             SettingsError: no Redis is configured.
         """
-        return self.cache.get_many(check_keys(cache_keys))
+        return self._runtime.cache.get_many(check_keys(cache_keys))
 
     async def aget_many(self, cache_keys: Iterable[str]) -> dict[str, Any]:
         """As `get_many`, beside an event loop."""
-        return await self.cache.aget_many(check_keys(cache_keys))
+        return await self._runtime.cache.aget_many(check_keys(cache_keys))
 
     def get_or_compute(self, cache_key: str, compute_fn: Callable[[], Any], ttl: float = 3600) -> Any:
         """Return the cached value, or compute and cache it: once, however many ask at the same time.
@@ -68,14 +113,14 @@ class KeyAccess(Runtime):
             Exception: what the function raises; a caller that waited for another process's computation gets it as
                 `ComputationFailedError`.
         """
-        return self.cache.want(self._wanted(cache_key, compute_fn, ttl))
+        return self._runtime.cache.want(self._wanted(cache_key, compute_fn, ttl))
 
     async def aget_or_compute(self, cache_key: str, compute_fn: Callable[[], Any], ttl: float = 3600) -> Any:
         """As `get_or_compute`, beside an event loop; a sync function is run in a thread of its own."""
-        return await self.cache.awant(self._wanted(cache_key, compute_fn, ttl))
+        return await self._runtime.cache.awant(self._wanted(cache_key, compute_fn, ttl))
 
     def _wanted(self, cache_key: str, compute_fn: Callable[[], Any], ttl: float) -> CacheRequest:
-        return self.cache.wanted_by_key(check_key(cache_key), check_function(compute_fn), check_ttl(ttl))
+        return self._runtime.cache.wanted_by_key(check_key(cache_key), check_function(compute_fn), check_ttl(ttl))
 
     def set(self, cache_key: str, value: Any, ttl: float = 3600) -> None:
         """Cache a value that the caller has; a computation that has begun before this is not published.
@@ -90,12 +135,16 @@ class KeyAccess(Runtime):
             CodecError: the value cannot be cached as it is; what was cached before stays.
             StoreUnavailableError: Redis did not answer.
         """
-        owner = self.registry.maker(check_key(cache_key))
+        owner = self._registry.maker(check_key(cache_key))
         check_ttl(ttl)
-        terms = CacheOptions.of_key(None, ttl, self.settings) if owner is None else self.terms.of(owner).set_for(ttl)
+        terms = (
+            CacheOptions.of_key(None, ttl, self._settings)
+            if owner is None
+            else self._runtime.cache_options.of(owner).set_for(ttl)
+        )
         ref = "" if owner is None or owner.fields else owner.task_id
         work = RefreshRequest(ref, cache_key, terms, Origin.MISS, lambda: value, {}, token_hex(16))
-        refreshed = self._reach(lambda: self.refresher.publish_value(work, value))
+        refreshed = self._reach(lambda: self._runtime.refresher.publish_value(work, value))
         if refreshed.error:
             raise StoreUnavailableError(f"{cache_key!r} was not set: {refreshed.error}")
 
@@ -113,7 +162,7 @@ class KeyAccess(Runtime):
             InvalidTaskError: the key cannot be used.
             StoreUnavailableError: Redis did not answer.
         """
-        self._reach(lambda: self.store.entries.invalidate(check_key(cache_key)))
+        self._reach(lambda: self._runtime.store.entries.invalidate(check_key(cache_key)))
 
     async def ainvalidate(self, cache_key: str) -> None:
         """As `invalidate`, beside an event loop."""

@@ -16,6 +16,7 @@ from warmer.on_demand.critical import CriticalRun
 from warmer.on_demand.handle import Warming
 from warmer.planning import Plan, make_plan
 from warmer.results import CriticalWarming, Optimization, UserWarming, WarmingPerformance, WarmingStats
+from warmer.runtime import Runtime
 from warmer.stats import fleet, ledger
 from warmer.tasks.switch import Switch
 from warmer.tasks.target import Target
@@ -59,10 +60,10 @@ class Warmer(KeyAccess):
         """
         if not isinstance(task, WarmingTask):
             raise InvalidTaskError(f"expected a WarmingTask, got {type(task).__name__}: {str(task)[:80]}")
-        status = self._reach(lambda: self.registration.register(task, replace))
-        self.background.start()
+        status = self._reach(lambda: self._runtime.registration.register(task, replace))
+        self._runtime.background.start()
         if status != "unchanged" and task.enabled:
-            self._hint()
+            self._runtime.queue.try_hint()
         return status
 
     def register_critical(self, task: WarmingTask, *, replace: bool = False) -> str:
@@ -83,34 +84,47 @@ class Warmer(KeyAccess):
         """
         if not isinstance(task_id, str):
             raise InvalidTaskError(f"task_id must be a str, got {type(task_id).__name__}")
-        return self._reach(lambda: self.registration.unregister(task_id))
+        return self._reach(lambda: self._runtime.registration.unregister(task_id))
 
     # --- the switch ------------------------------------------------------------------------------------------
-    def start(self, interval_minutes: float = 60, *, pattern: bool = True, critical: bool = True) -> None:
+    def start(
+        self,
+        interval_minutes: float = 60,
+        *,
+        pattern: bool = True,
+        critical: bool = True,
+        embedded: bool | None = None,
+    ) -> None:
         """Switch warming on for the whole fleet; from any process, any number of times.
 
         Args:
             interval_minutes: Critical targets are refreshed at least this often.
             pattern: Whether other targets are refreshed as their reads merit.
             critical: Whether critical targets are kept warm whatever their reads.
+            embedded: Whether a scheduler and a worker thread in this process do it; by default as configured.
 
         Raises:
             InvalidTaskError: the interval is not a number above 0.
+            SettingsError: no Redis is configured, and not embedded.
             StoreUnavailableError: Redis did not answer.
         """
         if isinstance(interval_minutes, bool) or not isinstance(interval_minutes, int | float):
             raise InvalidTaskError(f"interval_minutes must be a number above 0, got {interval_minutes!r}")
         if not 0 < interval_minutes <= 525_600:
             raise InvalidTaskError(f"interval_minutes must be above 0 and at most a year, got {interval_minutes!r}")
+        if embedded is not None:
+            self._embed(embedded)
         switch = Switch(on=True, interval_s=60.0 * interval_minutes, pattern=pattern, critical=critical)
-        self._reach(lambda: self.switching.switch_on(switch))
-        self._hint()
-        if self.settings.embedded:
-            self.embedded.start()
+        self._reach(lambda: self._runtime.switching.switch_on(switch))
+        self._runtime.queue.try_hint()
+        if self._is_embedded:
+            self._embedded.start(self._runtime)
 
-    def become_embedded(self, embedded: bool) -> None:
-        """Say whether this process warms by itself, from now on."""
-        self.settings = self.settings.model_copy(update={"embedded": embedded})
+    def _embed(self, is_embedded: bool) -> None:
+        with self._making:
+            self._is_embedded = is_embedded
+            if "_runtime" in vars(self):
+                self._runtime.registration.accepts_local = is_embedded
 
     def stop(self) -> None:
         """Switch warming off for the whole fleet; computations that have begun are finished.
@@ -118,9 +132,9 @@ class Warmer(KeyAccess):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self._reach(self.switching.switch_off)
-        if self.settings.embedded:
-            self.embedded.stop()
+        self._reach(self._runtime.switching.switch_off)
+        if self._is_embedded:
+            self._embedded.stop()
 
     # --- warming by hand -------------------------------------------------------------------------------------
     def warm(self, task_id: str, arguments: Mapping[str, Any] | None = None, *, force: bool = False) -> Warming:
@@ -139,8 +153,8 @@ class Warmer(KeyAccess):
             InvalidTaskError: the arguments do not fit the template.
             StoreUnavailableError: Redis did not answer.
         """
-        self._reach(self.registration.register_declared)
-        return self.ask(self._reach(lambda: self.on_demand.target_of(task_id, arguments or {})), force=force)
+        self._reach(self._runtime.registration.register_declared)
+        return self.ask(self._reach(lambda: self._runtime.on_demand.target_of(task_id, arguments or {})), force=force)
 
     def warm_many(
         self,
@@ -173,10 +187,10 @@ class Warmer(KeyAccess):
         known = task.task if isinstance(task, Warmed | AsyncWarmed) else task
         if not isinstance(known, str | WarmingTask):
             raise InvalidTaskError(f"expected a task, its id or its warmed function, got {type(known).__name__}")
-        self._reach(self.registration.register_declared)
-        self.registration.check_registered(known if isinstance(known, str) else known.task_id)
-        registered = self._reach(lambda: self.bulk_runs.task_of(known))
-        return self._reach(lambda: self.bulk_runs.begin(registered, arguments, force, in_flight))
+        self._reach(self._runtime.registration.register_declared)
+        self._runtime.registration.check_registered(known if isinstance(known, str) else known.task_id)
+        registered = self._reach(lambda: self._runtime.bulk_runs.task_of(known))
+        return self._reach(lambda: self._runtime.bulk_runs.begin(registered, arguments, force, in_flight))
 
     def warm_cache(
         self,
@@ -204,7 +218,7 @@ class Warmer(KeyAccess):
             InvalidTaskError: the key, the ttl, the function or the tags cannot be used.
             StoreUnavailableError: Redis did not answer.
         """
-        return self._reach(lambda: self.on_demand.compute_here(cache_key, compute_fn, ttl, tags, force))
+        return self._reach(lambda: self._runtime.on_demand.compute_here(cache_key, compute_fn, ttl, tags, force))
 
     def warm_critical_data(self, *, timeout_s: float = 60.0, force: bool = False) -> CriticalWarming:
         """Warm all critical targets, highest priority first, and wait.
@@ -218,7 +232,13 @@ class Warmer(KeyAccess):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        run = CriticalRun(self.store, self.claims, self.refresher.renewer, self.queue, self.clock)
+        run = CriticalRun(
+            self._runtime.store,
+            self._runtime.claims,
+            self._runtime.refresher.renewer,
+            self._runtime.queue,
+            self._runtime.clock,
+        )
         return self._reach(lambda: run.warm(timeout_s, force))
 
     def warm_user_data(self, user_id: str, *, force: bool = False, preload_forms: bool = True) -> UserWarming:
@@ -235,9 +255,9 @@ class Warmer(KeyAccess):
             InvalidTaskError: the user id is empty or not a str or an int.
             StoreUnavailableError: Redis did not answer.
         """
-        asked = self._reach(lambda: self.on_demand.ask_for_user(user_id, force, preload_forms))
+        asked = self._reach(lambda: self._runtime.on_demand.ask_for_user(user_id, force, preload_forms))
         if asked.requested:
-            self._hint()
+            self._runtime.queue.try_hint()
         return asked
 
     def release(self, name: str) -> list[str]:
@@ -257,9 +277,9 @@ class Warmer(KeyAccess):
         """
         if not isinstance(name, str):
             raise InvalidTaskError(f"expected a task's id or a target's ref, got {type(name).__name__}")
-        released = self._reach(lambda: self.store.quarantine.release(name))
+        released = self._reach(lambda: self._runtime.store.quarantine.release(name))
         if released:
-            self._hint()
+            self._runtime.queue.try_hint()
         return released
 
     # --- warmed functions ------------------------------------------------------------------------------------
@@ -292,7 +312,7 @@ class Warmer(KeyAccess):
 
     def declare(self, task: WarmingTask) -> None:
         """Know a task here, and register it for the whole fleet soon: nothing is sent by this call."""
-        self.registration.declare(task)
+        self._registry.declare(task)
 
     def ask(self, target: Target, *, force: bool = False) -> Warming:
         """Ask the workers to warm a target now.
@@ -310,20 +330,20 @@ class Warmer(KeyAccess):
             StoreUnavailableError: Redis did not answer.
         """
         watcher = token_hex(16)
-        self._reach(self.registration.register_declared)
-        self.registration.check_registered(target.task.task_id)
-        self._reach(lambda: self.on_demand.ask_for(target, force, watcher))
-        self._hint()
-        return Warming(target.ref, watcher, self.store, self.clock)
+        self._reach(self._runtime.registration.register_declared)
+        self._runtime.registration.check_registered(target.task.task_id)
+        self._reach(lambda: self._runtime.on_demand.ask_for(target, force, watcher))
+        self._runtime.queue.try_hint()
+        return Warming(target.ref, watcher, self._runtime.store, self._runtime.clock)
 
     def refresh_now(self, wanted: CacheRequest) -> Any:
         """Compute a value here and now, and cache it; see `Warmed.refresh`."""
-        return self._reach(lambda: self.miss_handler.refresh(wanted))
+        return self._reach(lambda: self._runtime.miss_handler.refresh(wanted))
 
     async def arefresh_now(self, wanted: CacheRequest) -> Any:
         """As `refresh_now`, beside an event loop."""
         try:
-            return await self.miss_handler.arefresh(wanted)
+            return await self._runtime.miss_handler.arefresh(wanted)
         except RedisError as error:
             raise unavailable(error) from error
 
@@ -334,8 +354,8 @@ class Warmer(KeyAccess):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self.background.beat()
-        return self._reach(lambda: fleet.stats(self.store))
+        self._runtime.background.beat()
+        return self._reach(lambda: fleet.stats(self._runtime.store))
 
     def performance(self) -> WarmingPerformance:
         """Return how warming does over the whole fleet; this process's own reads are sent first.
@@ -343,8 +363,8 @@ class Warmer(KeyAccess):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self.background.beat()
-        return self._reach(lambda: ledger.performance(self.store))
+        self._runtime.background.beat()
+        return self._reach(lambda: ledger.performance(self._runtime.store))
 
     def optimize(self) -> Optimization:
         """Apply what reads have taught, now, and say what changed.
@@ -352,8 +372,8 @@ class Warmer(KeyAccess):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self.background.beat()
-        return self._reach(lambda: tuning.optimize(self.store, self.settings))
+        self._runtime.background.beat()
+        return self._reach(lambda: tuning.optimize(self._runtime.store, self._settings))
 
     def plan(
         self,
@@ -377,4 +397,13 @@ class Warmer(KeyAccess):
             UnknownTaskError: no such task is registered, or it is disabled.
             StoreUnavailableError: Redis did not answer.
         """
-        return self._reach(lambda: make_plan(self.store, self.settings, minutes, task_id, progress))
+        return self._reach(lambda: make_plan(self._runtime.store, self._settings, minutes, task_id, progress))
+
+
+def runtime_of(warmer: Warmer) -> Runtime:
+    """Return the parts behind a `Warmer`, for the processes of the fleet and for tools; users need none of them.
+
+    Raises:
+        SettingsError: no Redis is configured.
+    """
+    return warmer._runtime

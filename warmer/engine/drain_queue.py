@@ -1,17 +1,22 @@
 """Hands drains to RQ: hints that there is work, never the work itself."""
 
+import logging
 import math
 from collections.abc import Callable
 from typing import Any, Final
 
 from redis import Redis
+from redis.exceptions import RedisError
 from rq import Queue
 from rq.exceptions import DeserializationError
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute
 
+from warmer.errors import described
 from warmer.settings import Settings
+
+logger = logging.getLogger("warmer")
 
 DRAIN: Final = "warmer_workers.jobs.drain"
 OPTIMIZE: Final = "warmer_workers.jobs.optimize"
@@ -95,6 +100,13 @@ class DrainQueue:
         for _ in range(missing):
             self.rq.enqueue_job(self.drain_job())
         return missing
+
+    def try_hint(self) -> None:
+        """Have a drain waiting; if Redis does not answer, the next tick gives the hint."""
+        try:
+            self.hint()
+        except RedisError as error:
+            logger.warning("could not ask for a drain, the next tick will: %s", described(error))
 
     def drain_job(self) -> Any:
         """Return a new job that drains."""

@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-from collections import deque
 from collections.abc import Callable
 
 from redis.exceptions import RedisError
@@ -22,39 +21,27 @@ class Registration:
     Args:
         registry: The tasks of this process.
         find_store: Says where definitions are kept; asked only when something is sent.
-        is_embedded: Says whether this process warms by itself, so that only functions that run in processes apart
-            need to be importable.
+        accepts_local: Whether this process warms by itself, so that only functions that run in other processes need
+            to be importable.
         registered_in: Told in which epoch of Redis something was registered.
+
+    Attributes:
+        accepts_local: As above; it may be changed.
     """
 
     def __init__(
         self,
         registry: Registry,
         find_store: Callable[[], Store],
-        is_embedded: Callable[[], bool],
+        accepts_local: bool,
         registered_in: Callable[[str], None],
     ) -> None:
-        """Start with nothing declared."""
+        """Start with nothing registered."""
         self._registry = registry
         self._find_store = find_store
-        self._is_embedded = is_embedded
+        self.accepts_local = accepts_local
         self._registered_in = registered_in
-        self._declared: deque[WarmingTask] = deque()
         self._refused: dict[str, InvalidTaskError] = {}
-
-    def declare(self, task: WarmingTask) -> None:
-        """Know a task here, and register it later; nothing is sent."""
-        before = self._registry.get(task.task_id)
-        if before is not None and before.cache_key != task.cache_key:
-            logger.warning(
-                "task %r was declared with the key %r before, and with %r now: only the latter is kept warm; "
-                "give one of them a task_id of its own",
-                task.task_id,
-                before.cache_key,
-                task.cache_key,
-            )
-        self._registry.add(task)
-        self._declared.append(task)
 
     def register(self, task: WarmingTask, replace: bool) -> str:
         """Register a task now; returns "registered", "changed" or "unchanged".
@@ -64,7 +51,7 @@ class Registration:
             TaskConflictError: another enabled task owns the cache key.
             redis.RedisError: Redis did not answer.
         """
-        if task.isolation == "process" or not self._is_embedded():
+        if task.isolation == "process" or not self.accepts_local:
             check_importable(task)
         return self._write(task, replace)
 
@@ -74,12 +61,13 @@ class Registration:
         Raises:
             redis.RedisError: Redis did not answer; what is left stays declared.
         """
-        while self._declared:
-            task = self._declared[0]
+        declared = self._registry.declared
+        while declared:
+            task = declared[0]
             if self._registry.get(task.task_id) is task:  # else it was replaced since
                 self._register_if_possible(task)
             with contextlib.suppress(IndexError, ValueError):  # another thread was as quick
-                self._declared.remove(task)
+                declared.remove(task)
 
     def check_registered(self, task_id: str) -> None:
         """Raise what kept a declared task from being registered, if anything did.

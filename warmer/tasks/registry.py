@@ -1,12 +1,16 @@
 """The tasks that this process knows: its own functions, by task id."""
 
+import logging
 import threading
+from collections import deque
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
 
 from warmer.tasks.task import WarmingTask
+
+logger = logging.getLogger("warmer")
 
 
 class Displaced(NamedTuple):
@@ -31,6 +35,9 @@ class Registry:
         >>> _ = registry.add(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="shop:load"))
         >>> [task.task_id for task in registry.tasks()]
         ['catalog']
+
+    Attributes:
+        declared: The tasks that are declared, and not registered for the fleet yet.
     """
 
     def __init__(self) -> None:
@@ -39,6 +46,21 @@ class Registry:
         self._tasks: dict[str, WarmingTask] = {}
         self._id_by_key: dict[str, str] = {}
         self._resolved: dict[str, tuple[str | bytes, WarmingTask]] = {}
+        self.declared: deque[WarmingTask] = deque()
+
+    def declare(self, task: WarmingTask) -> None:
+        """Know a task, and keep it in `declared` until it is registered for the fleet; nothing is sent."""
+        before = self.get(task.task_id)
+        if before is not None and before.cache_key != task.cache_key:
+            logger.warning(
+                "task %r was declared with the key %r before, and with %r now: only the latter is kept warm; "
+                "give one of them a task_id of its own",
+                task.task_id,
+                before.cache_key,
+                task.cache_key,
+            )
+        self.add(task)
+        self.declared.append(task)
 
     def add(self, task: WarmingTask) -> Displaced:
         """Know a task, in the place of one with the same id; returns what it displaced, for `restore`."""

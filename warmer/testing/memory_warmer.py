@@ -7,7 +7,6 @@ from secrets import token_hex
 from typing import Any
 
 from warmer.client.default import standing_in
-from warmer.client.embedded import Embedded
 from warmer.client.warmer import Warmer
 from warmer.engine.background import Background
 from warmer.engine.claims import computed_here
@@ -18,7 +17,7 @@ from warmer.refresh.publisher import Refreshed
 from warmer.refresh.reader_usage import ReaderUsage
 from warmer.refresh.refresher import Refresher
 from warmer.results import WarmOutcome
-from warmer.runtime import lazy
+from warmer.runtime import Runtime, lazy
 from warmer.settings import Settings
 from warmer.store import Capacity, Result
 from warmer.tasks.task import WarmingTask
@@ -42,6 +41,49 @@ NEVER_LAPSES_S = 10 * 365.25 * 86_400
 
 SCHEDULER = "the test"
 """Who leads: there is no scheduler besides the tests of this process."""
+
+
+class MemoryRuntime(Runtime):
+    """The parts behind a `MemoryWarmer`: none of them starts a thread."""
+
+    @lazy
+    def background(self) -> Background:
+        """What is owed to the fleet, as `drain` does it."""
+        return without_thread(super().background)
+
+    @lazy
+    def refresher(self) -> Refresher:
+        """The refresh routine."""
+        refresher = super().refresher
+        refresher.renewer = StillRenewer()
+        return refresher
+
+    @lazy
+    def readers_refresher(self) -> Refresher:
+        """The refresh routine of readers."""
+        refresher = super().readers_refresher
+        refresher.renewer = StillRenewer()
+        return refresher
+
+    @lazy
+    def background_refresh(self) -> Renewals:
+        """What is to be renewed, until `drain`."""
+        return Renewals()
+
+    @lazy
+    def bulk_runs(self) -> StillBulkRuns:
+        """Runs of `warm_many`, which `drain` moves on."""
+        return StillBulkRuns(self.store, self.registry, self.settings, self.queue.try_hint)
+
+    @lazy
+    def review_loop(self) -> ReviewLoop:
+        """What decides which of the targets that are due are worth a refresh."""
+        return ReviewLoop(self.store, self.settings, SCHEDULER)
+
+    @lazy
+    def reader_usage(self) -> ReaderUsage:
+        """What readers compute under limits: not told, as nobody else computes here."""
+        return without_reports(super().reader_usage)
 
 
 class MemoryWarmer(Warmer):
@@ -73,7 +115,7 @@ class MemoryWarmer(Warmer):
         >>> memory.close()
     """
 
-    clock: ManualClock
+    _runtime: "MemoryRuntime"
 
     def __init__(self, clock: ManualClock | None = None, **settings: Any) -> None:
         """Begin with an empty server, unless the address is another's."""
@@ -90,52 +132,11 @@ class MemoryWarmer(Warmer):
         self._urls = [url for url in (self.settings.redis_url, self.settings.cache_url) if url is not None]
         for url in self._urls:
             memory_server.server_at(url, self.clock)
+        without_threads(self._embedded)
         self.start()
 
-    # --- parts ---------------------------------------------------------------------------------------------------
-    @lazy
-    def embedded(self) -> Embedded:
-        """Nothing that runs by itself."""
-        return without_threads(super().embedded)
-
-    @lazy
-    def background(self) -> Background:
-        """What is owed to the fleet, as `drain` does it."""
-        return without_thread(super().background)
-
-    @lazy
-    def refresher(self) -> Refresher:
-        """The refresh routine."""
-        refresher = super().refresher
-        refresher.renewer = StillRenewer()
-        return refresher
-
-    @lazy
-    def readers_refresher(self) -> Refresher:
-        """The refresh routine of readers."""
-        refresher = super().readers_refresher
-        refresher.renewer = StillRenewer()
-        return refresher
-
-    @lazy
-    def background_refresh(self) -> Renewals:
-        """What is to be renewed, until `drain`."""
-        return Renewals()
-
-    @lazy
-    def bulk_runs(self) -> StillBulkRuns:
-        """Runs of `warm_many`, which `drain` moves on."""
-        return StillBulkRuns(self.store, self.registry, self.settings, self._hint)
-
-    @lazy
-    def brain(self) -> ReviewLoop:
-        """What decides which of the targets that are due are worth a refresh."""
-        return ReviewLoop(self.store, self.settings, SCHEDULER)
-
-    @lazy
-    def guests(self) -> ReaderUsage:
-        """What readers compute under limits: not told, as nobody else computes here."""
-        return without_reports(super().guests)
+    def _compose(self, settings: Settings) -> MemoryRuntime:
+        return MemoryRuntime(settings, self._registry, self.clock)
 
     # --- what a test does ------------------------------------------------------------------------------------------
     def drain(self) -> list[WarmOutcome]:
@@ -161,7 +162,7 @@ class MemoryWarmer(Warmer):
         """
         if running_loop() is not None:
             raise WarmerError("drain() would block the event loop that runs here; use `await memory_warmer.adrain()`")
-        return [*self.background_refresh.carry_out(), *self._refresh_due()]
+        return [*self._runtime.background_refresh.carry_out(), *self._refresh_due()]
 
     async def adrain(self) -> list[WarmOutcome]:
         """As `drain`, beside an event loop.
@@ -169,7 +170,7 @@ class MemoryWarmer(Warmer):
         Async functions renew stale values in this loop, as they do for readers; what is due is refreshed in a thread
         with loops of its own, as workers do it.
         """
-        return [*await self.background_refresh.acarry_out(), *await asyncio.to_thread(self._refresh_due)]
+        return [*await self._runtime.background_refresh.acarry_out(), *await asyncio.to_thread(self._refresh_due)]
 
     @contextmanager
     def as_default(self) -> Iterator["MemoryWarmer"]:
@@ -197,26 +198,26 @@ class MemoryWarmer(Warmer):
 
     # --- a worker's work -------------------------------------------------------------------------------------------
     def _refresh_due(self) -> list[WarmOutcome]:
-        if not self.background.beat():
+        if not self._runtime.background.beat():
             raise StoreUnavailableError("the beat failed, see the log of 'warmer.background'")
         refreshed: dict[str, WarmOutcome | None] = {}
         unknown: set[str] = set()
-        while self._refresh_others(refreshed, unknown) or self.bulk_runs.advance():
+        while self._refresh_others(refreshed, unknown) or self._runtime.bulk_runs.advance():
             pass
         return [outcome for outcome in refreshed.values() if outcome is not None]
 
     def _refresh_others(self, refreshed: dict[str, WarmOutcome | None], unknown: set[str]) -> bool:
         """Refresh what is ready, but for what was refreshed already; says whether there was any."""
-        self.store.fleet.lead(SCHEDULER, NEVER_LAPSES_S)
-        self.brain.think()
-        while self.store.refreshes.tick().more:
+        self._runtime.store.fleet.lead(SCHEDULER, NEVER_LAPSES_S)
+        self._runtime.review_loop.think()
+        while self._runtime.store.refreshes.tick().more:
             pass
-        taken = self.claims.take(EVERYTHING, unknown, waits=False, is_wanted=lambda ref: ref not in refreshed)
+        taken = self._runtime.claims.take(EVERYTHING, unknown, waits=False, is_wanted=lambda ref: ref not in refreshed)
         has_met_others = not unknown.issuperset(taken.unknown_ids)
         unknown |= taken.unknown_ids
         ended = list(taken.ended)
         for job in taken.jobs:
-            ended += self.claims.finish([(job, computed_here(job, self.clock.monotonic_s))])
+            ended += self._runtime.claims.finish([(job, computed_here(job, self.clock.monotonic_s))])
         for ref, how in ended:
             refreshed[ref] = _outcome(ref, how)
         return bool(ended) or has_met_others

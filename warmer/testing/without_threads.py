@@ -84,7 +84,7 @@ def _outcome(name: str, landed: FlightResult, duration_ms: float) -> WarmOutcome
 
 def without_threads(embedded: Embedded) -> Embedded:
     """Return the same with neither a scheduler nor a worker."""
-    embedded.start = lambda: None  # type: ignore[method-assign]
+    embedded.start = lambda runtime: None  # type: ignore[method-assign]
     return embedded
 
 

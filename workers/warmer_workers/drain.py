@@ -53,17 +53,17 @@ class Drain:
 
     def __init__(self, post: JobContext) -> None:
         """Prepare; nothing is claimed yet."""
-        warmer = post.warmer
+        runtime = post.runtime
         self._post = post
-        self._store = warmer.store
-        self._claims = warmer.claims
-        self._settings = warmer.settings
-        self._clock = warmer.clock
-        self._renewer = warmer.refresher.renewer
+        self._store = runtime.store
+        self._claims = runtime.claims
+        self._settings = runtime.settings
+        self._clock = runtime.clock
+        self._renewer = runtime.refresher.renewer
         self._kinds = ExecutorKinds()
         self._running: dict[Computation, None] = {}
         self._wake = threading.Event()
-        self._finishing = Completer(warmer.claims, self._ended)
+        self._finishing = Completer(runtime.claims, self._ended)
         self._threads = ThreadExecutor(self._settings.concurrency, self._wake.set, self._computed)
         self._loop = EventLoopExecutor(self._computed)
         self._isolation = IsolatedExecutor(self._settings, self._computed)

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from secrets import token_hex
 
-from warmer.client.warmer import Warmer
+from warmer.runtime import Runtime
 
 
 def new_drain_id() -> str:
@@ -29,7 +29,7 @@ class JobContext:
     """Who runs a job.
 
     Args:
-        warmer: With the tasks that this process knows.
+        runtime: With the tasks that this process knows.
         worker: The worker's name.
         stop: Set when the worker is asked to stop.
         life: What the tokens of this drain's claims begin with; no other drain has it.
@@ -38,14 +38,14 @@ class JobContext:
         is_burst: Whether to return once nothing is left to do, without waiting for more.
 
     Example:
-        >>> from warmer import default_warmer
-        >>> post = JobContext(default_warmer(), "host-1-abcdef", threading.Event())
+        >>> from warmer.settings import Settings
+        >>> post = JobContext(Runtime(Settings(redis_url="redis://localhost")), "host-1-abcdef", threading.Event())
         >>> post.promise(10.0)
         >>> post.is_burst
         False
     """
 
-    warmer: Warmer
+    runtime: Runtime
     worker: str
     stop: threading.Event
     life: str = field(default_factory=new_drain_id)

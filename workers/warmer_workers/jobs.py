@@ -6,6 +6,7 @@ import time
 
 from redis.exceptions import RedisError
 
+from warmer.engine import tuning
 from warmer.errors import described
 from warmer_workers.drain import Drain
 from warmer_workers.job_context import current_job
@@ -35,4 +36,5 @@ def optimize() -> int:
     """Apply what reads have taught; returns how many schedules were changed."""
     post = current_job()
     post.promise(math.inf)  # no task's code runs here, and RQ has a time-out of its own
-    return post.warmer.optimize().tasks_optimized
+    post.runtime.background.beat()
+    return tuning.optimize(post.runtime.store, post.runtime.settings).tasks_optimized

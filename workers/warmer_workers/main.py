@@ -6,19 +6,18 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from secrets import token_hex
 
 from redis.exceptions import RedisError
 from rq.exceptions import StopRequested
 
-from warmer.client.default import default_warmer
-from warmer.client.warmer import Warmer
 from warmer.connect import connect
 from warmer.engine.switching import yielding
 from warmer.engine.worker_name import worker_name
 from warmer.errors import NotImportableError, SettingsError, described
+from warmer.runtime import Runtime
 from warmer.tasks.loading import load
 from warmer_workers.rq_worker import ThreadWorker, WarmWorker
 from warmer_workers.shutdown import Shutdown
@@ -28,11 +27,14 @@ logger = logging.getLogger("warmer.worker")
 RETRY_S = 1.0
 
 
-def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False, is_supervised: bool = False) -> int:
+def run_worker(
+    find_runtime: Callable[[], Runtime], modules: Sequence[str], *, burst: bool = False, is_supervised: bool = False
+) -> int:
     """Run a worker in this process until it is told to stop.
 
     Args:
-        warmer: The default `Warmer`, on which the modules register their tasks.
+        find_runtime: Returns the runtime of the default `Warmer`, on which the modules register their tasks: another
+            one than before, once a module has called `configure`.
         modules: What registers the tasks: ``module``, or ``module:function`` to call.
         burst: Whether to end when nothing is left to do.
         is_supervised: Whether a supervisor passes on signals that this process may have got, too.
@@ -41,43 +43,43 @@ def run_worker(warmer: Warmer, modules: Sequence[str], *, burst: bool = False, i
         The exit code: 0, unless it was told to leave at once.
 
     Raises:
-        SettingsError: a module cannot be imported.
+        SettingsError: no Redis is configured, or a module cannot be imported.
     """
-    warmer.settings.required_redis_url()
-    stopping = Shutdown(warmer, is_supervised=is_supervised)
+    runtime = find_runtime()
+    stopping = Shutdown(runtime, is_supervised=is_supervised)
     try:
         with contextlib.suppress(StopRequested), stopping.listening():
-            wait_for_redis(warmer)
+            wait_for_redis(runtime)
             with yielding():
                 import_tasks(modules)
-            warmer = stopping.warmer = default_warmer()  # another one, if a module has called `configure`
+            runtime = stopping.runtime = find_runtime()
             stopping.set_handlers()  # whatever handlers the modules have set
-            _work_until_told(warmer, stopping, burst)
+            _work_until_told(runtime, stopping, burst)
     finally:
-        warmer.background.stop()
+        runtime.background.stop()
     return stopping.exit_code
 
 
-def _work_until_told(warmer: Warmer, stopping: Shutdown, burst: bool) -> None:
+def _work_until_told(runtime: Runtime, stopping: Shutdown, burst: bool) -> None:
     name = worker_name()
-    warmer.background.start(worker=name)
-    warmer.background.beat()  # which also registers what the modules have declared
-    logger.info("worker %s knows %d tasks", name, len(warmer.registry.tasks()))
-    _warn_of_undeclared_limits(warmer)
+    runtime.background.start(worker=name)
+    runtime.background.beat()  # which also registers what the modules have declared
+    logger.info("worker %s knows %d tasks", name, len(runtime.registry.tasks()))
+    _warn_of_undeclared_limits(runtime)
     while True:
-        _work(warmer, name, stopping, burst)
+        _work(runtime, name, stopping, burst)
         if burst or stopping.is_set():
             return
         time.sleep(RETRY_S)  # a signal ends it
 
 
-def _warn_of_undeclared_limits(warmer: Warmer) -> None:
-    used = {task.limit for task in warmer.registry.tasks() if task.limit is not None}
-    undeclared = used - set(warmer.settings.limits)
+def _warn_of_undeclared_limits(runtime: Runtime) -> None:
+    used = {task.limit for task in runtime.registry.tasks() if task.limit is not None}
+    undeclared = used - set(runtime.settings.limits)
     if not undeclared:
         return
     with contextlib.suppress(RedisError):  # the pulse says that it is away
-        for name in sorted(undeclared - warmer.store.limits.declared()):
+        for name in sorted(undeclared - runtime.store.limits.declared()):
             logger.warning(
                 "the limit %r is used by tasks and declared nowhere: they are computed one at a time; "
                 'declare it, for example WARMER_LIMITS=\'{"%s": {"concurrency": 4}}\'',
@@ -86,28 +88,28 @@ def _warn_of_undeclared_limits(warmer: Warmer) -> None:
             )
 
 
-def run_in_thread(warmer: Warmer, stop: threading.Event) -> None:
+def run_in_thread(runtime: Runtime, stop: threading.Event) -> None:
     """Run a worker in this thread until `stop` is set."""
     name = worker_name()
-    warmer.background.start(worker=name)
-    warmer.background.beat()
+    runtime.background.start(worker=name)
+    runtime.background.beat()
     while not stop.is_set():
         try:
-            connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
-            ThreadWorker(warmer, connection, name, stop).work(logging_level="CRITICAL")
+            connection = connect(runtime.settings.required_redis_url(), runtime.settings.redis_timeout_s, resend=True)
+            ThreadWorker(runtime, connection, name, stop).work(logging_level="CRITICAL")
         except RedisError as error:
             logger.warning("the embedded worker lost Redis: %s", described(error))
         stop.wait(0 if stop.is_set() else RETRY_S)
-    warmer.background.retire()
+    runtime.background.retire()
 
 
-def _work(warmer: Warmer, name: str, stopping: Shutdown, burst: bool) -> None:
+def _work(runtime: Runtime, name: str, stopping: Shutdown, burst: bool) -> None:
     """Work until told to stop, or until Redis goes away."""
     try:
-        connection = connect(warmer.settings.required_redis_url(), warmer.settings.redis_timeout_s, resend=True)
-        warmer.queue.hint()  # for what was ready before this worker came
+        connection = connect(runtime.settings.required_redis_url(), runtime.settings.redis_timeout_s, resend=True)
+        runtime.queue.hint()  # for what was ready before this worker came
         # RQ refuses a name that a worker which died uncleanly still holds.
-        worker = WarmWorker(warmer, connection, f"{name}-{token_hex(2)}", stopping, is_burst=burst)
+        worker = WarmWorker(runtime, connection, f"{name}-{token_hex(2)}", stopping, is_burst=burst)
         # What an outage means is said once, by the pulse; RQ would say it at every attempt.
         worker.work(burst=burst, logging_level="CRITICAL")
     except RedisError as error:
@@ -139,11 +141,11 @@ def import_tasks(modules: Sequence[str]) -> None:
             register()
 
 
-def wait_for_redis(warmer: Warmer) -> None:
+def wait_for_redis(runtime: Runtime) -> None:
     """Wait until Redis answers; says so while it does not."""
     while True:
         try:
-            warmer.store.ping()
+            runtime.store.ping()
         except RedisError as error:
             logger.warning("waiting for Redis: %s", described(error))
             time.sleep(RETRY_S)

@@ -17,9 +17,9 @@ from rq.serializers import JSONSerializer
 from rq.timeouts import TimerDeathPenalty
 from rq.utils import now
 
-from warmer.client.warmer import Warmer
 from warmer.engine.drain_queue import DrainQueue, SafeJob
 from warmer.errors import described
+from warmer.runtime import Runtime
 from warmer_workers.job_context import JobContext, job_context
 from warmer_workers.shutdown import Shutdown
 from warmer_workers.work_horse import WorkHorse, give_back_claims
@@ -39,10 +39,10 @@ SHORT_DRAIN_S = 1.0
 """After a drain that ended sooner by itself there was nothing to do, or Redis was away: the next tick knows when."""
 
 
-def _options(warmer: Warmer, connection: "Redis", name: str) -> dict[str, Any]:
+def _options(runtime: Runtime, connection: "Redis", name: str) -> dict[str, Any]:
     return {
         # One queue: with two, RQ's dequeue can lose jobs.
-        "queues": [DrainQueue(connection, warmer.settings).rq],
+        "queues": [DrainQueue(connection, runtime.settings).rq],
         "name": name,
         "connection": connection,
         "job_class": SafeJob,
@@ -55,7 +55,7 @@ class WarmWorker(Worker):
     """A worker process; each drain runs in a child of its own, so that no task can take the worker down.
 
     Args:
-        warmer: With the tasks that this process knows.
+        runtime: With the tasks that this process knows.
         connection: RQ's own client.
         name: The worker's name.
         stopping: Obeys the signals of this process.
@@ -66,11 +66,13 @@ class WarmWorker(Worker):
     max_connection_wait_time = LONGEST_PAUSE_S
 
     def __init__(
-        self, warmer: Warmer, connection: "Redis", name: str, stopping: Shutdown, *, is_burst: bool = False
+        self, runtime: Runtime, connection: "Redis", name: str, stopping: Shutdown, *, is_burst: bool = False
     ) -> None:
         """Prepare."""
-        super().__init__(**_options(warmer, connection, name), worker_ttl=60, job_monitoring_interval=SHOW_LIFE_EVERY_S)
-        self._warmer = warmer
+        super().__init__(
+            **_options(runtime, connection, name), worker_ttl=60, job_monitoring_interval=SHOW_LIFE_EVERY_S
+        )
+        self._runtime = runtime
         self._stopping = stopping
         self._is_burst = is_burst
         self._horse = WorkHorse()
@@ -105,7 +107,7 @@ class WarmWorker(Worker):
     def perform_job(self, *arguments: Any) -> bool:
         """In the child: run a job at this worker's post."""
         horse = self._horse
-        post = JobContext(self._warmer, self.name, self._stop_drain, horse.life, horse.promise.give, self._is_burst)
+        post = JobContext(self._runtime, self.name, self._stop_drain, horse.life, horse.promise.give, self._is_burst)
         with job_context(post):
             has_succeeded = bool(super().perform_job(*arguments))
         horse.promise.fulfil()
@@ -141,7 +143,7 @@ class WarmWorker(Worker):
 
     def _go_on(self) -> None:
         """Begin the next drain now, not at the next tick."""
-        has_had_work = self._horse.lived_s >= min(SHORT_DRAIN_S, self._warmer.settings.drain_time_s)
+        has_had_work = self._horse.lived_s >= min(SHORT_DRAIN_S, self._runtime.settings.drain_time_s)
         if has_had_work and not self._is_burst and not self._stopping.is_set():
             self._hint()
 
@@ -149,7 +151,7 @@ class WarmWorker(Worker):
         """A task crashed the job's process, memory ran out, or it was killed: others compute what it had claimed."""
         cause = self._horse.cause
         logger.error("a drain's process died (%s); what it had claimed is computed again", cause)
-        if give_back_claims(self._warmer, self._horse.life) and self._is_burst:
+        if give_back_claims(self._runtime, self._horse.life) and self._is_burst:
             self._hint()  # a burst may be all that there is: no tick comes
         with contextlib.suppress(RedisError, InvalidJobOperation):  # the latter: RQ has forgotten the job
             if job.get_status() not in (JobStatus.FINISHED, JobStatus.FAILED):
@@ -158,7 +160,7 @@ class WarmWorker(Worker):
 
     def _hint(self) -> None:
         try:
-            self._warmer.queue.hint()
+            self._runtime.queue.hint()
         except RedisError as error:
             logger.info("no drain could be asked for: %s", described(error))
 
@@ -167,7 +169,7 @@ class ThreadWorker(SimpleWorker):
     """A worker that runs in a thread of the application; for single-process applications.
 
     Args:
-        warmer: With the tasks that this process knows.
+        runtime: With the tasks that this process knows.
         connection: RQ's own client.
         name: The worker's name.
         stop: Ends the worker when set.
@@ -178,11 +180,11 @@ class ThreadWorker(SimpleWorker):
     # Signals belong to the main thread.
     death_penalty_class = TimerDeathPenalty
 
-    def __init__(self, warmer: Warmer, connection: "Redis", name: str, stop: threading.Event) -> None:
+    def __init__(self, runtime: Runtime, connection: "Redis", name: str, stop: threading.Event) -> None:
         """Prepare."""
         # RQ waits for jobs in turns of worker_ttl - 15 seconds, and looks for the stop between two turns.
-        super().__init__(**_options(warmer, connection, name), worker_ttl=16)
-        self._warmer = warmer
+        super().__init__(**_options(runtime, connection, name), worker_ttl=16)
+        self._runtime = runtime
         self._stop = stop
 
     def _install_signal_handlers(self) -> None:
@@ -202,5 +204,5 @@ class ThreadWorker(SimpleWorker):
 
     def perform_job(self, *arguments: Any) -> bool:
         """Run a job at this worker's post; nobody watches it, since the process is the application's own."""
-        with job_context(JobContext(self._warmer, self.name, self._stop)):
+        with job_context(JobContext(self._runtime, self.name, self._stop)):
             return bool(super().perform_job(*arguments))

@@ -20,7 +20,7 @@ from types import FrameType
 
 from rq.exceptions import StopRequested
 
-from warmer.client.warmer import Warmer
+from warmer.runtime import Runtime
 from warmer_workers.signals import SignalPipe
 from warmer_workers.work_horse import WorkHorse, give_back_claims
 from warmer_workers.work_horse_child import OBEYED
@@ -41,23 +41,23 @@ class Shutdown:
     """Obeys the signals of a worker process, in a thread of its own.
 
     Args:
-        warmer: Of the worker.
+        runtime: Of the worker.
         is_supervised: Whether a supervisor passes signals on, so that one which everybody got comes twice: then only
             SIGQUIT means "at once".
 
     Example:
-        >>> from warmer import default_warmer
-        >>> Shutdown(default_warmer()).is_set()
+        >>> from warmer.settings import Settings
+        >>> Shutdown(Runtime(Settings(redis_url="redis://localhost"))).is_set()
         False
 
     Attributes:
-        warmer: Of the worker; another one, once its modules have configured that.
+        runtime: Of the worker; another one, once its modules have configured that.
     """
 
-    def __init__(self, warmer: Warmer, *, is_supervised: bool = False) -> None:
+    def __init__(self, runtime: Runtime, *, is_supervised: bool = False) -> None:
         """Prepare; `listening` begins."""
         self.exit_code = 0
-        self.warmer = warmer
+        self.runtime = runtime
         self._is_supervised = is_supervised
         self._bell = SignalPipe()
         self._lock = threading.Lock()
@@ -143,7 +143,7 @@ class Shutdown:
             self._tell(number)
 
     def _tell(self, number: signal.Signals) -> None:
-        grace_s = self.warmer.settings.shutdown_grace_s if self._is_deferred else 0.0
+        grace_s = self.runtime.settings.shutdown_grace_s if self._is_deferred else 0.0
         self._kill_at_s = time.monotonic() + grace_s + KILL_AFTER_S
         self._leave_at_s = time.monotonic() + grace_s + LEAVE_AFTER_S
         with self._lock:
@@ -178,5 +178,5 @@ class Shutdown:
         if self._horse is not None:
             self._horse.ended.wait()
             if not self._horse.has_ended_well:
-                give_back_claims(self.warmer, self._horse.life)
-        self.warmer.background.retire()
+                give_back_claims(self.runtime, self._horse.life)
+        self.runtime.background.retire()

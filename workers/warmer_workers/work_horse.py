@@ -9,8 +9,8 @@ import time
 
 from redis.exceptions import RedisError
 
-from warmer.client.warmer import Warmer
 from warmer.errors import described
+from warmer.runtime import Runtime
 from warmer_workers.job_context import new_drain_id
 from warmer_workers.watchdog import Deadline, watch
 
@@ -115,18 +115,18 @@ def cause_of(exit_code: int) -> str:
         return f"signal {-exit_code}"
 
 
-def give_back_claims(warmer: Warmer, life: str) -> bool:
+def give_back_claims(runtime: Runtime, life: str) -> bool:
     """Give back all that a drain which died had claimed, so that it is computed elsewhere at once.
 
     Args:
-        warmer: Whose claims.
+        runtime: With the store of the claims.
         life: What the tokens of the drain's claims begin with.
 
     Returns:
         Whether Redis took it; if not, each claim lapses in its own time.
     """
     try:
-        warmer.store.refreshes.lapse(life)
+        runtime.store.refreshes.lapse(life)
     except RedisError as error:
         logger.warning("what a drain had claimed lapses in its own time, Redis is away: %s", described(error))
         return False

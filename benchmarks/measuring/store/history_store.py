@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from measuring.store.memory import WITHOUT_HISTOGRAMS, bytes_by_key
 from measuring.store.store_calls import AT_ONCE, Memory, fleet_at
 from measuring.warming.warming_tasks import NO_OP
+from warmer.client.warmer import runtime_of
 from warmer.processes.private_server import PrivateServer
 from warmer.tasks.target import make_ref
 
@@ -74,7 +75,7 @@ class Library(AbstractContextManager["Library"]):
 
     @property
     def client(self) -> Any:
-        return self._warmer.store.control
+        return runtime_of(self._warmer).store.control
 
     def bytes_of(self, part: str) -> int:
         """Return the bytes of one part of the data: "history" or "reviews"."""

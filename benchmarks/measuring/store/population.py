@@ -10,6 +10,7 @@ from types import TracebackType
 from measuring.store.memory import WITHOUT_HISTOGRAMS, bytes_by_key, data_bytes
 from measuring.store.store_calls import AT_ONCE, Flow, fleet_at
 from measuring.warming.warming_tasks import NO_OP
+from warmer.client.warmer import runtime_of
 from warmer.processes.private_server import PrivateServer
 from warmer.tasks.target import make_ref
 
@@ -59,7 +60,7 @@ class Population(AbstractContextManager["Population"]):
         # As many reads are remembered as there are targets, or those beyond would cost less than is said. Beats far
         # apart: what goes on in the background is not measured.
         self._warmer = fleet_at(self.server.url, NAMESPACE, heat_capacity=targets, flush_s=60, tick_s=60)
-        self._bytes_before = data_bytes(self._warmer.store.control)
+        self._bytes_before = data_bytes(runtime_of(self._warmer).store.control)
         self._flow = Flow(self._warmer, NO_OP)
         self._asking_s = 0.0
 
@@ -90,11 +91,13 @@ class Population(AbstractContextManager["Population"]):
     @property
     def bytes_each(self) -> float:
         """The control data that a target costs; to be asked after `fill`, before anything else."""
-        return (data_bytes(self._warmer.store.control) - self._bytes_before) / self.targets
+        return (data_bytes(runtime_of(self._warmer).store.control) - self._bytes_before) / self.targets
 
     def largest_parts(self, count: int) -> Mapping[str, float]:
         """Return the bytes that a target costs in each of the largest keys, by the key's name."""
-        parts = sorted(bytes_by_key(self._warmer.store.control, NAMESPACE).items(), key=lambda part: -part[1])
+        parts = sorted(
+            bytes_by_key(runtime_of(self._warmer).store.control, NAMESPACE).items(), key=lambda part: -part[1]
+        )
         return {name: size / self.targets for name, size in parts[:count]}
 
     def take_turn(self) -> None:

@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from warmer import Settings, Warmer, WarmingTask
+from warmer.client.warmer import runtime_of
 from warmer.engine.reviews import ReviewLoop
 from warmer.store import Capacity, ClaimBatch, Outcome, Result
 
@@ -28,22 +29,22 @@ def ask_for(warmer: Warmer, refs: Sequence[str]) -> None:
         SystemExit: some of them cannot be asked for.
     """
     for some in chunks(refs):
-        answers = set(warmer.store.requests.submit(some, force=True))
+        answers = set(runtime_of(warmer).store.requests.submit(some, force=True))
         if answers != {"asked"}:
             raise SystemExit(f"{some[0]} and so on: expected to be asked for, got {answers}")
 
 
 def call_workers(warmer: Warmer, workers: int) -> None:
     """Have something waiting for each of so many workers that are still to come."""
-    warmer.queue.hint(workers)
+    runtime_of(warmer).queue.hint(workers)
 
 
 def warmed_so_far(warmer: Warmer) -> int:
-    return int(warmer.store.stats.totals().get("warmings", 0))
+    return int(runtime_of(warmer).store.stats.totals().get("warmings", 0))
 
 
 def failed_so_far(warmer: Warmer) -> int:
-    return int(warmer.store.stats.totals().get("failed", 0))
+    return int(runtime_of(warmer).store.stats.totals().get("failed", 0))
 
 
 class Flow:
@@ -55,7 +56,7 @@ class Flow:
     """
 
     def __init__(self, warmer: Warmer, task: WarmingTask) -> None:
-        self._store = warmer.store
+        self._store = runtime_of(warmer).store
         self._warmer = warmer
         self._task = task
         self._flushes = count(1)
@@ -113,10 +114,10 @@ class Memory:
     """
 
     def __init__(self, warmer: Warmer, task: WarmingTask) -> None:
-        self.store = warmer.store
+        self.store = runtime_of(warmer).store
         self._task = task
         self._flushes = count(1)
-        self._brain = ReviewLoop(warmer.store, warmer.settings, LEADER)
+        self._brain = ReviewLoop(runtime_of(warmer).store, warmer.settings, LEADER)
         warmer.start()
         warmer.register(task)
 

@@ -7,6 +7,7 @@ def test_children_read_count_and_compute_for_themselves(fleet):
         import os, threading, time
         import warmer
         from warmer import Settings, Warmer
+        from warmer.client.warmer import runtime_of
 
         app = Warmer(Settings.load(embedded=True))
         assert app.get_or_compute("k", lambda: "parent", ttl=60) == "parent"
@@ -20,7 +21,7 @@ def test_children_read_count_and_compute_for_themselves(fleet):
             if pid == 0:
                 good = app.get("k") == "parent"
                 good = good and app.get_or_compute(f"child-{number}", lambda: number, ttl=60) == number
-                good = good and app.background.beat()
+                good = good and runtime_of(app).background.beat()
                 os._exit(0 if good else 1)
             children.append(pid)
         deadline = time.monotonic() + 20
@@ -36,7 +37,7 @@ def test_children_read_count_and_compute_for_themselves(fleet):
         stop.set()
         for thread in busy:
             thread.join()
-        app.background.beat()
+        runtime_of(app).background.beat()
         pid = os.fork()  # as a web server forks workers from a parent that has already read
         if pid == 0:
             for _ in range(50):
@@ -44,10 +45,10 @@ def test_children_read_count_and_compute_for_themselves(fleet):
             time.sleep(3)
             os._exit(0)
         os.waitpid(pid, 0)
-        counted = int(app.store.stats.totals()["misses"]) - 9
+        counted = int(runtime_of(app).store.stats.totals()["misses"]) - 9
         assert counted == 50, counted
-        app.store.control.hset(app.store.keys.totals, "misses", 9)
-        print(codes, int(app.store.stats.totals()["misses"]))
+        runtime_of(app).store.control.hset(runtime_of(app).store.keys.totals, "misses", 9)
+        print(codes, int(runtime_of(app).store.stats.totals()["misses"]))
         """
     )
     assert printed.split() == ["[0,", "0,", "0,", "0,", "0,", "0,", "0,", "0]", "9"]
@@ -112,6 +113,7 @@ def test_children_of_multiprocessing_send_their_counts_at_their_end(fleet):
         from concurrent.futures import ProcessPoolExecutor
         from reading import read
         from warmer import default_warmer
+        from warmer.client.warmer import runtime_of
 
         read()
         for kind in ("fork", "forkserver"):
@@ -120,8 +122,8 @@ def test_children_of_multiprocessing_send_their_counts_at_their_end(fleet):
             child.join(30)
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
             list(pool.map(read, [1]))
-        default_warmer().background.beat()
-        print(int(default_warmer().store.stats.totals()["misses"]))
+        runtime_of(default_warmer()).background.beat()
+        print(int(runtime_of(default_warmer()).store.stats.totals()["misses"]))
         """
     )
     assert printed.split()[-1] == "400"

@@ -5,6 +5,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.flow import work_off
 from tests.support.interleaving import around_scripts
+from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
 
 ROUND_TRIPS = ["tick", "claim", "take_lease", "publish", "complete"]
@@ -30,7 +31,7 @@ class Cut:
 def work(warmer) -> None:
     """What a scheduler and a worker do in one round; a cut ends the round as it would end the process's job."""
     try:
-        warmer.store.refreshes.tick()
+        store_of(warmer).refreshes.tick()
         work_off(warmer)
     except RedisConnectionError:
         pass
@@ -38,11 +39,11 @@ def work(warmer) -> None:
 
 def let_time_pass(warmer) -> None:
     """As if the claim's and the lease's deadlines, and the time to try again, had come."""
-    for ref in warmer.store.control.zrange(warmer.store.keys.claims, 0, -1):
-        warmer.store.control.zadd(warmer.store.keys.claims, {ref: 1})
-    for ref in warmer.store.control.zrange(warmer.store.keys.due, 0, -1):
-        warmer.store.control.zadd(warmer.store.keys.due, {ref: 1})
-    warmer.store.control.delete(warmer.store.keys.lease("k"))
+    for ref in store_of(warmer).control.zrange(store_of(warmer).keys.claims, 0, -1):
+        store_of(warmer).control.zadd(store_of(warmer).keys.claims, {ref: 1})
+    for ref in store_of(warmer).control.zrange(store_of(warmer).keys.due, 0, -1):
+        store_of(warmer).control.zadd(store_of(warmer).keys.due, {ref: 1})
+    store_of(warmer).control.delete(store_of(warmer).keys.lease("k"))
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["not-sent", "reply-lost"])
@@ -56,11 +57,11 @@ def test_a_cut_at_any_round_trip_loses_nothing(warmer, monkeypatch, script, sent
     let_time_pass(warmer)
     work(warmer)
     assert warmer.get("k") == "warm"
-    control, keys = warmer.store.control, warmer.store.keys
+    control, keys = store_of(warmer).control, store_of(warmer).keys
     assert control.zcard(keys.claims) == 0
     assert control.hlen(keys.tokens) == 0
-    assert warmer.store.targets.backlog() == 0
-    assert control.zscore(keys.due, "t") > warmer.store.reads.hottest(0)[0], "the next refresh is planned"
+    assert store_of(warmer).targets.backlog() == 0
+    assert control.zscore(keys.due, "t") > store_of(warmer).reads.hottest(0)[0], "the next refresh is planned"
 
 
 @pytest.mark.parametrize("sent", [False, True], ids=["not-sent", "reply-lost"])
@@ -79,6 +80,6 @@ def test_registering_again_after_a_cut_registers_once(warmer, monkeypatch, sent)
     Cut(monkeypatch, "register", sent)
     with pytest.raises(StoreUnavailableError, match="try again"):
         warmer.register(task)
-    assert warmer.registry.get("t") is None, "nothing is half-registered here"
+    assert runtime_of(warmer).registry.get("t") is None, "nothing is half-registered here"
     assert warmer.register(task) == ("unchanged" if sent else "registered")
     assert warmer.stats()["tasks"] == 1

@@ -9,16 +9,18 @@ import time
 
 import pytest
 
+from tests.support.runtimes import store_of
+
 PROCESSES, READERS = 4, 250
 
 READER = """
     import asyncio, os, pathlib, sys, threading, time
     from warmer import Settings, Warmer
+    from warmer.client.warmer import runtime_of
 
     how, readers = sys.argv[1], int(sys.argv[2])
     app = Warmer(Settings.load(embedded=True))
-    app.embedded.start = lambda: None
-    client = app.store.control
+    client = runtime_of(app).store.control
     client.ping()
     app.get("something else")
 
@@ -116,7 +118,7 @@ class Stampede:
 
 @pytest.fixture
 def client(make_warmer):
-    return make_warmer().store.control
+    return store_of(make_warmer()).control
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from tests.support.runtimes import store_of
 from warmer.simulation.trace.trace_reader import read_trace
 
 PAGES = """
@@ -25,12 +26,12 @@ def reading(app, fleet, eventually):
     fleet.tasks(PAGES)
     app.start()
     fleet.worker("--concurrency", "3")
-    eventually(lambda: app.store.fleet.capacities() and app.get("top:key") == 1, 20)
+    eventually(lambda: store_of(app).fleet.capacities() and app.get("top:key") == 1, 20)
 
     def read() -> None:
         for n in range(5):
             app.get(f"page:{n}")
-            app.store.reads.flush("test", next(numbers), [(f'page{{"n":"{n}"}}', "", 0, 1, [], 0, 0, 0)])
+            store_of(app).reads.flush("test", next(numbers), [(f'page{{"n":"{n}"}}', "", 0, 1, [], 0, 0, 0)])
 
     numbers = iter(range(1, 10_000))
     return read
@@ -50,7 +51,7 @@ def test_a_plan_knows_the_places_of_the_workers_that_run(fleet, reading, eventua
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
 def test_a_recorder_that_is_told_to_stop_ends_well_with_what_it_has(app, fleet, reading, eventually, ending):
-    control, keys = app.store.control, app.store.keys
+    control, keys = store_of(app).control, store_of(app).keys
     process = fleet.run("record", "trace.csv.gz", "--sample", "1", "--json", log="record")
     eventually(lambda: control.exists(keys.recording), 20)
     reading()
@@ -67,7 +68,7 @@ def test_a_recorder_that_is_told_to_stop_ends_well_with_what_it_has(app, fleet, 
 
 
 def test_when_a_recorder_is_killed_the_recording_ends_by_itself(app, fleet, reading, eventually):
-    control, keys = app.store.control, app.store.keys
+    control, keys = store_of(app).control, store_of(app).keys
     process = fleet.run("record", "trace.csv", "--sample", "1", log="record")
     eventually(lambda: control.exists(keys.recording), 20)
     reading()

@@ -11,6 +11,7 @@ import pytest
 from rq.exceptions import StopRequested
 
 from tests.support.fleets import TASKS
+from tests.support.runtimes import runtime_of, store_of
 
 
 def test_registered_tasks_are_kept_warm(fleet, app, eventually):
@@ -83,14 +84,14 @@ def test_two_schedulers_and_many_workers_refresh_each_target_once(fleet, app, ev
         fleet.worker()
     app.start()
     eventually(lambda: len(set(fleet.lines("runs"))) == 40, 30)
-    eventually(lambda: app.stats()["backlog"] == 0 and app.store.control.zcard(app.store.keys.claims) == 0)
-    first = [app.store.control.zscore(app.store.keys.due, f"t{number}") for number in range(40)]
+    eventually(lambda: app.stats()["backlog"] == 0 and store_of(app).control.zcard(store_of(app).keys.claims) == 0)
+    first = [store_of(app).control.zscore(store_of(app).keys.due, f"t{number}") for number in range(40)]
     assert all(first)
-    now_ms = app.store.reads.hottest(0)[0]
+    now_ms = store_of(app).reads.hottest(0)[0]
     for number in range(40):  # the next refresh of all of them comes now
-        app.store.control.zadd(app.store.keys.due, {f"t{number}": now_ms})
+        store_of(app).control.zadd(store_of(app).keys.due, {f"t{number}": now_ms})
     eventually(lambda: len(fleet.lines("runs")) >= 80, 30)
-    eventually(lambda: app.store.control.zcard(app.store.keys.due) == 40)
+    eventually(lambda: store_of(app).control.zcard(store_of(app).keys.due) == 40)
     ticks = time.monotonic() + 1
     eventually(lambda: time.monotonic() > ticks)  # five more ticks find nothing more to do
     assert sorted(fleet.lines("runs"), key=int) == sorted([str(n) for n in range(40)] * 2, key=int)
@@ -118,17 +119,17 @@ def test_a_worker_killed_in_the_middle_loses_nothing(fleet, app, eventually):
     fleet.worker()
     eventually(lambda: app.get("slow:key") == "survived", 20)
     assert len(fleet.lines("runs")) == 2
-    assert app.store.stats.totals()["lapsed_claims"] == 1
+    assert store_of(app).stats.totals()["lapsed_claims"] == 1
 
 
 def test_a_scheduler_that_is_killed_is_replaced_by_its_standby(fleet, app, eventually):
     first = fleet.scheduler()
-    eventually(app.store.fleet.has_leader, 20)
+    eventually(store_of(app).fleet.has_leader, 20)
     fleet.scheduler()
     app.start()
-    leader = app.store.control.get(app.store.keys.leader)
+    leader = store_of(app).control.get(store_of(app).keys.leader)
     os.kill(first.pid, signal.SIGKILL)
-    eventually(lambda: app.store.control.get(app.store.keys.leader) not in (None, leader), 20)
+    eventually(lambda: store_of(app).control.get(store_of(app).keys.leader) not in (None, leader), 20)
     assert app.stats()["scheduler_alive"] is True
 
 
@@ -191,10 +192,10 @@ def test_a_changed_definition_takes_effect_at_once_in_workers_that_run(fleet, ap
     fleet.scheduler()
     fleet.worker()
     app.start()
-    entry = app.store.keys.entry("t:key")
-    eventually(lambda: app.store.control.pttl(entry) > 500_000, 20)
+    entry = store_of(app).keys.entry("t:key")
+    eventually(lambda: store_of(app).control.pttl(entry) > 500_000, 20)
     fleet.python("from fleet_tasks import *; register('t', load, ttl=60, critical=True)")
-    eventually(lambda: 0 < app.store.control.pttl(entry) <= 60_000, 20)
+    eventually(lambda: 0 < store_of(app).control.pttl(entry) <= 60_000, 20)
 
 
 def test_a_worker_leaves_unknown_tasks_to_others_and_says_so_once(fleet, app, eventually):
@@ -273,7 +274,7 @@ def test_sigterm_finishes_what_runs_and_leaves(fleet, app, eventually):
     worker.terminate()
     assert worker.wait(timeout=10) == 0
     assert app.get("slow:key") == "finished"
-    assert app.store.fleet.live_workers() == []
+    assert store_of(app).fleet.live_workers() == []
 
 
 def test_redis_going_away_and_coming_back_stops_nobody(own_fleet, own_server, make_warmer, eventually):
@@ -293,7 +294,7 @@ def test_sigterm_while_redis_is_away_ends_a_worker_and_a_scheduler(own_fleet, ow
     own_fleet.tasks("")
     app = make_warmer(redis_url=own_server.url, embedded=False, tick_s=0.2, flush_s=0.2)
     processes = [own_fleet.scheduler(), own_fleet.worker()]
-    eventually(lambda: app.store.fleet.has_leader() and app.store.fleet.live_workers(), 20)
+    eventually(lambda: store_of(app).fleet.has_leader() and store_of(app).fleet.live_workers(), 20)
     own_server.kill()
     eventually(lambda: any("Redis is away" in line for line in own_fleet.lines("worker.txt")), 20)
     for process in processes:
@@ -360,9 +361,9 @@ def test_a_signal_before_rq_listens_is_not_forgotten(fleet, make_warmer):
     from warmer.connect import connect
     from warmer_workers.rq_worker import WarmWorker
 
-    app, stop = make_warmer(), threading.Event()
+    runtime, stop = runtime_of(make_warmer()), threading.Event()
     stop.set()
-    worker = WarmWorker(app, connect(app.settings.required_redis_url(), 5, resend=True), "early", stop)
+    worker = WarmWorker(runtime, connect(runtime.settings.required_redis_url(), 5, resend=True), "early", stop)
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         with pytest.raises(StopRequested):
@@ -409,16 +410,16 @@ def test_a_worker_without_tasks_or_with_a_wrong_module_says_so(fleet):
 def test_a_worker_that_starts_again_does_not_undo_the_switch(fleet, app, eventually):
     fleet.tasks("    from warmer import start_cache_warming\n    start_cache_warming()\n")
     fleet.worker()
-    eventually(lambda: app.store.switch.get().on and app.store.fleet.live_workers(), 20)
+    eventually(lambda: store_of(app).switch.get().on and store_of(app).fleet.live_workers(), 20)
     app.start(interval_minutes=5, pattern=False)
-    first = app.store.fleet.live_workers()
+    first = store_of(app).fleet.live_workers()
     fleet.worker()
-    eventually(lambda: len(app.store.fleet.live_workers()) > len(first), 20)
-    assert (app.store.switch.get().interval_s, app.store.switch.get().pattern) == (300, False)
+    eventually(lambda: len(store_of(app).fleet.live_workers()) > len(first), 20)
+    assert (store_of(app).switch.get().interval_s, store_of(app).switch.get().pattern) == (300, False)
     app.stop()
     fleet.worker()
-    eventually(lambda: len(app.store.fleet.live_workers()) > len(first) + 1, 20)
-    assert app.store.switch.get().on is False
+    eventually(lambda: len(store_of(app).fleet.live_workers()) > len(first) + 1, 20)
+    assert store_of(app).switch.get().on is False
 
 
 def test_tasks_of_a_module_that_is_gone_can_be_forgotten(fleet, app):
@@ -434,7 +435,7 @@ def test_check_tells_healthy_from_unhealthy(fleet, app, eventually):
     assert fleet.run("check", "redis").wait(timeout=30) == 0
     assert fleet.run("check", log="before").wait(timeout=30) == 1
     assert "no scheduler leads" in "".join(fleet.lines("before.txt"))
-    app.store.fleet.worker_beat("another-host-1-abcdef")
+    store_of(app).fleet.worker_beat("another-host-1-abcdef")
     assert fleet.run("check", "worker").wait(timeout=30) == 0
     assert fleet.run("check", "worker", "--here").wait(timeout=30) == 1
     fleet.scheduler()

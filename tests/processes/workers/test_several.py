@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.runtimes import store_of
 from warmer_workers.supervisor import LONGEST_PAUSE_S, exit_code_of_all, pause_s
 
 LOADS = """
@@ -89,7 +90,7 @@ def test_both_work_and_end_together(fleet, app, eventually) -> None:
     several.terminate()
     assert several.wait(timeout=20) == 0
     assert are_gone(workers)
-    assert app.store.fleet.live_workers() == []
+    assert store_of(app).fleet.live_workers() == []
 
 
 def test_one_that_is_killed_is_replaced(fleet, app, eventually) -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.runtimes import runtime_of
 from warmer_workers import watchdog
 from warmer_workers.watchdog import FRESH_START_S, Deadline, is_broken
 from warmer_workers.work_horse import WorkHorse, cause_of, give_back_claims
@@ -166,7 +167,7 @@ def test_causes_have_names() -> None:
 
 def test_what_cannot_be_given_back_lapses_by_itself(make_warmer) -> None:
     away = make_warmer(redis_url="redis://127.0.0.1:1/0", embedded=False)
-    assert give_back_claims(away, "0123456789abcdef") is False
+    assert give_back_claims(runtime_of(away), "0123456789abcdef") is False
 
 
 def test_a_task_that_holds_the_interpreter_costs_its_process_and_the_worker_goes_on(fleet, app, eventually) -> None:

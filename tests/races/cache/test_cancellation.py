@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.support.interleaving import Beside, Gate, hold_lease, lease_of, make_stale, misses
+from tests.support.runtimes import runtime_of, store_of
 
 
 @pytest.fixture
@@ -22,12 +23,13 @@ async def until(condition) -> None:
 
 
 def tasks_of(warmer) -> list["asyncio.Task[None]"]:
-    return [task for tasks in warmer.miss_handler._tasks.values() for task in tasks]
+    return [task for tasks in runtime_of(warmer).miss_handler._tasks.values() for task in tasks]
 
 
 def nothing_is_left(warmer, cache_key: str = "k") -> bool:
-    held = warmer.miss_handler._refresher.renewer._held
-    return not (lease_of(warmer, cache_key) or warmer.miss_handler._flights._flights or tasks_of(warmer) or held)
+    handler = runtime_of(warmer).miss_handler
+    held = handler._refresher.renewer._held
+    return not (lease_of(warmer, cache_key) or handler._flights._flights or tasks_of(warmer) or held)
 
 
 @pytest.mark.parametrize("is_sync", [False, True], ids=["coroutine", "sync function"])
@@ -154,7 +156,7 @@ def test_loops_that_are_closed_in_the_middle_leave_nothing_once_another_comes(qu
         Beside(lambda number=number: closed_in_the_middle(number)).result()
     assert Beside.in_loop(lambda: warmer.aget_or_compute("k", lambda: "value", ttl=60)).result() == "value"
     gc.collect()
-    assert len(warmer.miss_handler._tasks) == 1
+    assert len(runtime_of(warmer).miss_handler._tasks) == 1
     eventually(lambda: nothing_is_left(warmer))
 
 
@@ -174,7 +176,7 @@ def test_an_abandoned_task_that_is_collected_ends_its_flight(quiet, eventually):
         loop.close()
 
     Beside(scene).result()
-    warmer.miss_handler._tasks.clear()  # else they live as long as the Warmer
+    runtime_of(warmer).miss_handler._tasks.clear()  # else they live as long as the Warmer
     gc.collect()
     eventually(lambda: nothing_is_left(warmer))
 
@@ -182,7 +184,7 @@ def test_an_abandoned_task_that_is_collected_ends_its_flight(quiet, eventually):
 @pytest.mark.parametrize("method", ["take_lease", "publish_many"])
 def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(quiet, monkeypatch, eventually, method):
     warmer, held, go_on = quiet(), threading.Event(), threading.Event()
-    entries = warmer.store.readers_entries
+    entries = store_of(warmer).readers_entries
     original = getattr(entries, method)
 
     def slow(*args, **kwargs):
@@ -219,7 +221,7 @@ def test_a_reader_cancelled_while_it_waits_for_another_process_leaves_nothing(qu
         await asyncio.gather(reading, *tasks_of(warmer), return_exceptions=True)
 
     Beside.in_loop(scene).result()
-    eventually(lambda: not warmer.miss_handler._flights._flights)
+    eventually(lambda: not runtime_of(warmer).miss_handler._flights._flights)
     assert lease_of(warmer, "k") == b"another process"
 
 
@@ -266,7 +268,7 @@ def test_a_refresh_behind_readers_that_ends_with_its_loop_is_done_by_the_next(qu
         return await function()
 
     assert Beside.in_loop(again).result() == "new"
-    assert not warmer.background_refresh._running, "and its place is free again"
+    assert not runtime_of(warmer).background_refresh._running, "and its place is free again"
 
 
 def test_closing_in_the_middle_of_a_computation_still_gives_its_caller_the_value(quiet):
@@ -275,7 +277,7 @@ def test_closing_in_the_middle_of_a_computation_still_gives_its_caller_the_value
     async def scene():
         reading = asyncio.create_task(warmer.aget_or_compute("k", gate.call, ttl=60))
         await until(gate.entered.is_set)
-        warmer.miss_handler.close()
+        runtime_of(warmer).miss_handler.close()
         gate.may_go_on.set()
         return await reading
 
@@ -291,10 +293,10 @@ def test_without_redis_a_cancelled_reader_gives_up_its_place_in_the_queue(quiet,
         await until(gate.entered.is_set)
         flying = set(tasks_of(warmer))
         queued = asyncio.create_task(warmer.aget_or_compute("b", gate.call, ttl=60))
-        await until(lambda: len(warmer.miss_handler._slots._waiting) == 1)
+        await until(lambda: len(runtime_of(warmer).miss_handler._slots._waiting) == 1)
         for task in (queued, *(set(tasks_of(warmer)) - flying)):
             task.cancel()
-        await until(lambda: not warmer.miss_handler._slots._waiting)
+        await until(lambda: not runtime_of(warmer).miss_handler._slots._waiting)
         gate.may_go_on.set()
         await holder
         return await warmer.aget_or_compute("c", gate.call, ttl=60)
@@ -311,7 +313,6 @@ def test_a_quiet_exit_in_the_middle_of_everything(fleet):
         from warmer import Settings, Warmer
 
         app = Warmer(Settings.load(embedded=True))
-        app.embedded.start = lambda: None
         began = threading.Event()
 
         async def slow():
@@ -338,8 +339,10 @@ def test_a_quiet_exit_in_the_middle_of_everything(fleet):
 
         asyncio.run(main(), debug=True)
         gc.collect()
-        client, keys = app.store.control, app.store.keys
-        print([client.get(keys.lease(key)) for key in "abc"], len(app.filler._flights._flights))
+        from warmer.client.warmer import runtime_of
+        runtime = runtime_of(app)
+        client, keys = runtime.store.control, runtime.store.keys
+        print([client.get(keys.lease(key)) for key in "abc"], len(runtime.miss_handler._flights._flights))
         app.close()
         sys.stderr.flush()
         """,
@@ -355,7 +358,6 @@ def test_a_quiet_exit_in_the_middle_of_everything(fleet):
         import asyncio, gc
         from warmer import Settings, Warmer
         app = Warmer(Settings.load(embedded=True))
-        app.embedded.start = lambda: None
         async def slow():
             await asyncio.sleep(60)
         async def main():
@@ -384,7 +386,6 @@ def test_a_child_forked_while_readers_wait_computes_for_itself(fleet):
         from warmer import Settings, Warmer
 
         app = Warmer(Settings.load(embedded=True, lease_wait_s=0.5))
-        app.embedded.start = lambda: None
         began, go_on = threading.Event(), threading.Event()
 
         def slow():

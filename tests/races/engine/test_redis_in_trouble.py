@@ -18,6 +18,7 @@ from tests.support.interleaving import (
     misses,
     of_kind,
 )
+from tests.support.runtimes import runtime_of, store_of
 from warmer import CodecError, WaitTimeoutError
 
 
@@ -63,7 +64,7 @@ def test_a_lease_whose_reply_was_lost_is_given_back(quiet, monkeypatch, eventual
     with monkeypatch.context() as patch:
         Cut(patch, "take_lease", sent=True)
         assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
-    eventually(lambda: warmer.background.beat() and lease_of(warmer, "k") is None)
+    eventually(lambda: runtime_of(warmer).background.beat() and lease_of(warmer, "k") is None)
     assert other.get_or_compute("k", lambda: "other's", ttl=60) == "other's"
 
 
@@ -105,7 +106,7 @@ def test_a_time_out_is_an_outage_when_redis_answers_nobody(quiet, monkeypatch):
 
 def test_while_redis_is_away_nobody_waits_for_a_lease(quiet, monkeypatch):
     warmer, cut = quiet(), Cut(monkeypatch, "take_lease", sent=False)
-    monkeypatch.setattr(warmer.store.reader, "is_unavailable", lambda key: True)
+    monkeypatch.setattr(store_of(warmer).reader, "is_unavailable", lambda key: True)
     for number in range(20):
         assert warmer.get_or_compute(f"k{number}", lambda: "value", ttl=60) == "value"
     assert cut.happened == 0
@@ -215,23 +216,23 @@ def test_a_lease_that_nobody_was_told_of_in_time_is_given_back(quiet, monkeypatc
         around_scripts(patch, take_too_long)
         assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
     assert lease_of(warmer, "k") is not None
-    eventually(lambda: warmer.background.beat() and lease_of(warmer, "k") is None)
+    eventually(lambda: runtime_of(warmer).background.beat() and lease_of(warmer, "k") is None)
     assert other.get_or_compute("k", lambda: "other's", ttl=60) == "other's"
 
 
 def test_while_redis_stalls_many_readers_of_one_loop_wait_no_longer_than_one(quiet, own_server):
     warmer = quiet(redis_url=own_server.url)
     warmer.set("k", 1)
-    pid = int(warmer.store.control.info("server")["process_id"])
+    pid = int(store_of(warmer).control.info("server")["process_id"])
 
     async def read_all():
-        stalled = warmer.store.readers_entries.take_lease
+        stalled = store_of(warmer).readers_entries.take_lease
 
         def stall(*args, **kwargs):
             os.kill(pid, signal.SIGSTOP)
             return stalled(*args, **kwargs)
 
-        warmer.store.readers_entries.take_lease = stall
+        store_of(warmer).readers_entries.take_lease = stall
         return await asyncio.gather(*(warmer.aget_or_compute(f"k{n}", lambda n=n: n, ttl=60) for n in range(200)))
 
     began_s = time.monotonic()

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.flow import carry_out, claim, refs, take_one, work_off
 from tests.support.interleaving import Beside, Gate, misses
+from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
 from warmer.store import Result
 
@@ -18,9 +19,9 @@ def test_a_worker_paused_past_its_lease_writes_nothing(warmer):
     slow = Beside(lambda: carry_out(warmer, job))
     assert gate.entered.wait(10)
     # paused: its lease and its claim lapse, another computes and publishes, then the first wakes up
-    warmer.store.control.delete(warmer.store.keys.lease("k"))
-    warmer.store.control.zadd(warmer.store.keys.claims, {"t": 1})
-    warmer.store.refreshes.tick()
+    store_of(warmer).control.delete(store_of(warmer).keys.lease("k"))
+    store_of(warmer).control.zadd(store_of(warmer).keys.claims, {"t": 1})
+    store_of(warmer).refreshes.tick()
     assert warmer.warm_cache("k", lambda: "new", ttl=60, force=True)
     gate.may_go_on.set()
     assert slow.result() is Result.LOST
@@ -65,19 +66,19 @@ def test_processes_on_one_cold_key_compute_once(make_warmer, eventually):
 
 
 def test_a_leader_that_dies_has_one_successor(warmer, make_warmer, eventually):
-    warmer.store.entries.take_lease("k", "a process that was killed")
+    store_of(warmer).entries.take_lease("k", "a process that was killed")
     calls: list[int] = []
     others = [make_warmer(flush_s=60, tick_s=60) for _ in range(4)]
     followers = [Beside(lambda w=w: w.get_or_compute("k", lambda: calls.append(1) or "value", ttl=60)) for w in others]
     eventually(lambda: sum(misses(w) for w in others) == 4)
-    warmer.store.control.delete(warmer.store.keys.lease("k"))  # it lapses
+    store_of(warmer).control.delete(store_of(warmer).keys.lease("k"))  # it lapses
     assert [reader.result() for reader in followers] == ["value"] * 4
     assert len(calls) == 1
 
 
 def test_waiting_for_another_s_computation_has_a_bound(make_warmer):
     warmer = make_warmer(lease_wait_s=0.1)
-    warmer.store.entries.take_lease("k", "somebody slow")
+    store_of(warmer).entries.take_lease("k", "somebody slow")
     assert warmer.get_or_compute("k", lambda: "computed here", ttl=60) == "computed here"
     assert warmer.get("k", "not published") == "not published"
 
@@ -97,11 +98,11 @@ def test_a_lease_outlives_its_time_out_while_the_computation_lives(make_warmer, 
     gate = Gate("slow but sure")
     reader = Beside(lambda: warmer.get_or_compute("k", gate, ttl=60))
     assert gate.entered.wait(10)
-    lease = warmer.store.keys.lease("k")
-    remaining = [warmer.store.control.pttl(lease)]
+    lease = store_of(warmer).keys.lease("k")
+    remaining = [store_of(warmer).control.pttl(lease)]
 
     def renewed_twice() -> bool:
-        remaining.append(warmer.store.control.pttl(lease))
+        remaining.append(store_of(warmer).control.pttl(lease))
         return sum(after > before for before, after in pairwise(remaining)) >= 2
 
     eventually(renewed_twice)
@@ -119,7 +120,7 @@ def test_a_reader_and_a_worker_on_one_target_compute_once(warmer):
     assert work_off(warmer) == [Result.BUSY]
     gate.may_go_on.set()
     reader.result()
-    warmer.background.beat()
+    runtime_of(warmer).background.beat()
     warmer.warm("t")
     assert work_off(warmer) == [Result.FRESH]
     assert gate.calls == 1
@@ -127,7 +128,7 @@ def test_a_reader_and_a_worker_on_one_target_compute_once(warmer):
 
 def test_many_claimers_claim_each_target_once(make_warmer):
     warmers = [make_warmer() for _ in range(4)]
-    store = warmers[0].store
+    store = store_of(warmers[0])
     from warmer.tasks.switch import Switch
 
     store.switch.set(Switch(on=True))
@@ -140,7 +141,7 @@ def test_many_claimers_claim_each_target_once(make_warmer):
 
     def claim_all(claimer) -> list[str]:
         found: list[str] = []
-        while claimed := refs(claim(claimer.store, 17)):
+        while claimed := refs(claim(store_of(claimer), 17)):
             found += claimed
         return found
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 import warmer as library
 from tests.support.flow import drain
+from tests.support.runtimes import runtime_of
 from warmer import (
     AsyncWarmed,
     CodecError,
@@ -162,7 +163,7 @@ def test_whoever_gives_up_a_handle_leaves_no_thread_behind(product):
 
 @on_a_loop
 async def test_an_unknown_task_cannot_be_warmed(warmer, product):
-    await asyncio.to_thread(warmer.registration.register_declared)
+    await asyncio.to_thread(runtime_of(warmer).registration.register_declared)
     warmer.unregister(product.task.task_id)
     with pytest.raises(UnknownTaskError, match="not registered"):
         await product.warm(1)

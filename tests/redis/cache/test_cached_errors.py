@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.flow import work_off
 from tests.support.interleaving import Beside, Gate, lease_of, make_stale
+from tests.support.runtimes import runtime_of, store_of
 from warmer import ComputationFailedError, WarmingTask
 from warmer.codec import ERROR
 from warmer.codec.entry import unpack
@@ -51,7 +52,7 @@ def product(warmer, shop, **options):
 
 
 def header_of(warmer):
-    found = unpack(warmer.store.entries.read("product"))
+    found = unpack(store_of(warmer).entries.read("product"))
     return None if found is None else found[0]
 
 
@@ -104,7 +105,7 @@ def test_an_error_lasts_as_long_as_its_nearest_class_says(warmer, shop):
     assert header.codec == ERROR
     assert 20_000 <= header.fresh_until_ms - header.computed_at_ms < 25_000
     assert header.expires_at_ms == header.fresh_until_ms == header.renew_from_ms, "no grace for errors"
-    assert 0 < warmer.store.entries._client.pttl(warmer.store.keys.entry("product")) <= 20_000
+    assert 0 < store_of(warmer).entries._client.pttl(store_of(warmer).keys.entry("product")) <= 20_000
 
 
 def test_a_value_takes_the_place_of_a_cached_error(warmer, shop):
@@ -126,7 +127,7 @@ def test_a_cached_error_never_takes_the_place_of_a_value(warmer, shop, eventuall
     assert load() == "in stock"
     make_stale(warmer, "product")
     eventually(lambda: load() == "in stock" and shop.calls == 3)
-    eventually(lambda: not warmer.miss_handler._flights._flights)
+    eventually(lambda: not runtime_of(warmer).miss_handler._flights._flights)
     assert load() == "in stock"
     assert header_of(warmer).codec != ERROR
 
@@ -154,11 +155,11 @@ def test_what_in_redis_names_another_class_is_never_made(make_warmer, shop):
     warmer = make_warmer()
     with pytest.raises(NotFoundError):
         product(warmer, shop)()
-    name = warmer.store.keys.entry("product")
-    entry = warmer.store.entries._client.get(name)
+    name = store_of(warmer).keys.entry("product")
+    entry = store_of(warmer).entries._client.get(name)
     forged = entry.replace(b".NotFoundError", b".OtherError000")
     assert forged != entry
-    warmer.store.entries._client.set(name, forged)
+    store_of(warmer).entries._client.set(name, forged)
     with pytest.raises(ComputationFailedError):
         product(warmer, shop)()
 
@@ -168,7 +169,7 @@ def test_secrets_in_an_error_are_not_written_down(make_warmer, shop):
     shop.outcome = NotFoundError("not at redis://:s3cret@db:6379")
     with pytest.raises(NotFoundError):
         product(warmer, shop)()
-    assert b"s3cret" not in warmer.store.entries.read("product")
+    assert b"s3cret" not in store_of(warmer).entries.read("product")
 
 
 def test_a_huge_error_is_shortened(make_warmer, shop):
@@ -176,18 +177,18 @@ def test_a_huge_error_is_shortened(make_warmer, shop):
     shop.outcome = NotFoundError("x" * 1_000_000)
     with pytest.raises(NotFoundError):
         product(warmer, shop)()
-    assert len(warmer.store.entries.read("product")) < 10_000
+    assert len(store_of(warmer).entries.read("product")) < 10_000
     with pytest.raises(NotFoundError, match="xxx"):
         product(make_warmer(), shop)()
 
 
 def test_an_error_that_took_longer_than_it_lasts_is_still_cached(warmer, shop, monkeypatch):
     began = time.monotonic()
-    monkeypatch.setattr(warmer.clock, "monotonic_s", lambda: began + 100 * shop.calls)
+    monkeypatch.setattr(runtime_of(warmer).clock, "monotonic_s", lambda: began + 100 * shop.calls)
     load = product(warmer, shop, cache_errors={NotFoundError: 30})
     with pytest.raises(NotFoundError):
         load()
-    remaining_ms = warmer.store.entries._client.pttl(warmer.store.keys.entry("product"))
+    remaining_ms = store_of(warmer).entries._client.pttl(store_of(warmer).keys.entry("product"))
     assert remaining_ms > 100_000
 
 
@@ -197,7 +198,7 @@ def test_followers_elsewhere_get_a_cached_error_as_itself(make_warmer, eventuall
     leader = Beside(here.warmed("product", **options)(lambda: gate()))
     assert gate.entered.wait(10)
     follower = Beside(there.warmed("product", **options)(lambda: pytest.fail("stampede")))
-    eventually(lambda: there.counter._reads)
+    eventually(lambda: runtime_of(there).counter._reads)
     gate.may_go_on.set()
     for reader in (leader, follower):
         with pytest.raises(NotFoundError, match="x"):
@@ -231,5 +232,5 @@ def test_a_worker_that_meets_an_error_keeps_the_value_and_tries_again_later(warm
     shop.outcome = NotFoundError("gone for a moment")
     assert warm(warmer) is Result.FAILED
     assert warmer.get("product") == "in stock"
-    now_ms, _ = warmer.store.reads.hottest(0)
-    assert 0 < warmer.store.control.zscore(warmer.store.keys.due, "product") - now_ms <= 2_000
+    now_ms, _ = store_of(warmer).reads.hottest(0)
+    assert 0 < store_of(warmer).control.zscore(store_of(warmer).keys.due, "product") - now_ms <= 2_000

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.flow import claim, complete, outcome, places_of, refs, server_ms
+from tests.support.runtimes import store_of
 from warmer import WarmingTask
 from warmer.engine.reviews import ReviewLoop
 from warmer.store import Result
@@ -15,7 +16,7 @@ def register(warmer, task_id: str, **values: object) -> None:
 
 def read(warmer, ref: str, times: int) -> None:
     read.number += 1
-    warmer.store.reads.flush("reader", read.number, [(ref, "", times, 0, [], 0, 0, 0)])
+    store_of(warmer).reads.flush("reader", read.number, [(ref, "", times, 0, [], 0, 0, 0)])
 
 
 read.number = 0
@@ -23,25 +24,25 @@ read.number = 0
 
 def let_lapse(warmer, *task_ids: str) -> None:
     for task_id in task_ids:
-        warmer.store.control.zrem(warmer.store.keys.ready + task_id, task_id)
-        warmer.store.control.zrem(warmer.store.keys.due, task_id)
+        store_of(warmer).control.zrem(store_of(warmer).keys.ready + task_id, task_id)
+        store_of(warmer).control.zrem(store_of(warmer).keys.due, task_id)
 
 
 def publish(warmer, ref: str, fresh_for_s: float, computed_in_ms: float = 5.0) -> None:
     """As if a reader had computed its value; it is reviewed when that expires."""
-    until_ms = server_ms(warmer.store) + round(1000 * fresh_for_s)
+    until_ms = server_ms(store_of(warmer)) + round(1000 * fresh_for_s)
     ended = outcome(ref, "", ("review", until_ms), origin="miss", duration_ms=computed_in_ms, fresh_until_ms=until_ms)
-    complete(warmer.store, ended)
+    complete(store_of(warmer), ended)
 
 
 def think(warmer) -> None:
     """Decide on all that is to be reviewed, as the scheduler does."""
-    warmer.store.fleet.lead("scheduler", 60)
-    ReviewLoop(warmer.store, warmer.settings, "scheduler").think()
+    store_of(warmer).fleet.lead("scheduler", 60)
+    ReviewLoop(store_of(warmer), warmer.settings, "scheduler").think()
 
 
 def review_now(warmer, ref: str) -> None:
-    warmer.store.control.zadd(warmer.store.keys.reviews, {ref: server_ms(warmer.store)}, xx=True)
+    store_of(warmer).control.zadd(store_of(warmer).keys.reviews, {ref: server_ms(store_of(warmer))}, xx=True)
     think(warmer)
 
 
@@ -65,7 +66,7 @@ def test_a_lapsed_target_that_is_read_comes_back(running):
     assert adjusted["previous_interval_minutes"] is None
     assert adjusted["reason"].startswith("read again: the chance of a read within its ttl, ")
     think(running)
-    assert refs(claim(running.store, 5)) == ["hot"]
+    assert refs(claim(store_of(running), 5)) == ["hot"]
 
 
 def test_what_is_no_longer_read_is_let_go(running):
@@ -74,21 +75,21 @@ def test_what_is_no_longer_read_is_let_go(running):
     read(running, "fading", 200)
     publish(running, "fading", fresh_for_s=50)
     review_now(running, "fading")
-    batch = claim(running.store, 5)
+    batch = claim(store_of(running), 5)
     assert refs(batch) == ["fading"], "it was worth a refresh"
-    until_ms = server_ms(running.store) + 50_000
-    complete(running.store, outcome("fading", batch.token, ("review", until_ms), fresh_until_ms=until_ms))
+    until_ms = server_ms(store_of(running)) + 50_000
+    complete(store_of(running), outcome("fading", batch.token, ("review", until_ms), fresh_until_ms=until_ms))
     _grow_old(running, "fading", by_ms=16 * 60_000 * 8)
     (adjusted,) = running.optimize()["schedules_adjusted"]
     assert (adjusted["task_id"], adjusted["interval_minutes"]) == ("fading", None)
     assert adjusted["previous_interval_minutes"] > 0
     assert "is below the price" in adjusted["reason"]
-    assert places_of(running.store, "fading") == {}
+    assert places_of(store_of(running), "fading") == {}
 
 
 def _grow_old(warmer, ref: str, by_ms: int) -> None:
     """As if it had not been read for this long."""
-    store = warmer.store
+    store = store_of(warmer)
     (bucket,) = store.control.keys(f"{store.keys.histories}*")
     record = store.control.get(bucket)
     last = int.from_bytes(record[5:10], "little") - by_ms
@@ -100,7 +101,7 @@ def test_a_refresh_that_takes_longer_by_now_begins_earlier(running):
     let_lapse(running, "slow")
     read(running, "slow", 500)
     publish(running, "slow", fresh_for_s=50)
-    store = running.store
+    store = store_of(running)
     store.control.zincrby(store.keys.reviews, -1000, "slow")  # planned when it took a second
     publish_at = store.control.zscore(store.keys.reviews, "slow")
     store.control.hset(store.keys.stats + "slow", "p95_ms", 8000)
@@ -127,11 +128,11 @@ def test_critical_targets_are_left_alone(running):
 def test_what_was_asked_for_by_hand_is_not_let_go(running):
     register(running, "asked")
     running.warm("asked")
-    batch = claim(running.store, 1)
-    complete(running.store, outcome("asked", batch.token, ("in", 60_000), Result.BUSY))
+    batch = claim(store_of(running), 1)
+    complete(store_of(running), outcome("asked", batch.token, ("in", 60_000), Result.BUSY))
     read(running, "asked", 1)
     assert running.optimize()["tasks_optimized"] == 0
-    assert list(places_of(running.store, "asked")) == ["asked"]
+    assert list(places_of(store_of(running), "asked")) == ["asked"]
 
 
 def test_only_the_hottest_are_looked_at(make_warmer):
@@ -149,12 +150,12 @@ def test_users_targets_follow_their_reads_too(running):
     read(running, 'profile{"user_id":7}', 500)
     running.optimize()
     think(running)
-    assert refs(claim(running.store, 5)) == ['profile{"user_id":7}']
+    assert refs(claim(store_of(running), 5)) == ['profile{"user_id":7}']
 
 
 def test_reads_of_unregistered_tasks_are_ignored(running):
     read(running, "nobody", 1000)
-    assert running.store.reads.hottest(5)[1] == []
+    assert store_of(running).reads.hottest(5)[1] == []
     assert running.optimize()["tasks_optimized"] == 0
 
 

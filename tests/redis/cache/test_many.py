@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 import warmer as library
+from tests.support.runtimes import runtime_of, store_of
 from warmer import InvalidTaskError
 
 
@@ -24,13 +25,13 @@ def square(warmer):
 def mgets(warmer, monkeypatch):
     """The lists of keys that were asked for at once."""
     asked: list[list[str]] = []
-    get_many = warmer.store.reader.get_many
+    get_many = store_of(warmer).reader.get_many
 
     def recording(keys):
         asked.append(list(keys))
         return get_many(keys)
 
-    monkeypatch.setattr(warmer.store.reader, "get_many", recording)
+    monkeypatch.setattr(store_of(warmer).reader, "get_many", recording)
     return asked
 
 
@@ -62,7 +63,7 @@ def test_what_is_asked_for_twice_is_read_once(warmer, mgets):
     warmer.set("k", 1)
     assert warmer.get_many(["k", "other", "k", "other"]) == {"k": 1}
     assert [len(keys) for keys in mgets] == [2]
-    assert sum(reads.hits for reads in warmer.counter._reads.values()) == 1
+    assert sum(reads.hits for reads in runtime_of(warmer).counter._reads.values()) == 1
 
 
 def test_all_is_asked_for_in_one_round_trip(warmer, square, mgets):
@@ -89,7 +90,7 @@ def test_one_that_fails_fails_the_call_and_what_was_computed_stays(warmer):
 
 def test_what_cannot_be_read_is_computed_anew(warmer, square):
     square.many([1, 2])
-    warmer.store.control.set(warmer.store.keys.entry("square:1"), b"somebody else's bytes")
+    store_of(warmer).control.set(store_of(warmer).keys.entry("square:1"), b"somebody else's bytes")
     assert warmer.get_many(["square:1", "square:2"]) == {"square:2": 4}
     assert square.many([1, 2]) == [1, 4]
     assert warmer.get_many(["square:1"]) == {"square:1": 1}

@@ -9,6 +9,7 @@ from datetime import date
 import pytest
 
 from tests.support.flow import server_ms, work_off
+from tests.support.runtimes import runtime_of, store_of
 from warmer import CodecError, InvalidTaskError, WarmingTask
 from warmer.codec.entry import Header, Origin, pack
 from warmer.engine.next_due import JUDGEMENT_GRACE_S
@@ -71,10 +72,10 @@ def test_what_cannot_be_cached_is_an_error_that_names_the_key(warmer):
 
 
 def test_what_is_no_entry_is_a_miss_and_is_replaced(warmer):
-    warmer.store.control.set(warmer.store.keys.entry("k"), b"somebody else's bytes")
+    store_of(warmer).control.set(store_of(warmer).keys.entry("k"), b"somebody else's bytes")
     assert warmer.get("k", "miss") == "miss"
     broken = Header(1, 2**50, 2**50, 2**50, 0, 0, Origin.WARM, 1, b"")
-    warmer.store.control.set(warmer.store.keys.entry("k"), pack(broken, b"{not json"))
+    store_of(warmer).control.set(store_of(warmer).keys.entry("k"), pack(broken, b"{not json"))
     assert warmer.get("k", "miss") == "miss"
     assert warmer.warm_cache("k", lambda: "good", force=True)
     assert warmer.get("k") == "good"
@@ -83,9 +84,9 @@ def test_what_is_no_entry_is_a_miss_and_is_replaced(warmer):
 @pytest.mark.parametrize("codec", [1, 9])
 def test_an_entry_that_cannot_be_read_is_replaced_by_the_next_reader_at_once(make_warmer, codec):
     warmer = make_warmer(lease_wait_s=60)
-    far_ms = server_ms(warmer.store) + 600_000
+    far_ms = server_ms(store_of(warmer)) + 600_000
     unreadable = pack(Header(far_ms - 1, far_ms, far_ms, far_ms, 0, 0, Origin.WARM, codec, b""), b"{")
-    warmer.store.control.set(warmer.store.keys.entry("k"), unreadable)
+    store_of(warmer).control.set(store_of(warmer).keys.entry("k"), unreadable)
     assert warmer.get_or_compute("k", lambda: "good", ttl=60) == "good"
     assert warmer.get("k") == "good"
 
@@ -111,7 +112,7 @@ def test_a_thread_that_hangs_holds_others_up_only_within_bounds(make_warmer):
 def test_a_value_of_another_target_is_not_taken_for_ours(warmer):
     register(warmer)
     foreign = Header(1, 2**50, 2**50, 2**50, 0, 0, Origin.WARM, 1, b"another-task")
-    warmer.store.control.set(warmer.store.keys.entry("t:key"), pack(foreign, b'"foreign"'))
+    store_of(warmer).control.set(store_of(warmer).keys.entry("t:key"), pack(foreign, b'"foreign"'))
     assert warmer.get("t:key", "miss") == "miss"
     warmer.warm("t")
     assert work_off(warmer) == [Result.PUBLISHED]
@@ -150,50 +151,50 @@ def test_hits_are_counted_in_a_process_that_never_registered_the_task(warmer, ma
     warmer.warm("profile", {"user_id": 42})
     assert work_off(warmer) == [Result.PUBLISHED]
     reader = make_warmer()
-    assert reader.registry.tasks() == []
+    assert runtime_of(reader).registry.tasks() == []
     assert reader.get("user:42") == {"of": "profile"}
-    reader.background.beat()
-    _, hottest = warmer.store.reads.hottest(5)
+    runtime_of(reader).background.beat()
+    _, hottest = store_of(warmer).reads.hottest(5)
     assert [hot.ref for hot in hottest] == ['profile{"user_id":42}']
 
 
 def test_a_flush_that_is_sent_twice_counts_once(warmer):
     reads = [("", "k", 2, 1, [], 0, 0, 0)]
-    assert warmer.store.reads.flush("reader", 1, reads) is True
-    assert warmer.store.reads.flush("reader", 1, reads) is False
-    assert warmer.store.reads.flush("reader", 2, reads) is True
-    assert warmer.store.reads.flush("other", 1, reads) is True
-    assert warmer.store.stats.totals()["hits"] == 6
+    assert store_of(warmer).reads.flush("reader", 1, reads) is True
+    assert store_of(warmer).reads.flush("reader", 1, reads) is False
+    assert store_of(warmer).reads.flush("reader", 2, reads) is True
+    assert store_of(warmer).reads.flush("other", 1, reads) is True
+    assert store_of(warmer).stats.totals()["hits"] == 6
 
 
 def test_reads_of_an_outage_arrive_once_it_is_over(warmer, monkeypatch):
     from redis.exceptions import ConnectionError as RedisConnectionError
 
     warmer.get("k")
-    flush = warmer.store.reads.flush
+    flush = store_of(warmer).reads.flush
 
     def reply_lost(*arguments):
         flush(*arguments)
         raise RedisConnectionError("the reply was lost")
 
-    monkeypatch.setattr(warmer.store.reads, "flush", reply_lost)
-    assert warmer.background.beat() is False
-    monkeypatch.setattr(warmer.store.reads, "flush", flush)
+    monkeypatch.setattr(store_of(warmer).reads, "flush", reply_lost)
+    assert runtime_of(warmer).background.beat() is False
+    monkeypatch.setattr(store_of(warmer).reads, "flush", flush)
     warmer.get("k")
-    assert warmer.background.beat() is True
-    assert warmer.background.beat() is True
-    assert warmer.store.stats.totals()["misses"] == 2
+    assert runtime_of(warmer).background.beat() is True
+    assert runtime_of(warmer).background.beat() is True
+    assert store_of(warmer).stats.totals()["misses"] == 2
 
 
 def test_heat_halves_in_a_half_life(make_warmer):
     warmer = make_warmer(heat_half_life_s=100.0)
     register(warmer)
-    warmer.store.reads.flush("reader", 1, [("t", "t:key", 1000, 0, [], 0, 0, 0)])
-    _, [hot] = warmer.store.reads.hottest(1)
+    store_of(warmer).reads.flush("reader", 1, [("t", "t:key", 1000, 0, [], 0, 0, 0)])
+    _, [hot] = store_of(warmer).reads.hottest(1)
     assert hot.reads_per_s == pytest.approx(1000 * math.log(2) / 100, rel=0.01)
-    now_ms = warmer.store.reads.hottest(0)[0]
-    warmer.store.control.set(warmer.store.keys.landmark, now_ms - 100_000)  # as if 100 s had passed
-    _, [hot] = warmer.store.reads.hottest(1)
+    now_ms = store_of(warmer).reads.hottest(0)[0]
+    store_of(warmer).control.set(store_of(warmer).keys.landmark, now_ms - 100_000)  # as if 100 s had passed
+    _, [hot] = store_of(warmer).reads.hottest(1)
     assert hot.reads_per_s == pytest.approx(500 * math.log(2) / 100, rel=0.01)
 
 
@@ -201,13 +202,13 @@ def test_heat_survives_a_move_of_its_landmark(make_warmer):
     warmer = make_warmer(heat_half_life_s=1.0)
     register(warmer, "old")
     register(warmer, "new")
-    warmer.store.reads.flush("reader", 1, [("old", "", 8, 0, [], 0, 0, 0)])
-    now_ms = warmer.store.reads.hottest(0)[0]
-    warmer.store.control.set(warmer.store.keys.landmark, now_ms - 600_000)  # 600 half-lives
-    warmer.store.reads.flush("reader", 2, [("new", "", 3, 0, [], 0, 0, 0)])
-    moved_to_ms = int(warmer.store.control.get(warmer.store.keys.landmark))
+    store_of(warmer).reads.flush("reader", 1, [("old", "", 8, 0, [], 0, 0, 0)])
+    now_ms = store_of(warmer).reads.hottest(0)[0]
+    store_of(warmer).control.set(store_of(warmer).keys.landmark, now_ms - 600_000)  # 600 half-lives
+    store_of(warmer).reads.flush("reader", 2, [("new", "", 3, 0, [], 0, 0, 0)])
+    moved_to_ms = int(store_of(warmer).control.get(store_of(warmer).keys.landmark))
     assert moved_to_ms >= now_ms
-    _, hottest = warmer.store.reads.hottest(2)
+    _, hottest = store_of(warmer).reads.hottest(2)
     assert [hot.ref for hot in hottest] == ["new", "old"]
     assert all(math.isfinite(hot.reads_per_s) for hot in hottest)
 
@@ -216,18 +217,18 @@ def test_heat_keeps_the_hottest_in_bounded_memory(make_warmer):
     warmer = make_warmer(heat_capacity=10)
     register(warmer, "t", cache_key="{user_id}", compute_fn=lambda user_id: user_id)
     reads = [(f't{{"user_id":{n}}}', "", n, 0, [], 0, 0, 0) for n in range(1, 31)]
-    warmer.store.reads.flush("reader", 1, reads)
-    assert warmer.store.control.zcard(warmer.store.keys.heat) == 10
-    assert [hot.ref for hot in warmer.store.reads.hottest(3)[1]] == [f't{{"user_id":{n}}}' for n in (30, 29, 28)]
+    store_of(warmer).reads.flush("reader", 1, reads)
+    assert store_of(warmer).control.zcard(store_of(warmer).keys.heat) == 10
+    assert [hot.ref for hot in store_of(warmer).reads.hottest(3)[1]] == [f't{{"user_id":{n}}}' for n in (30, 29, 28)]
 
 
 def test_distinct_keys_beyond_the_bound_are_dropped_and_counted(warmer, monkeypatch):
     monkeypatch.setattr("warmer.refresh.read_counter.MOST_KEYS", 3)
     for n in range(5):
-        warmer.counter.miss(f"k{n}")
-    warmer.background.beat()
-    assert warmer.store.stats.totals()["misses"] == 3
-    assert warmer.store.stats.totals()["dropped_reads"] == 2
+        runtime_of(warmer).counter.miss(f"k{n}")
+    runtime_of(warmer).background.beat()
+    assert store_of(warmer).stats.totals()["misses"] == 3
+    assert store_of(warmer).stats.totals()["dropped_reads"] == 2
 
 
 def test_counting_from_many_threads_loses_nothing(warmer):
@@ -240,8 +241,8 @@ def test_counting_from_many_threads_loses_nothing(warmer):
         thread.start()
     for thread in threads:
         thread.join()
-    warmer.background.beat()
-    assert warmer.store.stats.totals()["misses"] == 1600
+    runtime_of(warmer).background.beat()
+    assert store_of(warmer).stats.totals()["misses"] == 1600
 
 
 def refresh_claimed(warmer) -> None:
@@ -250,9 +251,9 @@ def refresh_claimed(warmer) -> None:
 
 def pass_judgement(warmer) -> None:
     """As if the time had come at which unread refreshes count as wasted."""
-    for verdict in warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1):
-        warmer.store.control.zadd(warmer.store.keys.verdicts, {verdict: 1})
-    warmer.store.refreshes.tick()
+    for verdict in store_of(warmer).control.zrange(store_of(warmer).keys.verdicts, 0, -1):
+        store_of(warmer).control.zadd(store_of(warmer).keys.verdicts, {verdict: 1})
+    store_of(warmer).refreshes.tick()
 
 
 def test_a_refresh_that_is_read_after_its_predecessor_would_have_expired_is_useful(warmer):
@@ -284,8 +285,8 @@ def test_a_refresh_that_nobody_reads_is_wasted(warmer):
     register(warmer, critical=True)
     warmer.warm("t", force=True)
     refresh_claimed(warmer)
-    deadline_ms = warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1, withscores=True)[0][1]
-    assert deadline_ms >= warmer.store.reads.hottest(0)[0] + 0.95 * 3_600_000 - 1000 + 1000 * JUDGEMENT_GRACE_S
+    deadline_ms = store_of(warmer).control.zrange(store_of(warmer).keys.verdicts, 0, -1, withscores=True)[0][1]
+    assert deadline_ms >= store_of(warmer).reads.hottest(0)[0] + 0.95 * 3_600_000 - 1000 + 1000 * JUDGEMENT_GRACE_S
     pass_judgement(warmer)
     performance = warmer.performance()
     assert (performance["judged"], performance["efficiency_score"]) == (1, 0.0)
@@ -302,9 +303,9 @@ def test_a_miss_s_value_is_never_credited_to_warming(warmer):
 def test_warming_does_not_count_as_reading(warmer):
     register(warmer, critical=True)
     warmer.warm_critical_data(force=True)
-    warmer.background.beat()
+    runtime_of(warmer).background.beat()
     assert warmer.performance()["hit_ratio"] == 0.0
-    assert warmer.store.reads.hottest(5)[1] == []
+    assert store_of(warmer).reads.hottest(5)[1] == []
 
 
 def test_a_typed_value_of_a_task_is_found_by_its_key_whoever_asks(warmer):
@@ -320,9 +321,9 @@ def test_a_typed_value_of_a_task_is_found_by_its_key_whoever_asks(warmer):
 
 
 def test_stale_values_are_counted_as_such(warmer):
-    far_ms = server_ms(warmer.store)
+    far_ms = server_ms(store_of(warmer))
     header = Header(far_ms - 2000, far_ms - 1000, far_ms - 1000, far_ms + 60_000, 0, 0, Origin.MISS, 1, b"")
-    warmer.store.control.set(warmer.store.keys.entry("k"), pack(header, b'"old"'))
+    store_of(warmer).control.set(store_of(warmer).keys.entry("k"), pack(header, b'"old"'))
     assert [warmer.get("k"), warmer.get("k")] == ["old", "old"]
     performance = warmer.performance()
     assert (performance["stale_hits"], performance["hit_ratio"]) == (2, 1.0)

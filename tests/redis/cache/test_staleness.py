@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from tests.support.interleaving import Beside, Gate, hold_lease, lease_of, make_renewable, make_stale
+from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
 from warmer.cache.background_refresh import MOST_AT_ONCE
 from warmer.cache.refresh_backoff import LONGEST_REST_S
@@ -92,7 +93,7 @@ def quiet(make_warmer):
 
 
 def computed_at_ms(warmer) -> int:
-    header, _ = unpack(warmer.store.entries.read("k"))
+    header, _ = unpack(store_of(warmer).entries.read("k"))
     return header.computed_at_ms
 
 
@@ -150,17 +151,17 @@ def test_a_read_that_finds_a_fresh_value_renews_nothing(quiet, make_readers):
 def test_what_expires_is_gone_without_a_stale_ttl(quiet, make_readers):
     warmer, source = quiet(), Source()
     make_readers("sync", source, [warmer], ttl=5).read()
-    remaining_ms = warmer.store.entries._client.pttl(warmer.store.keys.entry("k"))
+    remaining_ms = store_of(warmer).entries._client.pttl(store_of(warmer).keys.entry("k"))
     assert 0 < remaining_ms <= 5_000
 
 
 def test_a_stale_value_is_kept_for_ttl_and_stale_ttl_and_no_longer(quiet, make_readers):
     warmer, source = quiet(), Source()
     make_readers("sync", source, [warmer], ttl=100, stale_ttl=50, jitter=0).read()
-    header, _ = unpack(warmer.store.entries.read("k"))
+    header, _ = unpack(store_of(warmer).entries.read("k"))
     assert header.fresh_until_ms == header.computed_at_ms + 100_000
     assert header.expires_at_ms == header.computed_at_ms + 150_000
-    remaining_ms = warmer.store.entries._client.pttl(warmer.store.keys.entry("k"))
+    remaining_ms = store_of(warmer).entries._client.pttl(store_of(warmer).keys.entry("k"))
     assert 149_000 < remaining_ms <= 150_000
 
 
@@ -171,13 +172,13 @@ def test_while_another_process_renews_a_reader_does_not_ask_at_each_read(quiet, 
     make_stale(warmer, "k")
     hold_lease(warmer, "k")
     asked = []
-    take = warmer.store.readers_entries.take_lease
+    take = store_of(warmer).readers_entries.take_lease
     monkeypatch.setattr(
-        warmer.store.readers_entries, "take_lease", lambda *args, **kwargs: asked.append(1) or take(*args, **kwargs)
+        store_of(warmer).readers_entries, "take_lease", lambda *args, **kwargs: asked.append(1) or take(*args, **kwargs)
     )
     readers.read()
     eventually(lambda: asked)
-    eventually(lambda: not warmer.miss_handler._flights._flights)
+    eventually(lambda: not runtime_of(warmer).miss_handler._flights._flights)
     began_s = time.monotonic()
     for _ in range(50):
         assert readers.read() == ["old"]
@@ -195,7 +196,7 @@ def test_a_failing_refresh_leaves_the_old_value_backs_off_and_recovers(quiet, ma
     source.gate.may_go_on.set()
     make_stale(warmer, "k")
     eventually(lambda: readers.read() == ["old"] and source.calls == 2)
-    eventually(lambda: not warmer.miss_handler._flights._flights)
+    eventually(lambda: not runtime_of(warmer).miss_handler._flights._flights)
     began_s = time.monotonic()
     for _ in range(100):
         assert readers.read() == ["old"]
@@ -229,7 +230,7 @@ def test_a_value_that_cannot_be_published_is_not_computed_at_each_read(
     readers = make_readers("sync", source, [warmer], stale_ttl=600)
     readers.read()
     make_stale(warmer, "k")
-    warmer.store.control.config_set("maxmemory", 1)
+    store_of(warmer).control.config_set("maxmemory", 1)
     began_s = time.monotonic()
     for _ in range(200):
         assert readers.read() == ["old"]
@@ -257,7 +258,7 @@ def test_a_key_whose_value_has_gone_is_computed_even_while_it_rests(quiet, make_
     source.gate.may_go_on.set()
     make_stale(warmer, "k")
     readers.read()
-    eventually(lambda: warmer.miss_handler._resting.is_resting("k"))
+    eventually(lambda: runtime_of(warmer).miss_handler._resting.is_resting("k"))
     source.gate.value = "new"
     warmer.invalidate("k")
     assert readers.read() == ["new"]
@@ -306,14 +307,14 @@ def test_what_goes_on_behind_a_reader_has_nothing_of_its_context(quiet, eventual
 
 # --- how long ---------------------------------------------------------------------------------------------------------
 def fresh_for_ms(warmer, cache_key: str) -> int:
-    header, _ = unpack(warmer.store.entries.read(cache_key))
+    header, _ = unpack(store_of(warmer).entries.read(cache_key))
     return header.fresh_until_ms - header.computed_at_ms
 
 
 def test_freshness_is_spread_by_key_and_the_same_each_time(quiet):
     warmer = quiet()
     function = warmer.warmed("k:{n}", task_id="t", ttl=1000, jitter=0.2)(lambda n: n)
-    terms = warmer.terms.of(function.task)
+    terms = runtime_of(warmer).terms.of(function.task)
     lengths = [terms.fresh_for_ms(f"k:{n}", False) for n in range(1000)]
     assert all(800_000 < length <= 1_000_000 for length in lengths)
     tenths = [sum(low <= length < low + 20_000 for length in lengths) for low in range(800_000, 1_000_000, 20_000)]
@@ -344,7 +345,7 @@ def test_however_short_its_freshness_a_new_value_is_not_renewed_at_once(quiet, v
     warmer = quiet()
     function = warmer.warmed("k", task_id="t", ttl=100, refresh_ahead=99, negative_ttl=5, jitter=jitter)(lambda: value)
     function()
-    header, _ = unpack(warmer.store.entries.read("k"))
+    header, _ = unpack(store_of(warmer).entries.read("k"))
     assert header.renew_from_ms - header.computed_at_ms >= 0.099 * fresh_for_ms(warmer, "k")
     assert header.renew_from_ms < header.fresh_until_ms
 
@@ -352,20 +353,20 @@ def test_however_short_its_freshness_a_new_value_is_not_renewed_at_once(quiet, v
 def test_without_jitter_a_value_is_renewed_exactly_that_long_ahead(quiet):
     warmer = quiet()
     warmer.warmed("k", task_id="t", ttl=100, refresh_ahead=20, jitter=0)(lambda: "value")()
-    header, _ = unpack(warmer.store.entries.read("k"))
+    header, _ = unpack(store_of(warmer).entries.read("k"))
     assert header.fresh_until_ms - header.renew_from_ms == 20_000
 
 
 # --- a computation that takes longer than its value lasts -------------------------------------------------------------
 def outlive(warmer, monkeypatch, by_ms: int) -> None:
     """Let leases be taken as if that had been some time ago: the computation seems to have taken that long."""
-    take = warmer.store.readers_entries.take_lease
+    take = store_of(warmer).readers_entries.take_lease
 
     def take_lease(*args, **kwargs):
         lease = take(*args, **kwargs)
         return lease._replace(now_ms=lease.now_ms - by_ms)
 
-    monkeypatch.setattr(warmer.store.readers_entries, "take_lease", take_lease)
+    monkeypatch.setattr(store_of(warmer).readers_entries, "take_lease", take_lease)
 
 
 def test_a_value_older_than_its_ttl_is_not_cached(quiet, monkeypatch):
@@ -382,9 +383,9 @@ def test_a_value_older_than_its_ttl_is_cached_as_stale_where_stale_values_are_se
     outlive(warmer, monkeypatch, 15_000)
     function = warmer.warmed("k", task_id="t", ttl=10, stale_ttl=10, jitter=0)(lambda: "value")
     assert function() == "value"
-    header, _ = unpack(warmer.store.entries.read("k"))
-    assert header.fresh_until_ms < warmer.clock.now_ms() < header.expires_at_ms
-    remaining_ms = warmer.store.entries._client.pttl(warmer.store.keys.entry("k"))
+    header, _ = unpack(store_of(warmer).entries.read("k"))
+    assert header.fresh_until_ms < runtime_of(warmer).clock.now_ms() < header.expires_at_ms
+    remaining_ms = store_of(warmer).entries._client.pttl(store_of(warmer).keys.entry("k"))
     assert remaining_ms <= 5_000, "nobody gets it when it is older than ttl and stale_ttl"
 
 
@@ -393,7 +394,7 @@ def test_a_value_older_than_ttl_and_stale_ttl_is_not_cached(quiet, monkeypatch):
     outlive(warmer, monkeypatch, 20_001)
     function = warmer.warmed("k", task_id="t", ttl=10, stale_ttl=10, jitter=0)(lambda: "value")
     assert function() == "value"
-    assert warmer.store.entries.read("k") is None
+    assert store_of(warmer).entries.read("k") is None
 
 
 def test_loops_that_are_closed_while_they_renew_take_no_place_for_ever(quiet, eventually):
@@ -427,8 +428,8 @@ def test_loops_that_are_closed_while_they_renew_take_no_place_for_ever(quiet, ev
                 await asyncio.sleep(0.01)
 
     async def is_fresh(key):
-        header, _ = unpack(await asyncio.to_thread(warmer.store.entries.read, key))
-        return header.fresh_until_ms > warmer.clock.now_ms()
+        header, _ = unpack(await asyncio.to_thread(store_of(warmer).entries.read, key))
+        return header.fresh_until_ms > runtime_of(warmer).clock.now_ms()
 
     Beside.in_loop(renewed).result()
     gate.may_go_on.set()

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from tests.support.flow import drain
 from tests.support.interleaving import Beside, Gate
+from tests.support.runtimes import runtime_of, store_of
 from warmer import CodecError, InvalidTaskError, StoreUnavailableError, ValueTooLargeError, WarmingTask
 
 
@@ -22,7 +23,7 @@ class Place:
 
 
 def remaining_s(warmer, key: str) -> float:
-    return warmer.store.control.pttl(warmer.store.keys.entry(key)) / 1000
+    return store_of(warmer).control.pttl(store_of(warmer).keys.entry(key)) / 1000
 
 
 @pytest.mark.parametrize("value", [None, 0, "", [], {"a": [1, 2.5, None]}, "é", True])
@@ -80,7 +81,7 @@ def test_a_worker_s_computation_that_began_before_is_not_published(warmer):
     gate.may_go_on.set()
     working.result()
     assert warmer.get("k") == "from the new data"
-    warmer.store.refreshes.tick()
+    store_of(warmer).refreshes.tick()
     drain(warmer)
     assert handle.wait(5).success, "whoever asked for it is told once it is warm"
 
@@ -126,7 +127,7 @@ def test_what_is_set_for_less_than_the_task_refreshes_ahead_is_not_renewed_by_it
     load = warmer.warmed("load:{n}", ttl=600, refresh_ahead=300)(_counting(calls))
     warmer.set(load.key(1), 0, ttl=100)
     assert [load(1) for _ in range(3)] == [0, 0, 0]
-    assert warmer.miss_handler._flights._flights == {}
+    assert runtime_of(warmer).miss_handler._flights._flights == {}
     assert calls == []
 
 
@@ -178,10 +179,10 @@ def test_a_redis_that_refuses_writes_is_told(warmer, monkeypatch):
     def refuse(*arguments):
         raise ResponseError("OOM command not allowed when used memory > 'maxmemory'")
 
-    monkeypatch.setattr(warmer.store.entries, "publish_many", refuse)
+    monkeypatch.setattr(store_of(warmer).entries, "publish_many", refuse)
     with pytest.raises(StoreUnavailableError, match="'k' was not set: not cached: ResponseError: OOM"):
         warmer.set("k", 1)
-    assert warmer.store.control.exists(warmer.store.keys.lease("k")) == 0
+    assert store_of(warmer).control.exists(store_of(warmer).keys.lease("k")) == 0
 
 
 @pytest.mark.parametrize("ttl", [0, -1, True, "60", None, float("nan"), float("inf")])

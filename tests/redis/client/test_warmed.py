@@ -20,6 +20,7 @@ from typing_extensions import TypedDict
 
 import warmer as library
 from tests.support.flow import drain
+from tests.support.runtimes import runtime_of, store_of
 from warmer import (
     InvalidTaskError,
     NotImportableError,
@@ -479,7 +480,7 @@ def test_waiting_has_a_bound_and_can_be_tried_again(running, calls):
 def test_a_task_that_was_unregistered_or_is_disabled_still_reads_but_cannot_be_warmed(warmer, calls):
     double = doubling(warmer, calls)
     double(1)
-    warmer.registration.register_declared()
+    runtime_of(warmer).registration.register_declared()
     assert warmer.unregister(double.task.task_id)
     assert double(1) == 2
     with pytest.raises(UnknownTaskError, match="is not registered"):
@@ -494,7 +495,7 @@ def test_a_warm_value_counts_as_the_task_s(running, calls, eventually):
     double = doubling(running, calls)
     double(1)
     double(1)
-    running.background.beat()
+    runtime_of(running).background.beat()
     (detail,) = running.stats()["task_details"]
     assert (detail["task_id"], detail["hits"], detail["misses"]) == (double.task.task_id, 1, 1)
 
@@ -577,11 +578,11 @@ def test_a_partial_can_be_warmed_under_a_name(warmer):
 
 def test_decorating_anew_takes_the_place_of_what_was_there(running, calls):
     doubling(running, calls, ttl=60)
-    running.registration.register_declared()
+    runtime_of(running).registration.register_declared()
     double = doubling(running, calls, ttl=120)
     assert double(1) == 2
-    running.registration.register_declared()
-    assert running.store.tasks.definitions()[double.task.task_id]["ttl"] == 120
+    runtime_of(running).registration.register_declared()
+    assert store_of(running).tasks.definitions()[double.task.task_id]["ttl"] == 120
     double.warm(2)
     drain(running)
     assert double.get(2) == 4
@@ -632,12 +633,12 @@ def test_a_function_that_workers_cannot_import_is_cached_all_the_same_and_that_i
     with caplog.at_level(logging.WARNING, "warmer"):
         assert double(1) == double(1) == 2
         for _ in range(3):
-            fleet_app.background.beat()
+            runtime_of(fleet_app).background.beat()
     assert calls == [1]
     told = [record.getMessage() for record in caplog.records if "is not kept warm" in record.getMessage()]
     assert len(told) == 1
     assert "is a local function" in told[0]
-    assert fleet_app.store.tasks.definitions() == {}
+    assert store_of(fleet_app).tasks.definitions() == {}
 
 
 # --- the default Warmer ---------------------------------------------------------------------------------------------
@@ -656,8 +657,8 @@ def test_functions_follow_the_default_warmer_wherever_it_goes(default, namespace
     for space in ("a", "b"):
         configured = default(namespace=f"{namespace}-{space}")
         assert double(1) == double(1) == library.get("followed:1") == 2
-        configured.background.beat()
-        assert double.task.task_id in configured.store.tasks.definitions()
+        runtime_of(configured).background.beat()
+        assert double.task.task_id in store_of(configured).tasks.definitions()
     assert calls == [1, 1]
 
 

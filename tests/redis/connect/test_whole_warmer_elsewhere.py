@@ -5,6 +5,7 @@ import time
 from datetime import date
 
 from tests.support.flow import drain
+from tests.support.runtimes import store_of
 from warmer.processes.private_server import PrivateServer
 
 
@@ -39,7 +40,7 @@ def does_everything(warmer) -> None:
 def test_the_cache_lives_on_a_cluster(make_warmer, cluster):
     warmer = make_warmer(cache_url=cluster.url)
     does_everything(warmer)
-    entries = [key for key in warmer.store.control.scan_iter(f"{warmer.settings.namespace}:*") if b":entry:" in key]
+    entries = [key for key in store_of(warmer).control.scan_iter(f"{warmer.settings.namespace}:*") if b":entry:" in key]
     assert entries == [], "nothing of the cache is on the server of tasks and queue"
 
 

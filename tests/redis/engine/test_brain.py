@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.flow import what_is_left
+from tests.support.runtimes import runtime_of, store_of
 from warmer.engine.reviews import PolicyState, ReviewLoop, budgets_of
 from warmer.policy import MAX_LEAD_SHARE
 from warmer.policy.budget import ExtraCompute
@@ -58,7 +59,7 @@ class Shop:
         return f'{self.task_id}{{"n":{number}}}'
 
     def review_at_ms(self, number: int) -> float | None:
-        store = self.memory.store
+        store = store_of(self.memory)
         return store.control.zscore(store.keys.reviews, self.ref(number))
 
     def pass_time(self, seconds: float, *read: int, step_s: float = STEP_S) -> None:
@@ -82,12 +83,12 @@ def shop(memory: MemoryWarmer) -> Shop:
 
 
 def reviews(memory: MemoryWarmer) -> int:
-    return memory.store.control.zcard(memory.store.keys.reviews)
+    return store_of(memory).control.zcard(store_of(memory).keys.reviews)
 
 
 def remembered(memory: MemoryWarmer) -> dict[bytes, bytes]:
     """All that the brain has written: what it has learnt, decided and planned."""
-    control, keys = memory.store.control, memory.store.keys
+    control, keys = store_of(memory).control, store_of(memory).keys
     written = dict(control.hgetall(keys.brain))
     for bucket in control.scan_iter(f"{keys.histories}*"):
         written[bucket] = control.get(bucket)
@@ -136,7 +137,7 @@ def test_a_target_that_is_always_read_is_refreshed_once_in_a_ttl_but_for_the_lea
     gaps_s = [later - at for (_, at), (_, later) in zip(shop.computed, shop.computed[1:], strict=False)]
     assert len(gaps_s) >= 7
     assert all(TTL_S - LEAD_S <= gap_s <= TTL_S for gap_s in gaps_s), gaps_s
-    assert shop.memory.store.stats.totals()["misses"] == 1
+    assert store_of(shop.memory).stats.totals()["misses"] == 1
 
 
 def test_a_changed_definition_is_a_cause(memory, shop):
@@ -154,7 +155,7 @@ def test_who_missed_while_another_computed_has_nothing_refreshed_again(memory, s
     shop.read(1)
     memory.drain()
     waited = (shop.ref(1), "item:1", 0, 1, [], 0, memory.clock.now_ms() - 200, memory.clock.now_ms() - 200)
-    memory.store.reads.flush("another process", 1, [waited])
+    store_of(memory).reads.flush("another process", 1, [waited])
     shop.pass_time(TTL_S / 2, 1)
     assert shop.refreshed() == [1]
 
@@ -166,7 +167,7 @@ def test_a_target_that_nobody_reads_is_let_go_and_nothing_waits_for_it(memory, s
     assert reviews(memory) == 20
     shop.pass_time(260 * TTL_S, step_s=2 * TTL_S)
     assert reviews(memory) == 0
-    assert what_is_left(memory.store) == {}
+    assert what_is_left(store_of(memory)) == {}
     assert max(Counter(shop.refreshed()).values()) <= 3, "few refreshes are wasted on what nobody reads"
 
 
@@ -191,7 +192,7 @@ def test_a_target_that_was_let_go_comes_back_when_it_is_read(memory, shop):
     shop.pass_time(5 * TTL_S, 1)
     assert shop.review_at_ms(1) is not None
     assert len(shop.refreshed()) >= 5
-    assert memory.store.stats.totals()["misses"] == 2
+    assert store_of(memory).stats.totals()["misses"] == 2
 
 
 # --- critical ones, and the switch -------------------------------------------------------------------------------
@@ -209,7 +210,7 @@ def test_critical_ones_are_kept_warm_whatever_is_read(memory):
     assert 10 <= len(computed) <= 12
     assert memory.get("news") == "news"
     assert reviews(memory) == 0
-    assert memory.store.control.hgetall(memory.store.keys.accounts) == {}, "nobody's account pays for it"
+    assert store_of(memory).control.hgetall(store_of(memory).keys.accounts) == {}, "nobody's account pays for it"
 
 
 def test_while_warming_is_off_nothing_is_refreshed_and_afterwards_all_goes_on(memory, shop):
@@ -217,29 +218,29 @@ def test_while_warming_is_off_nothing_is_refreshed_and_afterwards_all_goes_on(me
     memory.stop()
     shop.refreshed()
     memory.drain()
-    before = memory.store.stats.totals().get("warmings", 0)
+    before = store_of(memory).stats.totals().get("warmings", 0)
     shop.pass_time(5 * TTL_S, 1)
-    assert memory.store.stats.totals()["warmings"] == before
+    assert store_of(memory).stats.totals()["warmings"] == before
     assert len(shop.refreshed()) == 5, "readers compute what they miss"
     memory.start()
-    misses = memory.store.stats.totals()["misses"]
+    misses = store_of(memory).stats.totals()["misses"]
     shop.pass_time(TTL_S, 1)
     shop.pass_time(5 * TTL_S, 1)
-    assert memory.store.stats.totals()["warmings"] >= before + 5
-    assert memory.store.stats.totals()["misses"] <= misses + 1
+    assert store_of(memory).stats.totals()["warmings"] >= before + 5
+    assert store_of(memory).stats.totals()["misses"] <= misses + 1
 
 
 # --- leaders -----------------------------------------------------------------------------------------------------
 def let_come_due(shop: Shop, *numbers: int) -> None:
     """Have these popular, and to be reviewed now; none of it was reviewed yet."""
     shop.pass_time(0.9 * TTL_S, *numbers)
-    shop.memory.background.beat()
+    runtime_of(shop.memory).background.beat()
     shop.memory.clock.advance(0.15 * TTL_S)
     shop.refreshed()
 
 
 def test_who_loses_the_lead_while_deciding_writes_nothing(memory, shop, monkeypatch):
-    store = memory.store
+    store = store_of(memory)
     let_come_due(shop, 1, 2, 3)
     store.fleet.lead("one", 10)
     brain, agenda = ReviewLoop(store, memory.settings, "one"), store.reviews.due
@@ -261,7 +262,7 @@ def test_who_loses_the_lead_while_deciding_writes_nothing(memory, shop, monkeypa
 
 
 def test_two_brains_refresh_each_target_once_and_the_second_knows_what_the_first_has_learnt(memory, shop):
-    store = memory.store
+    store = store_of(memory)
     let_come_due(shop, 1, 2, 3)
     one, other = (ReviewLoop(store, memory.settings, token) for token in ("one", "other"))
     store.fleet.resign("the test")
@@ -279,7 +280,7 @@ def test_two_brains_refresh_each_target_once_and_the_second_knows_what_the_first
 
 
 def test_a_decision_whose_reply_is_lost_is_carried_out_once(memory, shop, monkeypatch):
-    store = memory.store
+    store = store_of(memory)
     let_come_due(shop, 1, 2, 3)
     store.fleet.lead("the test", 10)
     decide = store.reviews.decide
@@ -299,7 +300,7 @@ def test_a_decision_whose_reply_is_lost_is_carried_out_once(memory, shop, monkey
 
 
 def test_what_a_leader_did_not_come_to_carry_out_is_decided_by_the_next(memory, shop, monkeypatch):
-    store = memory.store
+    store = store_of(memory)
     let_come_due(shop, 1, 2, 3)
     store.fleet.lead("the test", 10)
     before = remembered(memory)
@@ -318,7 +319,7 @@ def test_what_a_leader_did_not_come_to_carry_out_is_decided_by_the_next(memory, 
 
 
 def test_a_target_that_was_missed_while_it_was_decided_on_keeps_its_new_place(memory, shop, monkeypatch):
-    store = memory.store
+    store = store_of(memory)
     let_come_due(shop, 1)
     memory.clock.advance(1)
     store.fleet.lead("the test", 10)
@@ -326,7 +327,7 @@ def test_a_target_that_was_missed_while_it_was_decided_on_keeps_its_new_place(me
 
     def decide_after_a_miss(*given):
         shop.read(1)
-        memory.background.beat()
+        runtime_of(memory).background.beat()
         return decide(*given)
 
     monkeypatch.setattr(store.reviews, "decide", decide_after_a_miss)
@@ -338,23 +339,23 @@ def test_a_target_that_was_missed_while_it_was_decided_on_keeps_its_new_place(me
 # --- what is lost or changed -------------------------------------------------------------------------------------
 def test_when_redis_was_emptied_warming_begins_anew_with_what_was_learnt(memory, shop):
     shop.pass_time(4 * TTL_S, 1, 2)
-    learnt = memory.store.control.hget(memory.store.keys.brain, "model")
-    memory.store.control.flushall()
+    learnt = store_of(memory).control.hget(store_of(memory).keys.brain, "model")
+    store_of(memory).control.flushall()
     shop.pass_time(TTL_S, 1, 2)
     shop.refreshed()
     shop.pass_time(4 * TTL_S, 1, 2)
     assert Counter(shop.refreshed()).keys() == {1, 2}
-    assert memory.store.stats.totals()["misses"] == 2
+    assert store_of(memory).stats.totals()["misses"] == 2
     assert learnt
-    assert memory.store.control.hget(memory.store.keys.brain, "model")
+    assert store_of(memory).control.hget(store_of(memory).keys.brain, "model")
 
 
 def test_what_the_brain_cannot_read_is_learnt_anew(memory, shop, caplog):
-    store = memory.store
+    store = store_of(memory)
     shop.pass_time(2 * TTL_S, 1)
     for field in store.control.hkeys(store.keys.brain):
         store.control.hset(store.keys.brain, field, b"12")
-    memory.brain = ReviewLoop(store, memory.settings, "the test")
+    runtime_of(memory).review_loop = ReviewLoop(store, memory.settings, "the test")
     shop.pass_time(5 * TTL_S, 1)
     assert "learnt anew" in caplog.text
     assert store.stats.totals()["misses"] == 1
@@ -365,10 +366,10 @@ def test_targets_of_a_task_that_is_gone_are_let_go(memory, shop):
     assert reviews(memory) == 3
     memory.unregister("item")
     memory.clock.advance(2 * TTL_S)
-    memory.store.fleet.lead("the test", 10)
-    memory.brain.think()
+    store_of(memory).fleet.lead("the test", 10)
+    runtime_of(memory).review_loop.think()
     assert reviews(memory) == 0
-    assert what_is_left(memory.store) == {}
+    assert what_is_left(store_of(memory)) == {}
 
 
 # --- budgets -----------------------------------------------------------------------------------------------------
@@ -384,11 +385,11 @@ def thresholds_beside(reads_of_the_fleet: int) -> tuple[float, float]:
         memory.drain()
     memory.clock.advance(12)  # what was learnt is kept by then
     memory.drain()
-    accounts = memory.store.reviews.due("the test", 1).accounts
+    accounts = store_of(memory).reviews.due("the test", 1).accounts
     assert accounts["own"]["reads"] > 90
     assert accounts.get("", {}).get("reads", 0) == 200 * reads_of_the_fleet
-    mind = PolicyState(memory.store.targets.states([]).memory)
-    mind.know(budgets_of(memory.store, memory.settings, ["own"]))
+    mind = PolicyState(store_of(memory).targets.states([]).memory)
+    mind.know(budgets_of(store_of(memory), memory.settings, ["own"]))
     memory.close()
     return mind.price_of(None).log_odds, mind.price_of("own").log_odds
 
@@ -411,21 +412,21 @@ def test_the_lead_grows_with_what_computations_take_and_no_reader_misses_then(me
     shop.read(1)
     shop.cost_s, shop.while_computing = 10.0, read_meanwhile
     shop.pass_time(10 * TTL_S, 1)
-    assert len(missed) == memory.store.stats.totals()["late"] == 1, "the first one that was slow"
+    assert len(missed) == store_of(memory).stats.totals()["late"] == 1, "the first one that was slow"
     assert len(shop.computed) > 8
     reader.close()
 
 
 def test_the_lead_grows_while_workers_are_held_back_and_no_reader_misses_then():
     memory = MemoryWarmer(tick_s=TICK_S, extra_compute=2.0)  # refreshing early costs more
-    shop, store = Shop(memory), memory.store
+    shop, store = Shop(memory), store_of(memory)
     shop.pass_time(TTL_S / 2, 1)
     misses = []
     for _ in range(400):
         shop.read(1)
-        memory.background.beat()
+        runtime_of(memory).background.beat()
         store.fleet.lead("the test", 3600)
-        memory.brain.think()
+        runtime_of(memory).review_loop.think()
         store.refreshes.tick()
         memory.clock.advance(STEP_S)
         ready = store.control.zrange(store.keys.ready + "item", 0, 0, withscores=True)
@@ -440,8 +441,8 @@ def test_the_lead_grows_while_workers_are_held_back_and_no_reader_misses_then():
 
 def test_while_warming_is_off_nobody_waits_and_no_lead_grows(memory, shop):
     shop.pass_time(3 * TTL_S, 1)
-    stats = memory.store.keys.stats + "item"
-    wait_ms = int(memory.store.control.hget(stats, "wait_ms"))
+    stats = store_of(memory).keys.stats + "item"
+    wait_ms = int(store_of(memory).control.hget(stats, "wait_ms"))
     memory.stop()
     shop.pass_time(4 * TTL_S, 1)
-    assert int(memory.store.control.hget(stats, "wait_ms")) == wait_ms
+    assert int(store_of(memory).control.hget(stats, "wait_ms")) == wait_ms

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.flow import claim
+from tests.support.runtimes import store_of
 from warmer import WarmingTask
 from warmer.codec.entry import Header, Origin, pack
 
@@ -62,14 +63,14 @@ def test_the_workers_do_it_when_one_is_alive(make_warmer, eventually):
 def test_it_works_while_warming_is_off(make_warmer):
     warmer = make_warmer()
     register(warmer, "t", lambda: 1)
-    assert not warmer.store.switch.get().on
+    assert not store_of(warmer).switch.get().on
     assert warmer.warm_critical_data()["succeeded"] == 1
     assert warmer.get("t") == 1
 
 
 def test_waiting_ends_at_its_time_out(warmer):
     register(warmer, "t", lambda: 1)
-    warmer.store.entries.take_lease("t", "a reader that takes its time")
+    store_of(warmer).entries.take_lease("t", "a reader that takes its time")
     result = warmer.warm_critical_data(timeout_s=0.3)
     assert (result["failed"], result["tasks"][0]["error"]) == (1, "not finished within 0.3 s")
     assert 300 <= result["total_duration_ms"] < 5000
@@ -81,13 +82,13 @@ def test_a_reader_s_computation_is_waited_for(make_warmer, eventually):
 
     warmer, go_on = make_warmer(), threading.Event()
     register(warmer, "t", lambda: pytest.fail("computed twice"))
-    lease = warmer.store.entries.take_lease("t", "a reader")
+    lease = store_of(warmer).entries.take_lease("t", "a reader")
     until_ms = lease.now_ms + 60_000
 
     def publish() -> None:
         go_on.wait(10)
         entry = pack(Header(lease.now_ms, until_ms, until_ms, until_ms, 0, 1, Origin.MISS, 1, b"t"), b'"the reader\'s"')
-        warmer.store.entries.publish_many([("t", "a reader", until_ms, entry)])
+        store_of(warmer).entries.publish_many([("t", "a reader", until_ms, entry)])
 
     reader = threading.Thread(target=publish)
     reader.start()
@@ -102,7 +103,7 @@ def test_a_claim_of_a_dead_worker_is_taken_over(make_warmer):
     warmer = make_warmer(claim_timeout_s=0.5)
     register(warmer, "t", lambda: 1)
     warmer.start()
-    assert len(claim(warmer.store, 1).claims) == 1  # and its worker is killed
+    assert len(claim(store_of(warmer), 1).claims) == 1  # and its worker is killed
     result = warmer.warm_critical_data(timeout_s=10)
     assert (result["failed"], adds_up(result)) == (0, True)
 

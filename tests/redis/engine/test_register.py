@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from tests.support.flow import carry_out, claim, places_of, refs, take_one, work_off
+from tests.support.runtimes import runtime_of, store_of
 from warmer import InvalidTaskError, NotImportableError, TaskConflictError, UnknownTaskError, WarmingTask
 from warmer.store import Keys, Result
 
@@ -18,24 +19,24 @@ def task(task_id: str = "catalog", **values: object) -> WarmingTask:
 
 
 def keys_of(warmer) -> list[bytes]:
-    return sorted(warmer.store.control.scan_iter(f"{warmer.settings.namespace}:*"))
+    return sorted(store_of(warmer).control.scan_iter(f"{warmer.settings.namespace}:*"))
 
 
 def test_definitions_live_in_a_sorted_set_by_priority_and_one_record_each(warmer):
     warmer.register(task("low", priority=1))
     warmer.register(task("high", priority=100))
     keys = Keys(warmer.settings.namespace)
-    assert warmer.store.control.zrange(keys.tasks, 0, -1, withscores=True) == [(b"low", 1.0), (b"high", 100.0)]
-    assert set(warmer.store.tasks.definitions()) == {"low", "high"}
-    assert warmer.store.tasks.definitions()["high"]["compute"].endswith(":load")
+    assert store_of(warmer).control.zrange(keys.tasks, 0, -1, withscores=True) == [(b"low", 1.0), (b"high", 100.0)]
+    assert set(store_of(warmer).tasks.definitions()) == {"low", "high"}
+    assert store_of(warmer).tasks.definitions()["high"]["compute"].endswith(":load")
 
 
 def test_registering_the_same_again_changes_nothing(warmer, make_warmer):
     assert warmer.register(task(priority=3)) == "registered"
     warmer.start()
-    before = places_of(warmer.store, "catalog")
+    before = places_of(store_of(warmer), "catalog")
     assert make_warmer().register(task(priority=3)) == "unchanged"
-    assert places_of(warmer.store, "catalog") == before
+    assert places_of(store_of(warmer), "catalog") == before
     assert list(before) == ["ready"]
 
 
@@ -48,17 +49,17 @@ def test_many_processes_registering_at_once_register_once(make_warmer):
     for thread in threads:
         thread.join()
     assert sorted(statuses) == ["registered"] + ["unchanged"] * 7
-    assert warmers[0].store.control.zcard(warmers[0].store.keys.due) == 1
+    assert store_of(warmers[0]).control.zcard(store_of(warmers[0]).keys.due) == 1
 
 
 def test_a_changed_definition_takes_effect_and_is_due_at_once(warmer):
     warmer.register(task(priority=3))
     later_ms = 4_000_000_000_000
-    assert warmer.store.targets.reschedule("catalog", later_ms)
+    assert store_of(warmer).targets.reschedule("catalog", later_ms)
     assert warmer.register(task(priority=7, ttl=5)) == "changed"
-    assert warmer.store.tasks.definitions()["catalog"]["ttl"] == 5
-    assert warmer.store.control.zscore(warmer.store.keys.tasks, "catalog") == 7
-    assert warmer.store.control.zscore(warmer.store.keys.due, "catalog") < later_ms
+    assert store_of(warmer).tasks.definitions()["catalog"]["ttl"] == 5
+    assert store_of(warmer).control.zscore(store_of(warmer).keys.tasks, "catalog") == 7
+    assert store_of(warmer).control.zscore(store_of(warmer).keys.due, "catalog") < later_ms
 
 
 def test_a_changed_cache_key_frees_the_old_one(warmer):
@@ -70,10 +71,10 @@ def test_a_changed_cache_key_frees_the_old_one(warmer):
 def test_disabling_takes_a_task_out_of_the_flow(warmer):
     warmer.start()
     warmer.register_critical(task())
-    assert warmer.store.targets.backlog() == 1
+    assert store_of(warmer).targets.backlog() == 1
     warmer.register_critical(task(enabled=False))
-    assert warmer.store.targets.backlog() == 0
-    assert warmer.store.tasks.critical_ids() == []
+    assert store_of(warmer).targets.backlog() == 0
+    assert store_of(warmer).tasks.critical_ids() == []
     assert warmer.stats()["task_details"][0]["enabled"] is False
 
 
@@ -85,20 +86,20 @@ def test_two_enabled_tasks_cannot_own_one_cache_key(warmer):
     assert "unregister_warming_task('first')" in str(refused.value)
     assert "replace=True" in str(refused.value)
     assert keys_of(warmer) == before
-    assert warmer.registry.get("second") is None
+    assert runtime_of(warmer).registry.get("second") is None
 
 
 def test_replace_unregisters_the_other_owner(warmer):
     warmer.register(task("first", cache_key="shared"))
     assert warmer.register(task("second", cache_key="shared"), replace=True) == "registered"
-    assert set(warmer.store.tasks.definitions()) == {"second"}
+    assert set(store_of(warmer).tasks.definitions()) == {"second"}
 
 
 def test_a_refused_task_leaves_the_real_owner_known(warmer):
     warmer.register(task("first", cache_key="shared"))
     with pytest.raises(TaskConflictError):
         warmer.register(task("second", cache_key="shared"))
-    assert warmer.registry.owner("shared").task_id == "first"
+    assert runtime_of(warmer).registry.owner("shared").task_id == "first"
 
 
 def test_what_was_replaced_is_gone_from_every_index(warmer):
@@ -107,10 +108,10 @@ def test_what_was_replaced_is_gone_from_every_index(warmer):
     assert work_off(warmer) == [Result.PUBLISHED]
     warmer.register(task("second", cache_key="shared"), replace=True)
     assert not [key for key in keys_of(warmer) if key.endswith(b":first")]
-    assert warmer.store.control.zscore(warmer.store.keys.tasks, "first") is None
-    assert warmer.store.control.zscore(warmer.store.keys.due, "first") is None
-    assert warmer.store.tasks.critical_ids() == []
-    assert warmer.registry.get("first") is None
+    assert store_of(warmer).control.zscore(store_of(warmer).keys.tasks, "first") is None
+    assert store_of(warmer).control.zscore(store_of(warmer).keys.due, "first") is None
+    assert store_of(warmer).tasks.critical_ids() == []
+    assert runtime_of(warmer).registry.get("first") is None
 
 
 def test_a_changed_task_that_is_claimed_is_refreshed_once_more(warmer):
@@ -118,9 +119,9 @@ def test_a_changed_task_that_is_claimed_is_refreshed_once_more(warmer):
     warmer.register(task())
     job = take_one(warmer)
     warmer.register(task(ttl=50))
-    assert warmer.store.targets.backlog() == 0
+    assert store_of(warmer).targets.backlog() == 0
     assert carry_out(warmer, job) is Result.PUBLISHED
-    assert refs(claim(warmer.store, 1)) == ["catalog"]
+    assert refs(claim(store_of(warmer), 1)) == ["catalog"]
 
 
 @pytest.mark.parametrize("end", ["unregister", "disable", "replace"])
@@ -128,21 +129,21 @@ def test_those_who_wait_are_told_when_a_task_goes_away(warmer, end):
     warmer.start()
     warmer.register(task())
     job = take_one(warmer)
-    warmer.store.requests.submit(["catalog"], force=True, watcher="me", watch_s=60)
+    store_of(warmer).requests.submit(["catalog"], force=True, watcher="me", watch_s=60)
     if end == "unregister":
         warmer.unregister("catalog")
     elif end == "disable":
         warmer.register(task(enabled=False))
     else:
         warmer.register(task("other", cache_key="catalog:key"), replace=True)
-    told = warmer.store.requests.next_outcome("me", 1)
+    told = store_of(warmer).requests.next_outcome("me", 1)
     assert (told["result"], told["error"]) == ("failed", "its task was unregistered, replaced or disabled")
     carry_out(warmer, job)
-    control, keys = warmer.store.control, warmer.store.keys
+    control, keys = store_of(warmer).control, store_of(warmer).keys
     assert control.zcard(keys.claims) == control.hlen(keys.tokens) == 0
     for flag in (keys.again, keys.forced):
         assert not control.sismember(flag, "catalog")
-    assert "asked" not in places_of(warmer.store, "catalog")
+    assert "asked" not in places_of(store_of(warmer), "catalog")
     assert control.hget(keys.failures, "catalog") is None
 
 
@@ -158,7 +159,7 @@ def test_unregistering_forgets_everything_but_the_value(warmer):
     assert warmer.unregister("catalog") is True
     assert warmer.unregister("catalog") is False
     assert warmer.stats()["tasks"] == 0
-    assert warmer.store.control.zcard(warmer.store.keys.due) == 0
+    assert store_of(warmer).control.zcard(store_of(warmer).keys.due) == 0
     assert warmer.get("catalog:key") == {"n": 1}
 
 
@@ -205,7 +206,7 @@ def test_a_decorated_local_function_for_processes_apart_is_cached_and_not_kept_w
         return n * n
 
     assert squared(7) == 49
-    warmer.background.beat()
+    runtime_of(warmer).background.beat()
     assert "squared is not kept warm" in caplog.text
     with pytest.raises(NotImportableError, match="isolation='thread'"):
         squared.warm(7)

@@ -6,6 +6,7 @@ import pytest
 from rq.job import JobStatus
 
 from tests.support.flow import claim
+from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
 from warmer.clock import Clock
 from warmer.engine.drain_queue import OPTIMIZE, DrainQueue, SafeJob
@@ -20,14 +21,14 @@ EVERY_MINUTE = PeriodicJob("job-one", OPTIMIZE, 60)
 
 @pytest.fixture
 def leader(warmer) -> Leadership:
-    leader = Leadership(warmer.store, tick_s=0.1)
+    leader = Leadership(store_of(warmer), tick_s=0.1)
     assert leader.lead()
     return leader
 
 
 @pytest.fixture
 def schedule(warmer, leader) -> RqSchedule:
-    return RqSchedule(warmer.queue, warmer.settings, leader.token)
+    return RqSchedule(runtime_of(warmer).queue, warmer.settings, leader.token)
 
 
 def stored(schedule: RqSchedule) -> dict[str, float]:
@@ -40,10 +41,10 @@ def make_due(schedule: RqSchedule, job_id: str = EVERY_MINUTE.job_id) -> None:
 
 
 def test_one_leads_and_a_standby_takes_over(warmer, leader):
-    standby = Leadership(warmer.store, tick_s=0.1)
+    standby = Leadership(store_of(warmer), tick_s=0.1)
     assert not standby.lead()
     assert leader.lead()
-    assert warmer.store.fleet.has_leader()
+    assert store_of(warmer).fleet.has_leader()
     standby.resign()
     assert leader.lead(), "only the holder can resign"
     leader.resign()
@@ -51,9 +52,9 @@ def test_one_leads_and_a_standby_takes_over(warmer, leader):
 
 
 def test_a_leader_that_is_not_heard_of_lapses(warmer, leader):
-    assert 0 < warmer.store.control.pttl(warmer.store.keys.leader) <= 2000
-    warmer.store.control.delete(warmer.store.keys.leader)  # as if it had lapsed
-    standby = Leadership(warmer.store, tick_s=0.1)
+    assert 0 < store_of(warmer).control.pttl(store_of(warmer).keys.leader) <= 2000
+    store_of(warmer).control.delete(store_of(warmer).keys.leader)  # as if it had lapsed
+    standby = Leadership(store_of(warmer), tick_s=0.1)
     assert standby.lead()
     assert not leader.lead()
 
@@ -86,7 +87,7 @@ def test_a_due_job_is_enqueued_once_and_planned_anew(schedule, warmer):
     make_due(schedule)
     assert schedule.enqueue_jobs() == ["job-one"]
     assert schedule.enqueue_jobs() == []
-    assert warmer.queue.rq.job_ids == ["job-one"]
+    assert runtime_of(warmer).queue.rq.job_ids == ["job-one"]
     assert stored(schedule)["job-one"] >= int(schedule.connection.time()[0]) + 55
 
 
@@ -95,7 +96,7 @@ def test_while_workers_are_down_a_job_does_not_pile_up(schedule, warmer):
     for _ in range(5):
         make_due(schedule)
         schedule.enqueue_jobs()
-    assert warmer.queue.rq.job_ids == ["job-one"]
+    assert runtime_of(warmer).queue.rq.job_ids == ["job-one"]
 
 
 def test_a_run_that_was_lost_long_ago_does_not_block_the_next(schedule, warmer):
@@ -117,15 +118,15 @@ def test_an_undecodable_job_is_dropped_and_the_others_go_on(schedule, warmer):
     make_due(schedule, "no-hash")
     assert schedule.enqueue_jobs() == ["job-one"]
     assert list(stored(schedule)) == ["job-one"]
-    assert warmer.queue.rq.job_ids == ["job-one"]
+    assert runtime_of(warmer).queue.rq.job_ids == ["job-one"]
 
 
 def test_who_no_longer_leads_enqueues_nothing(schedule, warmer, leader):
     schedule.keep_to([EVERY_MINUTE])
     make_due(schedule)
-    warmer.store.control.set(warmer.store.keys.leader, "another")
+    store_of(warmer).control.set(store_of(warmer).keys.leader, "another")
     assert schedule.enqueue_jobs() == []
-    assert warmer.queue.rq.job_ids == []
+    assert runtime_of(warmer).queue.rq.job_ids == []
     assert stored(schedule)["job-one"] == 1, "it is still due, for the one that leads"
 
 
@@ -135,40 +136,40 @@ def test_a_leadership_lost_in_the_middle_enqueues_nothing(schedule, warmer, monk
     push = schedule._queue._enqueue_job
 
     def lose_leadership_then_push(job, pipeline):
-        warmer.store.control.set(warmer.store.keys.leader, "another")
+        store_of(warmer).control.set(store_of(warmer).keys.leader, "another")
         return push(job, pipeline=pipeline)
 
     monkeypatch.setattr(schedule._queue, "_enqueue_job", lose_leadership_then_push)
     assert schedule.enqueue_jobs() == []
-    assert warmer.queue.rq.job_ids == []
+    assert runtime_of(warmer).queue.rq.job_ids == []
 
 
 def test_a_pass_moves_what_is_due_and_tells_the_workers(warmer):
-    warmer.store.switch.set(Switch(on=True))
+    store_of(warmer).switch.set(Switch(on=True))
     warmer.register(WarmingTask(task_id="t", cache_key="k", compute_fn=lambda: 1))
-    batch = claim(warmer.store, 1)
-    warmer.store.refreshes.give_back(["t"], batch.token)
-    warmer.queue.rq.empty()
-    loop = SchedulerLoop(warmer.store, warmer.queue, warmer.settings, Clock())
+    batch = claim(store_of(warmer), 1)
+    store_of(warmer).refreshes.give_back(["t"], batch.token)
+    runtime_of(warmer).queue.rq.empty()
+    loop = SchedulerLoop(store_of(warmer), runtime_of(warmer).queue, warmer.settings, Clock())
     assert loop.one_pass()
-    assert warmer.queue.rq.count == 1
+    assert runtime_of(warmer).queue.rq.count == 1
     assert loop.one_pass()
-    assert warmer.queue.rq.count == 1, "a waiting hint stands for all the work there is"
+    assert runtime_of(warmer).queue.rq.count == 1, "a waiting hint stands for all the work there is"
 
 
 def test_two_schedulers_move_nothing_twice(warmer, make_warmer):
-    warmer.store.switch.set(Switch(on=True))
+    store_of(warmer).switch.set(Switch(on=True))
     for number in range(50):
-        warmer.store.control.zadd(warmer.store.keys.due, {f"t{number}": number})
-        warmer.store.control.hset(warmer.store.keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
+        store_of(warmer).control.zadd(store_of(warmer).keys.due, {f"t{number}": number})
+        store_of(warmer).control.hset(store_of(warmer).keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
     other = make_warmer()
-    loops = [SchedulerLoop(w.store, w.queue, w.settings, Clock()) for w in (warmer, other)]
+    loops = [SchedulerLoop(store_of(w), runtime_of(w).queue, w.settings, Clock()) for w in (warmer, other)]
     assert [loop.one_pass() for loop in loops] == [True, False]
-    assert warmer.store.targets.backlog() == 50
+    assert store_of(warmer).targets.backlog() == 50
 
 
 def test_hints_are_coalesced(warmer):
-    queue = DrainQueue(warmer.store.control, warmer.settings)
+    queue = DrainQueue(store_of(warmer).control, warmer.settings)
     assert queue.hint() == 1
     assert [queue.hint() for _ in range(10)] == [0] * 10
     assert queue.hint(3) == 2

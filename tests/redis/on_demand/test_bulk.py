@@ -16,6 +16,7 @@ from secrets import token_hex
 
 import pytest
 
+from tests.support.runtimes import runtime_of, store_of
 from warmer import BulkWarming, InvalidTaskError, UnknownTaskError, WaitTimeoutError, WarmerError, WarmingTask
 from warmer.cli.exits import EXIT_INTERRUPTED
 from warmer.on_demand.bulk import feeder
@@ -45,7 +46,8 @@ class Workers:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            if Drain(JobContext(self._warmer, f"worker-{token_hex(3)}", self._stop, is_burst=True)).run() == 0:
+            job = JobContext(runtime_of(self._warmer), f"worker-{token_hex(3)}", self._stop, is_burst=True)
+            if Drain(job).run() == 0:
                 self._stop.wait(0.02)
 
 
@@ -98,7 +100,7 @@ def test_a_generator_is_warmed_by_workers_and_never_more_is_outstanding_than_may
     task = task_of()
     warmer.register(task)
     working(task)
-    with sampling(lambda: (warmer.store.targets.backlog(), handle.outstanding) if handle else (0, 0)) as seen:
+    with sampling(lambda: (store_of(warmer).targets.backlog(), handle.outstanding) if handle else (0, 0)) as seen:
         handle: BulkWarming | None = None
         handle = warmer.warm_many("square", (n for n in range(3_000)), in_flight=700)
         outcome = handle.wait(120)
@@ -108,7 +110,7 @@ def test_a_generator_is_warmed_by_workers_and_never_more_is_outstanding_than_may
     assert 0 < max(outstanding for _, outstanding in seen) <= 700
     assert (handle.asked, handle.done, handle.outstanding, handle.eta_s) == (3_000, 3_000, 0, 0.0)
     assert handle.rate_per_s > 0
-    assert warmer.store.control.keys(f"{warmer.settings.namespace}:watchers:*") == []
+    assert store_of(warmer).control.keys(f"{warmer.settings.namespace}:watchers:*") == []
 
 
 def test_what_is_fresh_is_not_computed_again_unless_forced(warmer, working):
@@ -229,7 +231,7 @@ def test_cancelling_in_the_middle_stops_feeding_and_finishes_what_has_begun(warm
     assert outcome.warmed == handle.done >= 300
     assert outcome.cancelled == len(read) - outcome.warmed > 0
     assert len(read) < 100_000
-    eventually(lambda: warmer.store.targets.backlog() == 0, 60)
+    eventually(lambda: store_of(warmer).targets.backlog() == 0, 60)
 
 
 def test_a_run_goes_on_when_its_handle_is_dropped_and_nothing_keeps_it_afterwards(warmer, working, eventually):
@@ -283,7 +285,7 @@ def test_redis_that_stops_and_comes_back_empty_delays_a_run_and_loses_nothing(
     eventually(lambda: handle.asked, 20)
     own_server.restart_empty()
     assert not handle.is_done
-    eventually(lambda: warmer.background.beat() and warmer.store.tasks.definitions(), 20)
+    eventually(lambda: runtime_of(warmer).background.beat() and store_of(warmer).tasks.definitions(), 20)
     working(task, redis_url=own_server.url)
     outcome = handle.wait(120)
     assert (outcome.warmed + outcome.fresh, outcome.failed) == (2_000, 0)
@@ -293,7 +295,7 @@ def test_outcomes_that_got_lost_are_asked_for_again(warmer, working, eventually,
     monkeypatch.setattr(feeder, "REVIEW_S", 0.3)
     monkeypatch.setattr(feeder, "OVERDUE_S", 1.0)
     lost = []
-    hear = warmer.store.requests.next_outcomes
+    hear = store_of(warmer).requests.next_outcomes
 
     def lose_some(watcher, most, timeout_s):
         told = hear(watcher, most, timeout_s)
@@ -301,7 +303,7 @@ def test_outcomes_that_got_lost_are_asked_for_again(warmer, working, eventually,
         lost.extend(told[: len(told) - len(kept)])
         return kept
 
-    monkeypatch.setattr(warmer.store.requests, "next_outcomes", lose_some)
+    monkeypatch.setattr(store_of(warmer).requests, "next_outcomes", lose_some)
     task = task_of()
     warmer.register(task)
     working(task)
@@ -325,8 +327,8 @@ def test_a_hundred_thousand_targets_stream_through_in_bounded_memory(warmer, mon
         told = [asked.pop() for _ in range(min(most, len(asked)))]
         return [{"ref": ref, "result": "published", "duration_ms": 1.0, "error": ""} for ref in told]
 
-    monkeypatch.setattr(warmer.store.requests, "submit", request)
-    monkeypatch.setattr(warmer.store.requests, "next_outcomes", next_outcomes)
+    monkeypatch.setattr(store_of(warmer).requests, "submit", request)
+    monkeypatch.setattr(store_of(warmer).requests, "next_outcomes", next_outcomes)
     outcome = warmer.warm_many("square", (n for n in range(100_000)), in_flight=2_000).wait(120)
     assert (outcome.total, outcome.warmed) == (100_000, 100_000)
     assert most <= 2_000

@@ -17,6 +17,7 @@ from tests.support.flow import (
     what_is_left,
     work_off,
 )
+from tests.support.runtimes import runtime_of, store_of
 from warmer import TaskConflictError, WarmingTask
 from warmer.clock import Clock
 from warmer.engine.reviews import ReviewLoop
@@ -30,7 +31,7 @@ class App:
 
     def __init__(self, warmer) -> None:
         self.warmer = warmer
-        self.store = warmer.store
+        self.store = store_of(warmer)
         self.calls = 0
         warmer.start()
 
@@ -293,7 +294,7 @@ def test_a_reader_s_failure_does_not_shorten_a_backoff(app):
 
     with pytest.raises(OSError, match="still down"):
         app.warmer.get_or_compute("k", fail)
-    app.warmer.background.beat()
+    runtime_of(app.warmer).background.beat()
     assert app.store.control.zscore(app.store.keys.due, "t") == before
 
 
@@ -303,7 +304,7 @@ def test_a_login_is_computed_once_however_often_its_values_are_read(app):
     app.work()
     for _ in range(500):
         app.warmer.get("user:42")
-    app.warmer.background.beat()
+    runtime_of(app.warmer).background.beat()
     assert list(places_of(app.store, 'profile{"user_id":"42"}')) == ["reviewed"], "its value is fresh"
     assert app.warmer.optimize()["tasks_optimized"] == 0
     assert app.work() == []
@@ -321,7 +322,7 @@ def test_a_fresh_value_will_do_whichever_process_computed_it(app, make_warmer):
     assert stranger.warm_cache("k", lambda: pytest.fail("computed again")) is True
     assert stranger.warm_cache("k", lambda: "forced", force=True) is True
     app.warmer.get("k")
-    app.warmer.background.beat()
+    runtime_of(app.warmer).background.beat()
     assert "t" in [hot.ref for hot in app.store.reads.hottest(9)[1]], "the value is still known as the task's"
 
 
@@ -336,7 +337,7 @@ def test_a_worker_of_this_process_knows_a_task_by_the_time_it_can_claim_it(app, 
     known_then = []
 
     def register_and_look(task, replace):
-        known_then.append(app.warmer.registry.get(task.task_id))
+        known_then.append(runtime_of(app.warmer).registry.get(task.task_id))
         return register(task, replace)
 
     monkeypatch.setattr(app.store.tasks, "register", register_and_look)
@@ -357,8 +358,8 @@ def test_what_was_replaced_does_not_come_back_with_an_emptied_redis(own_server, 
     app.register(task_id="old", cache_key="shared")
     app.warmer.register(WarmingTask(task_id="new", cache_key="shared", compute_fn=app.compute), replace=True)
     own_server.restart_empty()
-    app.warmer.background.stop()
-    app.warmer.background.beat()
+    runtime_of(app.warmer).background.stop()
+    runtime_of(app.warmer).background.beat()
     assert set(app.store.tasks.definitions()) == {"new"}
 
 
@@ -381,7 +382,7 @@ def test_a_task_that_becomes_a_template_leaves_its_plain_target_behind(app):
 
 def ticker(app) -> Ticker:
     store, settings = app.store, app.warmer.settings
-    return Ticker(store, app.warmer.queue, ReviewLoop(store, settings, "a scheduler"), Clock())
+    return Ticker(store, runtime_of(app.warmer).queue, ReviewLoop(store, settings, "a scheduler"), Clock())
 
 
 def test_reconciling_respects_the_switch(app):
@@ -401,7 +402,7 @@ def test_reads_by_computations_of_warming_are_no_demand(app):
     app.work()
     app.warmer.warm("outer", force=True)
     app.work()
-    app.warmer.background.beat()
+    runtime_of(app.warmer).background.beat()
     assert app.store.reads.hottest(5)[1] == []
     assert app.store.stats.totals().get("hits", 0) == 0
 
@@ -413,7 +414,7 @@ def test_parts_are_made_once_however_many_threads_come(make_warmer):
 
         def reach(warmer=warmer, barrier=barrier, found=found) -> None:
             barrier.wait()
-            found.append(id(warmer.background))
+            found.append(id(runtime_of(warmer).background))
 
         threads = [threading.Thread(target=reach) for _ in range(8)]
         for thread in threads:

@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.flow import claim, server_ms, work_off
+from tests.support.runtimes import store_of
 from warmer import InvalidTaskError, UnknownTaskError, WarmingTask
 from warmer.cli.main import main
 from warmer.planning import snapshot
@@ -19,23 +20,23 @@ def register(warmer, task_id: str, **values: object) -> None:
 
 def read(warmer, ref: str, *ages_s: float) -> None:
     """Let a target have been read."""
-    now_ms = server_ms(warmer.store)
+    now_ms = server_ms(store_of(warmer))
     for age_s in sorted(ages_s, reverse=True):
         read.number += 1
         at_ms = round(now_ms - 1000 * age_s)
-        warmer.store.reads.flush("reader", read.number, [(ref, "", 1, 0, [], 0, at_ms, at_ms)])
+        store_of(warmer).reads.flush("reader", read.number, [(ref, "", 1, 0, [], 0, at_ms, at_ms)])
 
 
 read.number = 0
 
 
 def review_at(warmer, ref: str, in_s: float) -> None:
-    control, keys = warmer.store.control, warmer.store.keys
-    control.zadd(keys.reviews, {ref: server_ms(warmer.store) + round(1000 * in_s)})
+    control, keys = store_of(warmer).control, store_of(warmer).keys
+    control.zadd(keys.reviews, {ref: server_ms(store_of(warmer)) + round(1000 * in_s)})
 
 
 def everything(warmer) -> dict[bytes, bytes]:
-    control = warmer.store.control
+    control = store_of(warmer).control
     return {key: control.dump(key) for key in control.scan_iter(f"{warmer.settings.namespace}:*")}
 
 
@@ -47,18 +48,18 @@ def by_ref(plan) -> dict:
 def busy(make_warmer):
     """A fleet with something of everything."""
     warmer = make_warmer(concurrency=4)
-    warmer.store.limits.declare({"pg": Limit(concurrency=2).to_json()})
+    store_of(warmer).limits.declare({"pg": Limit(concurrency=2).to_json()})
     register(warmer, "top", critical=True, priority=100, limit="pg")
     register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
     register(warmer, "asked")
-    warmer.store.fleet.worker_beat("worker-1")
+    store_of(warmer).fleet.worker_beat("worker-1")
     warmer.start()
     work_off(warmer)
     read(warmer, 'page{"n":1}', *range(0, 300, 5))
     read(warmer, 'page{"n":2}', 400)
     review_at(warmer, 'page{"n":1}', 30)
     review_at(warmer, 'page{"n":2}', 40)
-    warmer.store.requests.submit(["asked"], force=True)
+    store_of(warmer).requests.submit(["asked"], force=True)
     return warmer
 
 
@@ -82,23 +83,23 @@ def test_what_a_plan_foresees_of_a_review_is_what_the_scheduler_then_decides(war
     from warmer.engine.reviews import ReviewLoop
 
     register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
-    warmer.store.fleet.worker_beat("worker-1")
+    store_of(warmer).fleet.worker_beat("worker-1")
     warmer.start()
     refs = [f'page{{"n":{n}}}' for n in range(12)]
     for n, ref in enumerate(refs):
         read(warmer, ref, *[(n + 1) * 11.0 + 7 * k for k in range(12 - n)])
         review_at(warmer, ref, 0)
     planned = by_ref(warmer.plan(0.01))
-    warmer.store.fleet.lead("me", 10)
-    ReviewLoop(warmer.store, warmer.settings, "me").think()
-    decided = set(warmer.store.control.zrange(warmer.store.keys.ready + "page", 0, -1))
+    store_of(warmer).fleet.lead("me", 10)
+    ReviewLoop(store_of(warmer), warmer.settings, "me").think()
+    decided = set(store_of(warmer).control.zrange(store_of(warmer).keys.ready + "page", 0, -1))
     foreseen = {ref.encode() for ref in refs if planned[ref].refreshes}
     assert foreseen == decided
     assert 0 < len(decided) < len(refs)
 
 
 def test_a_plan_changes_not_a_byte(busy):
-    claim(busy.store, 1)
+    claim(store_of(busy), 1)
     before = everything(busy)
     busy.plan(60)
     assert everything(busy) == before
@@ -122,7 +123,7 @@ def test_costs_are_added_up_by_task_by_backend_and_by_place(busy):
 
 
 def test_without_workers_whatever_should_be_refreshed_cannot_be_kept_warm(busy):
-    busy.store.fleet.worker_gone("worker-1")
+    store_of(busy).fleet.worker_gone("worker-1")
     plan = busy.plan(10)
     assert plan.workers == 0
     assert [(target.ref, target.problem) for target in plan.not_kept_warm] == [
@@ -133,7 +134,7 @@ def test_without_workers_whatever_should_be_refreshed_cannot_be_kept_warm(busy):
 
 
 def test_a_task_that_takes_longer_than_its_ttl_cannot_be_kept_warm_at_all(busy):
-    busy.store.control.hset(busy.store.keys.stats + "top", "p95_ms", 61_000)
+    store_of(busy).control.hset(store_of(busy).keys.stats + "top", "p95_ms", 61_000)
     (problem,) = busy.plan(10).not_kept_warm
     assert (problem.ref, problem.problem) == ("top", "its computation takes 61.0 s, and its ttl is 60 s")
 

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.flow import server_ms
+from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
 from warmer.cli import record as command
 from warmer.cli.main import main
@@ -35,7 +36,7 @@ def flush(warmer, *reads: tuple[int, int], first_ms: int = 0, last_ms: int = 0) 
     """Flush reads: each of a page, and how many; half of them hits."""
     flush.number += 1
     batch = [(ref(n), "", count // 2, count - count // 2, [], 0, first_ms, last_ms) for n, count in reads]
-    assert warmer.store.reads.flush("reader", flush.number, batch)
+    assert store_of(warmer).reads.flush("reader", flush.number, batch)
 
 
 flush.number = 0
@@ -65,7 +66,7 @@ def stopped() -> Event:
 
 def recorded(warmer, sample: float, read, **options) -> tuple[Rows, object]:
     """Record while `read` runs."""
-    rows, recorder = Rows(), ReadRecorder(warmer.store, sample, **options)
+    rows, recorder = Rows(), ReadRecorder(store_of(warmer), sample, **options)
     with recorder.holding():
         read()
         recorder.run(60, stopped(), rows)
@@ -73,12 +74,12 @@ def recorded(warmer, sample: float, read, **options) -> tuple[Rows, object]:
 
 
 def traces_of_recording(warmer) -> list[bytes]:
-    return [*warmer.store.control.scan_iter(f"{warmer.settings.namespace}:*record*")]
+    return [*store_of(warmer).control.scan_iter(f"{warmer.settings.namespace}:*record*")]
 
 
 def test_reads_are_recorded_with_their_time_and_what_their_computation_costs(pages):
-    pages.store.control.hset(pages.store.keys.stats + "page", mapping={"warmings": 2, "total_ms": 500})
-    now_ms = server_ms(pages.store)
+    store_of(pages).control.hset(store_of(pages).keys.stats + "page", mapping={"warmings": 2, "total_ms": 500})
+    now_ms = server_ms(store_of(pages))
     rows, found = recorded(
         pages, 1.0, lambda: flush(pages, (1, 3), (2, 1), first_ms=now_ms - 200, last_ms=now_ms - 100)
     )
@@ -95,7 +96,7 @@ def test_a_cost_that_is_not_known_is_left_open(pages):
 
 
 def test_reads_that_are_far_apart_are_two_rows(pages):
-    now_ms = server_ms(pages.store)
+    now_ms = server_ms(store_of(pages))
     rows, found = recorded(pages, 1.0, lambda: flush(pages, (1, 5), first_ms=now_ms - 3000, last_ms=now_ms))
     assert [(float(time_s), reads) for time_s, _, reads, _ in rows.rows] == [
         (pytest.approx(now_ms / 1000 - 3), "1"),
@@ -134,7 +135,7 @@ def test_what_finds_no_room_is_counted(pages):
 
 
 def test_more_than_fit_at_once_are_recorded_if_they_are_taken_off_in_time(pages):
-    rows, recorder = Rows(), ReadRecorder(pages.store, 1.0, capacity=100)
+    rows, recorder = Rows(), ReadRecorder(store_of(pages), 1.0, capacity=100)
     stop, rounds = Event(), iter(range(5))
 
     def read_on(_) -> None:
@@ -151,9 +152,9 @@ def test_more_than_fit_at_once_are_recorded_if_they_are_taken_off_in_time(pages)
 
 def test_rows_that_are_asked_for_again_are_the_same_ones(pages):
     wanted = RecordingSpec("a1", "b2", 1.0, 1000)
-    pages.store.recordings.hold(wanted, 10)
+    store_of(pages).recordings.hold(wanted, 10)
     flush(pages, *[(n, 1) for n in range(10)])
-    take = pages.store.recordings.take
+    take = store_of(pages).recordings.take
     first = take(wanted, b"0", 4)
     assert take(wanted, b"0", 4) == first
     second = take(wanted, first.last_id, 4)
@@ -172,9 +173,9 @@ def test_nothing_of_it_is_left_in_redis(pages):
 
 
 def test_a_recorder_that_dies_leaves_nothing_for_long(pages):
-    control, keys = pages.store.control, pages.store.keys
+    control, keys = store_of(pages).control, store_of(pages).keys
     wanted = RecordingSpec("a1", "b2", 1.0, 1)
-    pages.store.recordings.hold(wanted, HELD_S)
+    store_of(pages).recordings.hold(wanted, HELD_S)
     flush(pages, (1, 1), (2, 1))
     assert 0 < control.pttl(keys.recording) <= 1000 * HELD_S
     assert 0 < control.pttl(keys.recorded + "a1") <= 60_000
@@ -182,7 +183,7 @@ def test_a_recorder_that_dies_leaves_nothing_for_long(pages):
 
 
 def test_there_is_one_recording_at_a_time(pages):
-    first, second = ReadRecorder(pages.store, 1.0), ReadRecorder(pages.store, 1.0)
+    first, second = ReadRecorder(store_of(pages), 1.0), ReadRecorder(store_of(pages), 1.0)
     with first.holding(), pytest.raises(RecordingError, match="another recording is under way"), second.holding():
         pass
     with second.holding():
@@ -190,30 +191,30 @@ def test_there_is_one_recording_at_a_time(pages):
 
 
 def test_a_recording_that_another_has_replaced_ends_and_leaves_that_alone(pages):
-    rows, recorder, other = Rows(), ReadRecorder(pages.store, 1.0), RecordingSpec("a1", "b2", 1.0, 10)
+    rows, recorder, other = Rows(), ReadRecorder(store_of(pages), 1.0), RecordingSpec("a1", "b2", 1.0, 10)
 
     def read_and_replace(_) -> None:
         flush(pages, (1, 1))
-        pages.store.control.set(pages.store.keys.recording, other.text)
+        store_of(pages).control.set(store_of(pages).keys.recording, other.text)
 
     with recorder.holding():
         flush(pages, (1, 1))
         with pytest.raises(RecordingError, match="another recording has begun"):
             recorder.run(60, Event(), rows, read_and_replace)
     assert recorder.recorded.reads == 2, "what was read before"
-    assert pages.store.control.get(pages.store.keys.recording) == other.text.encode()
-    assert pages.store.recordings.take(other, b"0", 10).rows != []
+    assert store_of(pages).control.get(store_of(pages).keys.recording) == other.text.encode()
+    assert store_of(pages).recordings.take(other, b"0", 10).rows != []
 
 
 @pytest.mark.parametrize("sample", [0, -0.1, 1.1, math.nan])
 def test_a_sample_that_is_no_part_is_refused(pages, sample):
     with pytest.raises(RecordingError, match="above 0 and at most 1"):
-        ReadRecorder(pages.store, sample)
+        ReadRecorder(store_of(pages), sample)
 
 
 def test_without_redis_it_is_refused(own_server, make_warmer):
     warmer = make_warmer(redis_url=own_server.url)
-    recorder = ReadRecorder(warmer.store, 1.0)
+    recorder = ReadRecorder(store_of(warmer), 1.0)
     own_server.stop()
     with pytest.raises(StoreUnavailableError), recorder.holding():
         pass
@@ -238,7 +239,7 @@ def record(pages, monkeypatch):
         def read_on(so_far) -> None:
             for _ in range(20):
                 item(next(reads) % 7)
-            pages.background.beat()
+            runtime_of(pages).background.beat()
             progress(so_far)
 
         run(self, seconds, stop, write, read_on)

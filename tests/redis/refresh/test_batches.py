@@ -18,6 +18,7 @@ from tests.support.interleaving import (
     misses,
     waiting_for_leader,
 )
+from tests.support.runtimes import runtime_of, store_of
 from warmer import ComputationFailedError, WaitTimeoutError
 from warmer.cache.batch_miss import MOST_BATCHES_AT_ONCE
 from warmer.codec.entry import pack, unpack
@@ -85,10 +86,10 @@ def many(square, arguments, is_async: bool):
 
 
 def nothing_is_left(warmer, numbers) -> bool:
-    held = warmer.miss_handler._refresher.renewer._held
-    tasks = [task for tasks in warmer.miss_handler._tasks.values() for task in tasks]
+    held = runtime_of(warmer).miss_handler._refresher.renewer._held
+    tasks = [task for tasks in runtime_of(warmer).miss_handler._tasks.values() for task in tasks]
     leases = [lease_of(warmer, f"square:{n}") for n in numbers]
-    return not (any(leases) or warmer.miss_handler._flights._flights or tasks or held)
+    return not (any(leases) or runtime_of(warmer).miss_handler._flights._flights or tasks or held)
 
 
 async def until(condition) -> None:
@@ -173,7 +174,7 @@ def test_what_is_not_there_is_cached_as_none_for_its_own_time(warmer):
     square = Squares().declare(warmer, batch=load_all, ttl=600, negative_ttl=5, jitter=0)
     assert square.many([1, 2]) == square.many([1, 2]) == [1, None]
     assert calls == [[1, 2]]
-    header, _ = unpack(warmer.store.entries.read("square:2"))
+    header, _ = unpack(store_of(warmer).entries.read("square:2"))
     assert header.fresh_until_ms - header.computed_at_ms == 5_000
 
 
@@ -181,17 +182,17 @@ def test_an_entry_s_cost_is_its_share_of_the_call(warmer, squares):
     square = squares.declare(warmer)
     squares.before_answer = lambda numbers: time.sleep(0.1)
     square.many(range(10))
-    header, _ = unpack(warmer.store.entries.read("square:3"))
+    header, _ = unpack(store_of(warmer).entries.read("square:3"))
     assert 10_000 <= header.compute_us < 50_000
 
 
 def test_what_was_computed_is_recorded_as_after_single_misses(warmer, squares):
     square = squares.declare(warmer)
     square.many(range(5))
-    assert len(warmer.background._unsettled) == 5
-    warmer.background.beat()
-    assert not warmer.background._unsettled
-    reviewed = warmer.store.control.zrange(warmer.store.keys.reviews, 0, -1)
+    assert len(runtime_of(warmer).background._unsettled) == 5
+    runtime_of(warmer).background.beat()
+    assert not runtime_of(warmer).background._unsettled
+    reviewed = store_of(warmer).control.zrange(store_of(warmer).keys.reviews, 0, -1)
     assert sorted(reviewed) == [f'square{{"n":{n}}}'.encode() for n in range(5)], "to be decided when they expire"
 
 
@@ -359,7 +360,7 @@ def test_who_takes_a_stale_value_after_waiting_has_that(warmer, squares, is_asyn
     hold_lease(warmer, "square:2")
 
     def publish(numbers):
-        warmer.store.entries.release_lease("square:2", "another process")
+        store_of(warmer).entries.release_lease("square:2", "another process")
         warmer.set("square:2", 22, ttl=600)
         make_stale(warmer, "square:2")
         hold_lease(warmer, "square:2")
@@ -372,9 +373,9 @@ def test_who_takes_a_stale_value_after_waiting_has_that(warmer, squares, is_asyn
 def test_a_fresh_entry_that_cannot_be_read_is_replaced(warmer, squares, is_async):
     square = squares.declare(warmer, is_async)
     many(square, [1, 2], is_async)
-    name = warmer.store.keys.entry("square:2")
-    header, _ = unpack(warmer.store.control.get(name))
-    warmer.store.control.set(name, pack(header, b"{torn"), px=60_000)
+    name = store_of(warmer).keys.entry("square:2")
+    header, _ = unpack(store_of(warmer).control.get(name))
+    store_of(warmer).control.set(name, pack(header, b"{torn"), px=60_000)
     assert many(square, [1, 2, 3], is_async) == [1, 4, 9]
     assert warmer.get_many(["square:2"]) == {"square:2": 4}
 
@@ -515,7 +516,7 @@ def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(
 ):
     warmer, held, go_on = make_warmer(), threading.Event(), threading.Event()
     square = squares.declare(warmer, is_async=True)
-    entries = warmer.store.readers_entries
+    entries = store_of(warmer).readers_entries
     original = getattr(entries, method)
 
     def slow(*args, **kwargs):
@@ -529,7 +530,7 @@ def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(
     async def scene():
         reading = asyncio.create_task(square.many([1, 2, 3]))
         await until(held.is_set)
-        tasks = [task for tasks in warmer.miss_handler._tasks.values() for task in tasks]
+        tasks = [task for tasks in runtime_of(warmer).miss_handler._tasks.values() for task in tasks]
         for task in (reading, *tasks):
             task.cancel()
         asyncio.get_running_loop().call_later(0.05, go_on.set)

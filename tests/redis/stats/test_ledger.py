@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.flow import claim, complete, outcome, server_ms
+from tests.support.runtimes import store_of
 from warmer import WarmingTask
 from warmer.codec.entry import Header, Origin
 from warmer.refresh.read_counter import ReadCounter
@@ -25,7 +26,7 @@ def register(warmer, task_id: str = "t", **values: object) -> None:
 
 
 def counters(warmer, task_id: str = "t") -> dict[str, float]:
-    (found,) = warmer.store.stats.of_tasks([task_id])
+    (found,) = store_of(warmer).stats.of_tasks([task_id])
     return {name: float(value) for name, value in found.items() if name != "last_error"}
 
 
@@ -37,7 +38,7 @@ class Flushes:
     """Sends batches of reads, each under a number of its own."""
 
     def __init__(self, warmer) -> None:
-        self._store = warmer.store
+        self._store = store_of(warmer)
         self.number = 0
 
     def __call__(self, *reads) -> None:
@@ -58,7 +59,7 @@ def flush(warmer) -> Flushes:
 
 def published(warmer, ref: str = REF, fresh_until_ms: int = 0, token: str = "", **values: object) -> None:
     given = {"origin": "miss", "duration_ms": 100.0, "fresh_until_ms": fresh_until_ms, **values}
-    assert complete(warmer.store, outcome(ref, token, ("never", 0), **given))
+    assert complete(store_of(warmer), outcome(ref, token, ("never", 0), **given))
 
 
 # --- against a brute-force model ---------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ EVENTS = st.lists(
 def test_the_ledger_is_that_of_a_plain_model_on_the_same_events(warmer, flush, events):
     task_id, model = f"t{token_hex(6)}", Model()
     register(warmer, task_id)
-    store, fleet_before = warmer.store, warmer.store.stats.totals()
+    store, fleet_before = store_of(warmer), store_of(warmer).stats.totals()
     account_before = store.stats.accounts().get("", {})
     at_ms = server_ms(store) - sum(event[2] for event in events) - 3 * TTL_MS
 
@@ -206,19 +207,19 @@ def header_of(value: Value, ref: str) -> Header:
 def test_a_flush_that_is_sent_twice_counts_nothing_twice(warmer):
     register(warmer)
     reads = [(REF, "", 3, 2, [7], 1, 0, 0)]
-    assert warmer.store.reads.flush("reader", 1, reads)
-    before = counters(warmer), warmer.store.stats.totals(), warmer.store.stats.accounts()
-    assert not warmer.store.reads.flush("reader", 1, reads)
-    assert (counters(warmer), warmer.store.stats.totals(), warmer.store.stats.accounts()) == before
+    assert store_of(warmer).reads.flush("reader", 1, reads)
+    before = counters(warmer), store_of(warmer).stats.totals(), store_of(warmer).stats.accounts()
+    assert not store_of(warmer).reads.flush("reader", 1, reads)
+    assert (counters(warmer), store_of(warmer).stats.totals(), store_of(warmer).stats.accounts()) == before
 
 
 def test_those_who_wait_for_one_computation_are_misses_and_begin_one(warmer, flush):
     register(warmer)
-    now_ms = server_ms(warmer.store)
+    now_ms = server_ms(store_of(warmer))
     flush.misses(count=40, at_ms=now_ms)
-    warmer.store.reads.flush("another reader", 1, [(REF, "", 0, 20, [], 0, now_ms, now_ms)])
+    store_of(warmer).reads.flush("another reader", 1, [(REF, "", 0, 20, [], 0, now_ms, now_ms)])
     published(warmer, fresh_until_ms=now_ms + TTL_MS)
-    warmer.store.reads.flush("a third", 1, [(REF, "", 5, 10, [], 0, now_ms + 1, now_ms + 50)])
+    store_of(warmer).reads.flush("a third", 1, [(REF, "", 5, 10, [], 0, now_ms + 1, now_ms + 50)])
     found = ledger(warmer)
     assert (found.misses, found.misses_by_cause.first) == (70, 70)
     assert (found.counterfactual.misses, found.counterfactual.plain_misses) == (1, 1)
@@ -227,11 +228,11 @@ def test_those_who_wait_for_one_computation_are_misses_and_begin_one(warmer, flu
 def test_a_refresh_whose_claim_was_lost_counts_nothing(warmer, flush):
     register(warmer)
     flush.hits()
-    before = counters(warmer), warmer.store.stats.totals(), warmer.store.stats.accounts()
+    before = counters(warmer), store_of(warmer).stats.totals(), store_of(warmer).stats.accounts()
     lost = outcome(REF, "of a dead worker", ("never", 0), verdict_ms=1, wasted_at_ms=1, fresh_until_ms=1)
-    assert not complete(warmer.store, lost)
-    assert (counters(warmer), warmer.store.stats.totals(), warmer.store.stats.accounts()) == before
-    assert warmer.store.refreshes.tick().wasted == 0
+    assert not complete(store_of(warmer), lost)
+    assert (counters(warmer), store_of(warmer).stats.totals(), store_of(warmer).stats.accounts()) == before
+    assert store_of(warmer).refreshes.tick().wasted == 0
 
 
 def test_stale_hits_are_counted(warmer, flush):
@@ -248,7 +249,7 @@ def causes(warmer, task_id: str = "t") -> dict[str, int]:
 
 def expired(warmer, flush, ref: str = REF) -> int:
     """Have a value cached that has expired a second ago; returns when."""
-    expired_ms = server_ms(warmer.store) - 1000
+    expired_ms = server_ms(store_of(warmer)) - 1000
     flush.hits(ref, at_ms=expired_ms - TTL_MS)
     published(warmer, ref, fresh_until_ms=expired_ms)
     return expired_ms
@@ -256,7 +257,7 @@ def expired(warmer, flush, ref: str = REF) -> int:
 
 def decide(warmer, ref: str, decided_ms: int, flags: int) -> None:
     """Have the leader decide on a target at this moment."""
-    store = warmer.store
+    store = store_of(warmer)
     store.fleet.lead("test", 60)
     store.control.zadd(store.keys.reviews, {ref: decided_ms})
     decided = ReviewDecision(ref, decided_ms, -1, decided_ms - EPOCH_MS, flags, bytes(6))
@@ -281,7 +282,7 @@ def test_a_miss_while_warming_is_off_says_so(warmer, flush):
                                                   (False, Switch(on=True, pattern=False))])  # fmt: skip
 def test_a_miss_of_what_warming_does_not_cover_is_one_of_warming_off(warmer, flush, critical, switch):
     register(warmer, cache_key="t", critical=critical)
-    warmer.store.switch.set(switch)
+    store_of(warmer).switch.set(switch)
     expired(warmer, flush, "t")
     flush.misses("t")
     assert causes(warmer) == {"off": 1}
@@ -291,9 +292,9 @@ def test_a_miss_of_what_workers_fail_to_compute_says_so(warmer, flush):
     register(warmer)
     warmer.start()
     expired(warmer, flush)
-    warmer.store.requests.submit([REF], force=True)
-    batch = claim(warmer.store, 1)
-    assert complete(warmer.store, outcome(REF, batch.token, ("in", 60_000), Result.FAILED, error="no"))
+    store_of(warmer).requests.submit([REF], force=True)
+    batch = claim(store_of(warmer), 1)
+    assert complete(store_of(warmer), outcome(REF, batch.token, ("in", 60_000), Result.FAILED, error="no"))
     flush.misses()
     assert causes(warmer) == {"failing": 1}
 
@@ -301,7 +302,7 @@ def test_a_miss_of_what_workers_fail_to_compute_says_so(warmer, flush):
 def test_a_miss_of_a_value_that_should_be_there_has_lost_it(warmer, flush):
     register(warmer)
     warmer.start()
-    now_ms = server_ms(warmer.store)
+    now_ms = server_ms(store_of(warmer))
     flush.misses(at_ms=now_ms - 30_000)
     published(warmer, fresh_until_ms=now_ms + 30_000)
     flush.misses(count=3, at_ms=now_ms)
@@ -360,14 +361,14 @@ def test_every_miss_has_one_cause(warmer, flush, batches):
     register(warmer)
     for n, misses in batches:
         flush((f't{{"n":{n}}}', "", 1, misses, [], 0, 0, 0), ("", "nobody's", 0, misses, [], 0, 0, 0))
-    found = warmer.store.stats.totals()
+    found = store_of(warmer).stats.totals()
     assert sum(value for name, value in found.items() if name.startswith("misses_")) == found.get("misses", 0)
 
 
 # --- late refreshes ----------------------------------------------------------------------------------------------
 def ready_since(warmer, ref: str, since_ms: int) -> None:
-    warmer.store.control.zadd(warmer.store.keys.due, {ref: since_ms})
-    warmer.store.refreshes.tick()
+    store_of(warmer).control.zadd(store_of(warmer).keys.due, {ref: since_ms})
+    store_of(warmer).refreshes.tick()
 
 
 @pytest.mark.parametrize(("due_before_ms", "late"), [(500, 1), (-500, 0)])
@@ -378,18 +379,18 @@ def test_a_refresh_that_was_due_in_time_and_is_published_after_the_end_of_freshn
     warmer.start()
     expired_ms = expired(warmer, flush)
     ready_since(warmer, REF, expired_ms - due_before_ms)
-    published(warmer, token=claim(warmer.store, 1).token, origin="warm", fresh_until_ms=expired_ms + 2 * TTL_MS)
+    published(warmer, token=claim(store_of(warmer), 1).token, origin="warm", fresh_until_ms=expired_ms + 2 * TTL_MS)
     assert ledger(warmer).late == warmer.performance().late == late
 
 
 def test_a_refresh_that_is_published_in_time_is_not_late(warmer, flush):
     register(warmer)
     warmer.start()
-    now_ms = server_ms(warmer.store)
+    now_ms = server_ms(store_of(warmer))
     flush.hits()
     published(warmer, fresh_until_ms=now_ms + TTL_MS)
     ready_since(warmer, REF, now_ms - 500)
-    published(warmer, token=claim(warmer.store, 1).token, origin="warm", fresh_until_ms=now_ms + 2 * TTL_MS)
+    published(warmer, token=claim(store_of(warmer), 1).token, origin="warm", fresh_until_ms=now_ms + 2 * TTL_MS)
     assert ledger(warmer).late == 0
 
 
@@ -399,7 +400,7 @@ def test_a_refresh_that_a_reader_overtakes_is_late_once(warmer, flush, is_claime
     warmer.start()
     expired_ms = expired(warmer, flush)
     ready_since(warmer, REF, expired_ms - 500)
-    token = claim(warmer.store, 1).token if is_claimed else ""
+    token = claim(store_of(warmer), 1).token if is_claimed else ""
     published(warmer, fresh_until_ms=expired_ms + TTL_MS)
     if is_claimed:
         published(warmer, token=token, origin="warm", fresh_until_ms=expired_ms + TTL_MS + 1)
@@ -409,8 +410,8 @@ def test_a_refresh_that_a_reader_overtakes_is_late_once(warmer, flush, is_claime
 def test_what_was_asked_for_by_hand_is_never_late(warmer, flush):
     register(warmer)
     expired_ms = expired(warmer, flush)
-    warmer.store.requests.submit([REF], force=True)
-    published(warmer, token=claim(warmer.store, 1).token, origin="warm", fresh_until_ms=expired_ms + TTL_MS)
+    store_of(warmer).requests.submit([REF], force=True)
+    published(warmer, token=claim(store_of(warmer), 1).token, origin="warm", fresh_until_ms=expired_ms + TTL_MS)
     assert ledger(warmer).late == 0
 
 
@@ -418,7 +419,7 @@ def test_what_was_asked_for_by_hand_is_never_late(warmer, flush):
 def test_what_fails_for_a_reader_would_have_failed_for_a_plain_cache(warmer, flush):
     register(warmer)
     flush.misses()
-    assert complete(warmer.store, outcome(REF, "", ("never", 0), Result.FAILED, "miss", 2000.0, error="no"))
+    assert complete(store_of(warmer), outcome(REF, "", ("never", 0), Result.FAILED, "miss", 2000.0, error="no"))
     found = ledger(warmer).counterfactual
     assert (found.compute_seconds, found.plain_compute_seconds, found.extra_compute) == (2.0, 2.0, 0.0)
 
@@ -426,7 +427,7 @@ def test_what_fails_for_a_reader_would_have_failed_for_a_plain_cache(warmer, flu
 def test_what_fails_for_warming_is_spent(warmer, flush):
     register(warmer)
     flush.hits()
-    assert complete(warmer.store, outcome(REF, "", ("never", 0), Result.FAILED, "warm", 2000.0, error="no"))
+    assert complete(store_of(warmer), outcome(REF, "", ("never", 0), Result.FAILED, "warm", 2000.0, error="no"))
     found = ledger(warmer)
     assert (found.spent_compute_seconds, found.counterfactual.plain_compute_seconds) == (2.0, 0.0)
 
@@ -437,7 +438,7 @@ def test_refreshes_that_wait_for_judgement_are_bounded_and_the_rest_is_said(make
     register(warmer)
     for n in range(200):
         published(warmer, f't{{"n":{n}}}', origin="warm", verdict_ms=1, wasted_at_ms=1000 - n, fresh_until_ms=1)
-    verdicts = warmer.store.control.zrange(warmer.store.keys.verdicts, 0, -1)
+    verdicts = store_of(warmer).control.zrange(store_of(warmer).keys.verdicts, 0, -1)
     assert sorted(verdicts) == sorted(f'1:t{{"n":{n}}}'.encode() for n in range(150, 200)), "those judged first"
     assert warmer.performance().unjudged == 150
 
@@ -445,8 +446,8 @@ def test_refreshes_that_wait_for_judgement_are_bounded_and_the_rest_is_said(make
 def test_a_task_that_goes_takes_its_account_and_its_price_along(warmer, flush):
     register(warmer, extra_compute=0.5)
     flush.misses()
-    published(warmer, fresh_until_ms=server_ms(warmer.store) + TTL_MS)
-    store = warmer.store
+    published(warmer, fresh_until_ms=server_ms(store_of(warmer)) + TTL_MS)
+    store = store_of(warmer)
     store.control.hset(store.keys.brain, "price:t", b"")
     assert set(store.stats.accounts()["t"]) == {"reads", "misses", "awaited", "miss_ms", "shadow_misses", "shadow_ms"}
     assert warmer.unregister("t")

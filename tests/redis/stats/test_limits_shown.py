@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from tests.support.flow import claim, outcome
+from tests.support.runtimes import runtime_of, store_of
 from warmer import Limit, WarmingTask
 from warmer.cli import main as cli
 from warmer.client.default import standing_in
@@ -19,7 +20,7 @@ PG, API = Limit(concurrency=4, reserved=0), Limit(rate_per_s=2.5)
 def fleet(make_warmer):
     warmer = make_warmer(limits={"pg-main": PG, "api": API})
     warmer.start()
-    warmer.background.beat()  # which declares them
+    runtime_of(warmer).background.beat()  # which declares them
     return warmer
 
 
@@ -48,15 +49,15 @@ def test_limits_that_nobody_uses_stand_there_with_all_their_room(fleet):
 
 def test_what_workers_run_takes_slots_and_gives_them_back(fleet):
     register(fleet, "pg-main", 3)
-    batch = claim(fleet.store, 2)
+    batch = claim(store_of(fleet), 2)
     assert uses_of(fleet)["pg-main"].in_use == 2
-    fleet.store.refreshes.complete([outcome(claimed.ref, batch.token, ("in", 60_000)) for claimed in batch.claims])
+    store_of(fleet).refreshes.complete([outcome(claimed.ref, batch.token, ("in", 60_000)) for claimed in batch.claims])
     assert uses_of(fleet)["pg-main"].in_use == 0
 
 
 def test_the_slots_of_a_worker_that_died_are_not_shown_after_their_deadline(fleet, eventually):
     register(fleet, "pg-main", 1)
-    soon_dead = Store(fleet.settings.model_copy(update={"claim_timeout_s": 0.3}), fleet.clock)
+    soon_dead = Store(fleet.settings.model_copy(update={"claim_timeout_s": 0.3}), runtime_of(fleet).clock)
     claim(soon_dead, 1)
     soon_dead.close()
     assert uses_of(fleet)["pg-main"].in_use == 1
@@ -65,7 +66,7 @@ def test_the_slots_of_a_worker_that_died_are_not_shown_after_their_deadline(flee
 
 def test_what_begins_takes_from_the_rate_and_it_fills_again(fleet, eventually):
     register(fleet, "api", 2)
-    assert len(claim(fleet.store, 2).claims) == 2
+    assert len(claim(store_of(fleet), 2).claims) == 2
     assert 0.4 <= uses_of(fleet)["api"].may_begin < 2.5
     eventually(lambda: uses_of(fleet)["api"].may_begin == 2.5)
 
@@ -78,7 +79,7 @@ def test_what_readers_compute_is_shown_apart(fleet, eventually):
         return int(may_end.wait(30))
 
     register(fleet, "pg-main", 1, compute_fn=load)
-    task = fleet.registry.get("pg-main-0")
+    task = runtime_of(fleet).registry.get("pg-main-0")
     reader = threading.Thread(target=fleet.warmed(task))
     reader.start()
     assert begun.wait(10)
@@ -91,18 +92,18 @@ def test_what_readers_compute_is_shown_apart(fleet, eventually):
 
 @pytest.mark.parametrize("text", ["", "null", "{", '{"concurrency": "many"}'])
 def test_a_limit_that_cannot_be_read_is_shown_as_the_scripts_take_it(fleet, text):
-    fleet.store.control.hset(fleet.store.keys.limits, "pg-main", text)
+    store_of(fleet).control.hset(store_of(fleet).keys.limits, "pg-main", text)
     assert uses_of(fleet)["pg-main"].concurrency == 1
 
 
 def test_a_limit_of_a_later_version_is_shown_by_what_is_known_of_it(fleet):
-    fleet.store.control.hset(fleet.store.keys.limits, "pg-main", '{"concurrency": 7, "per_day": 9}')
+    store_of(fleet).control.hset(store_of(fleet).keys.limits, "pg-main", '{"concurrency": 7, "per_day": 9}')
     assert uses_of(fleet)["pg-main"].concurrency == 7
 
 
 def test_the_command_shows_them_to_people_and_to_scripts(fleet):
     register(fleet, "pg-main", 1)
-    claim(fleet.store, 1)
+    claim(store_of(fleet), 1)
     with standing_in(fleet, lambda task: False):
         shown = CliRunner().invoke(cli.main, ["stats"]).stdout.splitlines()
         printed = json.loads(CliRunner().invoke(cli.main, ["stats", "--json"]).stdout)

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from click.testing import Result as Ran
 
 from tests.support.flow import claim, outcome, places_of, refs
+from tests.support.runtimes import runtime_of, store_of
 from warmer import InvalidTaskError, WarmerError, WarmingTask, get_warming_stats, release_quarantined
 from warmer.cli import main as cli
 from warmer.cli.exits import EXIT_NO
@@ -42,9 +43,9 @@ def command(fleet) -> Callable[..., Ran]:
 def quarantine(warmer, ref: str, why: str = "SIGSEGV") -> None:
     """Let a target kill its process as often as it takes."""
     for _ in range(3):
-        warmer.store.requests.submit([ref], force=True)
-        batch = claim(warmer.store, 1, only=[ref])
-        warmer.store.refreshes.complete([outcome(ref, batch.token, ("in", 60_000), Result.CRASHED, error=why)])
+        store_of(warmer).requests.submit([ref], force=True)
+        batch = claim(store_of(warmer), 1, only=[ref])
+        store_of(warmer).refreshes.complete([outcome(ref, batch.token, ("in", 60_000), Result.CRASHED, error=why)])
 
 
 # --- shown -------------------------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ def test_a_target_that_is_released_is_computed_again(fleet):
     quarantine(fleet, target("ann"))
     assert release_quarantined(target("ann")) == [target("ann")]
     assert get_warming_stats().quarantined == []
-    assert refs(claim(fleet.store, 9)) == [target("ann")]
+    assert refs(claim(store_of(fleet), 9)) == [target("ann")]
 
 
 def test_a_task_that_is_released_takes_its_targets_along(fleet):
@@ -116,18 +117,18 @@ def test_a_task_that_is_released_takes_its_targets_along(fleet):
 
 def test_a_released_target_has_a_drain_asked_for(fleet):
     quarantine(fleet, target("ann"))
-    fleet.queue.rq.empty()
+    runtime_of(fleet).queue.rq.empty()
     fleet.release(target("ann"))
-    assert fleet.queue.rq.count == 1
+    assert runtime_of(fleet).queue.rq.count == 1
 
 
 def test_what_is_not_in_quarantine_is_not_released(fleet):
     quarantine(fleet, target("ann"))
-    fleet.queue.rq.empty()
+    runtime_of(fleet).queue.rq.empty()
     assert fleet.release(target("ben")) == []
     assert [found.name for found in get_warming_stats().quarantined] == [target("ann")]
-    assert fleet.queue.rq.count == 0
-    assert places_of(fleet.store, target("ben")) == {}
+    assert runtime_of(fleet).queue.rq.count == 0
+    assert places_of(store_of(fleet), target("ben")) == {}
 
 
 def test_a_name_that_is_no_text_is_refused(fleet):

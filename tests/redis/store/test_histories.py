@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.support.flow import server_ms
+from tests.support.runtimes import store_of
 from warmer import WarmingTask
 from warmer.policy.history import History
 
@@ -25,7 +26,7 @@ def flush(warmer, *reads: tuple[str, int, int]) -> None:
     """Flush hits: each of a ref, how many, and when."""
     flush.number += 1
     batch = [(ref, "", count, 0, [], 0, at_ms, at_ms) for ref, count, at_ms in reads]
-    assert warmer.store.reads.flush("reader", flush.number, batch)
+    assert store_of(warmer).reads.flush("reader", flush.number, batch)
 
 
 flush.number = 0
@@ -33,7 +34,7 @@ flush.number = 0
 
 def history(warmer, ref: str) -> History:
     """What is remembered of a target."""
-    store = warmer.store
+    store = store_of(warmer)
     store.fleet.lead("test", 60)
     store.control.zadd(store.keys.reviews, {ref: 1})
     (target,) = [target for target in store.reviews.due("test", 500).targets if target.ref == ref]
@@ -46,7 +47,7 @@ def history(warmer, ref: str) -> History:
 def test_histories_in_redis_are_those_of_the_model(warmer, reads):
     register(warmer)
     ref = f't{{"n":"{token_hex(8)}"}}'  # another one for each example
-    at_ms = server_ms(warmer.store) - sum(gap_ms for _, gap_ms in reads)
+    at_ms = server_ms(store_of(warmer)) - sum(gap_ms for _, gap_ms in reads)
     model = History()
     for count, gap_ms in reads:
         at_ms += gap_ms
@@ -61,10 +62,10 @@ def test_histories_in_redis_are_those_of_the_model(warmer, reads):
 
 def test_histories_outlive_the_division_of_buckets(warmer):
     register(warmer)
-    now_ms = server_ms(warmer.store)
+    now_ms = server_ms(store_of(warmer))
     for start in range(0, 3000, 500):
         flush(warmer, *[(f't{{"n":{n}}}', 1 + n % 7, now_ms) for n in range(start, start + 500)])
-    assert int(warmer.store.control.hget(warmer.store.keys.shelf, "buckets")) > 50
+    assert int(store_of(warmer).control.hget(store_of(warmer).keys.shelf, "buckets")) > 50
     assert [history(warmer, f't{{"n":{n}}}').value_reads for n in range(0, 3000, 101)] == [
         1 + n % 7 for n in range(0, 3000, 101)
     ]
@@ -76,16 +77,16 @@ def test_memory_is_bounded_whatever_keys_are_read_and_the_hottest_stay(make_warm
     luck = random.Random(7)
     hottest = [f't{{"n":{n}}}' for n in range(100)]
     for batch in range(60):
-        now_ms = server_ms(warmer.store)
+        now_ms = server_ms(store_of(warmer))
         hostile = [(f't{{"n":{1000 + 500 * batch + n}}}', 1, now_ms) for n in range(500)]
         popular = [(ref, 3 + luck.randrange(5), now_ms) for ref in hottest]
         flush(warmer, *hostile, *popular)
-    control, keys = warmer.store.control, warmer.store.keys
+    control, keys = store_of(warmer).control, store_of(warmer).keys
     buckets = list(control.scan_iter(f"{keys.histories}*", count=1000))
     records = sum(control.strlen(bucket) for bucket in buckets) // 53
     assert records == int(control.hget(keys.shelf, "histories")) <= 2000
     assert control.zcard(keys.heat) <= 1000
-    assert {hot.ref for hot in warmer.store.reads.hottest(100)[1]} >= set(hottest[:95])
+    assert {hot.ref for hot in store_of(warmer).reads.hottest(100)[1]} >= set(hottest[:95])
     assert all(history(warmer, ref).reads_16 > 100 for ref in hottest)
 
 
@@ -93,5 +94,5 @@ def test_a_miss_that_nobody_computes_has_its_target_reviewed(warmer):
     register(warmer)
     warmer.start()
     flush.number += 1
-    warmer.store.reads.flush("reader", flush.number, [('t{"n":1}', "", 0, 1, [], 0, 0, 0)])
-    assert warmer.store.control.zscore(warmer.store.keys.reviews, 't{"n":1}') > server_ms(warmer.store)
+    store_of(warmer).reads.flush("reader", flush.number, [('t{"n":1}', "", 0, 1, [], 0, 0, 0)])
+    assert store_of(warmer).control.zscore(store_of(warmer).keys.reviews, 't{"n":1}') > server_ms(store_of(warmer))

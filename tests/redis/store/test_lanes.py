@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.support.flow import claim, complete, outcome, places_of, refs, server_ms, what_is_left
+from tests.support.runtimes import store_of
 from warmer import Limit, WarmingTask
 from warmer.store import Capacity, Result
 
@@ -15,7 +16,7 @@ LONG_AGO_MS = 1_600_000_000_000
 @pytest.fixture
 def store(warmer):
     warmer.start()
-    return warmer.store
+    return store_of(warmer)
 
 
 def add_lane(store, *task_ids: str, needs: str = "0 o t 1 0 60000 f ") -> None:
@@ -154,9 +155,9 @@ def test_the_kind_follows_from_how_a_task_is_declared(warmer, store):
 def starving(make_warmer, starvation_s: float, high: str = "9 o t 1 0 60000 f ", low: str = "1 o t 1 0 60000 f "):
     warmer = make_warmer(starvation_s=starvation_s)
     warmer.start()
-    add_lane(warmer.store, "high", needs=high)
-    add_lane(warmer.store, "low", needs=low)
-    return warmer.store
+    add_lane(store_of(warmer), "high", needs=high)
+    add_lane(store_of(warmer), "low", needs=low)
+    return store_of(warmer)
 
 
 def test_what_has_starved_gets_one_claim_in_eight(make_warmer):
@@ -311,7 +312,7 @@ def test_a_batch_keeps_its_slot_until_its_last_target_has_ended(store):
 def test_what_is_renewed_keeps_its_slot(make_warmer):
     warmer = make_warmer(claim_timeout_s=0.5)
     warmer.start()
-    store = warmer.store
+    store = store_of(warmer)
     limit(store, "db", concurrency=1, reserved=0)
     add_lane(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 2))
@@ -486,7 +487,7 @@ def test_what_waits_for_anothers_computation_is_not_claimed_before_its_time(stor
 def test_no_more_can_be_asked_for_than_there_is_room_for(make_warmer):
     warmer = make_warmer(backlog_capacity=10)
     warmer.start()
-    store = warmer.store
+    store = store_of(warmer)
     add_lane(store, "a")
     asked = targets("a", 14)
     assert store.requests.submit(asked[:12], force=False) == ["asked"] * 10 + ["full"] * 2
@@ -502,10 +503,10 @@ def test_no_more_can_be_asked_for_than_there_is_room_for(make_warmer):
 def test_what_is_claimed_can_be_asked_for_when_nothing_else_can(make_warmer):
     warmer = make_warmer(backlog_capacity=1)
     warmer.start()
-    add_lane(warmer.store, "a", "b")
-    make_ready(warmer.store, ["a"])
-    claim(warmer.store, 1)
-    assert warmer.store.requests.submit(["b", "a"], force=False) == ["asked", "asked"]
+    add_lane(store_of(warmer), "a", "b")
+    make_ready(store_of(warmer), ["a"])
+    claim(store_of(warmer), 1)
+    assert store_of(warmer).requests.submit(["b", "a"], force=False) == ["asked", "asked"]
 
 
 # --- withdrawn ------------------------------------------------------------------------------------------------------

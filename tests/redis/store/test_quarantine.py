@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.flow import claim, complete, let_all_be_due, outcome, places_of, refs, server_ms, what_is_left
+from tests.support.runtimes import store_of
 from warmer import WarmingTask
 from warmer.store import Result
 
@@ -24,7 +25,7 @@ def target(number: int) -> str:
 def store(warmer):
     warmer.start()
     warmer.register(profile())
-    return warmer.store
+    return store_of(warmer)
 
 
 def claim_it(store, ref: str):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 
+from tests.support.runtimes import runtime_of, store_of
 from warmer import Limit, WarmingTask
 from warmer_workers.drain import Drain
 from warmer_workers.job_context import JobContext
@@ -46,11 +47,11 @@ def registered(warmer, loader: Callable[..., object], **options: object) -> Warm
 def make_due(warmer, task: WarmingTask, numbers: Sequence[int]) -> None:
     long_ago_ms = 1_600_000_000_000
     for n in numbers:
-        assert warmer.store.targets.reschedule(task.target(n=n).ref, long_ago_ms)
+        assert store_of(warmer).targets.reschedule(task.target(n=n).ref, long_ago_ms)
 
 
 def drain(warmer) -> int:
-    return Drain(JobContext(warmer, "worker-1", threading.Event(), is_burst=True)).run()
+    return Drain(JobContext(runtime_of(warmer), "worker-1", threading.Event(), is_burst=True)).run()
 
 
 def test_a_thousand_due_targets_in_batches_of_a_hundred_are_ten_calls(warmer):
@@ -84,7 +85,7 @@ def test_what_is_missing_from_an_answer_is_none_and_kept_for_the_negative_ttl(wa
     make_due(warmer, task, [6, 7])
     assert drain(warmer) == 2
     assert (warmer.get("square:6"), warmer.get("square:7", "no entry")) == (36, None)
-    header = warmer.store.entries.take_lease("square:7", "me").present
+    header = store_of(warmer).entries.take_lease("square:7", "me").present
     assert header.fresh_until_ms - header.computed_at_ms == 30_000
 
 
@@ -100,7 +101,7 @@ def test_a_culprit_stands_alone_in_the_end_and_costs_the_others_nothing(warmer):
     assert drain(warmer) == 32
     assert [13] in loader.calls
     assert warmer.get_many(f"square:{n}" for n in range(32)) == {f"square:{n}": n * n for n in range(32) if n != 13}
-    (failures,) = warmer.store.control.hgetall(warmer.store.keys.failures).items()
+    (failures,) = store_of(warmer).control.hgetall(store_of(warmer).keys.failures).items()
     assert failures == (b'square{"n":13}', b"1")
     assert warmer.performance().failed == 1
 
@@ -109,7 +110,7 @@ def test_who_has_failed_before_is_computed_alone(warmer):
     loader = Loader(squares)
     task = registered(warmer, loader, batch_size=10)
     make_due(warmer, task, range(5))
-    warmer.store.control.hset(warmer.store.keys.failures, task.target(n=2).ref, 1)
+    store_of(warmer).control.hset(store_of(warmer).keys.failures, task.target(n=2).ref, 1)
     assert drain(warmer) == 5
     assert sorted(loader.calls, key=len) == [[2], [0, 1, 3, 4]]
 
@@ -122,22 +123,22 @@ def test_a_batch_that_takes_too_long_fails_as_a_whole_and_is_not_waited_for(warm
     drain(warmer)
     over.set()
     assert time.monotonic() - began_s < 10
-    failed = warmer.store.control.hgetall(warmer.store.keys.failures)
+    failed = store_of(warmer).control.hgetall(store_of(warmer).keys.failures)
     assert failed == {task.target(n=n).ref.encode(): b"1" for n in range(3)}
-    assert warmer.store.control.zcard(warmer.store.keys.claims) == 0
+    assert store_of(warmer).control.zcard(store_of(warmer).keys.claims) == 0
 
 
 def test_the_first_of_a_batch_waits_for_others_and_no_longer(warmer, eventually):
     loader = Loader(squares)
     task = registered(warmer, loader, batch_size=3, batch_wait_s=60)
     refs = [task.target(n=n).ref for n in range(3)]
-    warmer.store.requests.submit(refs[:2], force=True)
+    store_of(warmer).requests.submit(refs[:2], force=True)
     stop = threading.Event()
-    working = threading.Thread(target=Drain(JobContext(warmer, "worker-1", stop)).run, daemon=True)
+    working = threading.Thread(target=Drain(JobContext(runtime_of(warmer), "worker-1", stop)).run, daemon=True)
     working.start()
     try:
         assert not loader.calls
-        warmer.store.requests.submit(refs[2:], force=True)
+        store_of(warmer).requests.submit(refs[2:], force=True)
         eventually(lambda: loader.calls)
     finally:
         stop.set()
@@ -148,7 +149,7 @@ def test_the_first_of_a_batch_waits_for_others_and_no_longer(warmer, eventually)
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_batch_takes_one_place_under_a_limit(make_warmer, concurrency):
     warmer = make_warmer(limits={"db": Limit(concurrency=concurrency, reserved=0)})
-    warmer.background.beat()
+    runtime_of(warmer).background.beat()
     lock, running, most = threading.Lock(), [0], [0]
 
     def answer(numbers: Sequence[int]) -> dict[int, int]:
@@ -164,5 +165,5 @@ def test_a_batch_takes_one_place_under_a_limit(make_warmer, concurrency):
     make_due(warmer, task, range(60))
     assert drain(warmer) == 60
     assert most[0] == concurrency
-    keys, control = warmer.store.keys, warmer.store.control
+    keys, control = store_of(warmer).keys, store_of(warmer).control
     assert (control.zcard(keys.holders + "db"), control.hlen(keys.slots)) == (0, 0)

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from tests.support.flow import drain
+from tests.support.runtimes import store_of
 from warmer import WarmingTask
 
 
@@ -56,8 +57,8 @@ def test_whatever_a_computation_raises_or_returns_is_a_failure_with_backoff(runn
     failed = detail(running, "bad")
     assert failed["fail_count"] == 1
     assert words in failed["last_error"]
-    assert running.store.control.zcard(running.store.keys.claims) == 0
-    assert running.store.control.zscore(running.store.keys.due, "bad") > running.store.reads.hottest(0)[0]
+    assert store_of(running).control.zcard(store_of(running).keys.claims) == 0
+    assert store_of(running).control.zscore(store_of(running).keys.due, "bad") > store_of(running).reads.hottest(0)[0]
 
 
 def test_an_async_computation_past_its_time_out_is_cancelled(running):
@@ -104,7 +105,7 @@ def test_what_comes_while_the_event_loop_is_blocked_is_computed_on_another(runni
     assert not draining.is_alive()
     assert running.get("good:key") == 1
     assert "took longer than its timeout_s" in detail(running, "blocks")["last_error"]
-    assert running.store.control.zcard(running.store.keys.claims) == 0
+    assert store_of(running).control.zcard(store_of(running).keys.claims) == 0
     go_on.set()
     assert len(computed_on) == 1
 
@@ -159,18 +160,18 @@ def test_arguments_that_no_longer_fit_the_template_are_refused_and_let_go(runnin
     register(running, "profile", lambda uid: 1, cache_key="user:{uid}")
     for _ in range(6):
         drain(running)
-        for ref in running.store.control.zrange(running.store.keys.due, 0, -1):
-            running.store.control.zadd(running.store.keys.due, {ref: 1_600_000_000_000})
-        running.store.refreshes.tick()
-    assert running.store.targets.backlog() == 0
-    assert running.store.control.zcard(running.store.keys.due) == 0
+        for ref in store_of(running).control.zrange(store_of(running).keys.due, 0, -1):
+            store_of(running).control.zadd(store_of(running).keys.due, {ref: 1_600_000_000_000})
+        store_of(running).refreshes.tick()
+    assert store_of(running).targets.backlog() == 0
+    assert store_of(running).control.zcard(store_of(running).keys.due) == 0
     assert "takes the arguments ['uid']" in detail(running, "profile")["last_error"]
 
 
 def test_a_definition_with_more_fields_than_we_know_is_understood(running):
     register(running, "t", lambda: 1)
-    record = {**running.store.tasks.definitions()["t"], "from_the_future": [1]}
-    running.store.control.hset(running.store.keys.definitions, "t", orjson.dumps(record))
+    record = {**store_of(running).tasks.definitions()["t"], "from_the_future": [1]}
+    store_of(running).control.hset(store_of(running).keys.definitions, "t", orjson.dumps(record))
     assert drain(running) == 1
     assert running.get("t:key") == 1
 
@@ -178,8 +179,8 @@ def test_a_definition_with_more_fields_than_we_know_is_understood(running):
 def test_a_definition_that_makes_no_sense_fails_alone(running):
     register(running, "broken", lambda: 1)
     register(running, "good", lambda: 1)
-    record = {**running.store.tasks.definitions()["broken"], "ttl": -1}
-    running.store.control.hset(running.store.keys.definitions, "broken", orjson.dumps(record))
+    record = {**store_of(running).tasks.definitions()["broken"], "ttl": -1}
+    store_of(running).control.hset(store_of(running).keys.definitions, "broken", orjson.dumps(record))
     drain(running)
     assert running.get("good:key") == 1
     assert "ttl" in detail(running, "broken")["last_error"]
@@ -205,11 +206,11 @@ def test_a_value_that_redis_refuses_is_a_failure_with_backoff(running, monkeypat
         raise ResponseError("string exceeds maximum allowed size")
 
     register(running, "t", lambda: 1)
-    monkeypatch.setattr(running.store.entries, "publish_many", refuse)
+    monkeypatch.setattr(store_of(running).entries, "publish_many", refuse)
     drain(running)
     assert "not cached: ResponseError: string exceeds" in detail(running, "t")["last_error"]
-    assert running.store.control.exists(running.store.keys.lease("t:key")) == 0
-    assert running.store.control.zscore(running.store.keys.due, "t") > running.store.reads.hottest(0)[0]
+    assert store_of(running).control.exists(store_of(running).keys.lease("t:key")) == 0
+    assert store_of(running).control.zscore(store_of(running).keys.due, "t") > store_of(running).reads.hottest(0)[0]
 
 
 def test_nothing_is_claimed_once_asked_to_stop(running):
@@ -217,7 +218,7 @@ def test_nothing_is_claimed_once_asked_to_stop(running):
     stop = threading.Event()
     stop.set()
     assert drain(running, stop) == 0
-    assert running.store.targets.backlog() == 1
+    assert store_of(running).targets.backlog() == 1
 
 
 def test_concurrency_is_bounded_and_used(make_warmer):

@@ -14,6 +14,7 @@ import pytest
 from click import Command, Group
 
 import warmer
+from tests.support.runtimes import runtime_of, store_of
 from warmer import Settings, WarmingTask
 from warmer.cli import main as cli
 from warmer.policy import FIRST_RETRY_S, MAX_RETRY_S
@@ -89,7 +90,7 @@ def test_bulk_warming_goes_on_in_batches_and_says_how_it_went(shop: Shop, capsys
 def test_a_limit_is_declared_and_shown(shop: Shop) -> None:
     shop.run("rate_per_s=50")
     assert shop.stock(42) == 21
-    warmer.default_warmer().background.beat()
+    runtime_of(warmer.default_warmer()).background.beat()
     (limit,) = warmer.get_warming_stats()["limits"]
     assert (limit["name"], limit["concurrency"], limit["rate_per_s"]) == ("pg-main", 4, 50)
 
@@ -109,9 +110,9 @@ def test_a_report_is_computed_in_a_process_apart(shop: Shop, tmp_path: Path, mon
 def test_what_is_in_quarantine_is_printed_and_released(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.run("batch=load_products")
     own = warmer.default_warmer()
-    own.background.beat()
+    runtime_of(own).background.beat()
     name = 'shop_of_the_page.product{"product_id":42}'
-    own.store.control.hset(own.store.keys.quarantine, name, '{"since_ms": 0, "deaths": 3, "why": "SIGSEGV"}')
+    store_of(own).control.hset(store_of(own).keys.quarantine, name, '{"since_ms": 0, "deaths": 3, "why": "SIGSEGV"}')
     shop.run("release_quarantined")
     assert capsys.readouterr().out == f"{name} 1970-01-01 00:00:00+00:00 3 SIGSEGV\n"
     assert warmer.get_warming_stats()["quarantined"] == []

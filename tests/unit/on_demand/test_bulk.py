@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from redis.exceptions import ConnectionError as RedisAway
 from rich.console import Console
 
+from tests.support.runtimes import runtime_of
 from warmer import BulkWarming, InvalidTaskError, WaitTimeoutError, WarmerError, WarmingTask
 from warmer.cli import main as cli
 from warmer.cli.bulk_view import first_errors, progress_line, wait_with_bar
@@ -627,7 +628,7 @@ def test_a_run_without_threads_is_moved_by_the_test():
     memory.register(SQUARE)
     handle = memory.warm_many("square", [1, 2, 2, "x"], in_flight=2)
     assert (handle.asked, handle.done) == (2, 0)
-    while memory.bulk_runs.advance() or not handle.is_done:
+    while runtime_of(memory).bulk_runs.advance() or not handle.is_done:
         memory.drain()
     assert (handle.wait(0).warmed, handle.fresh, handle.failed) == (2, 1, 1)
     assert memory.get("square:2:north") == 4

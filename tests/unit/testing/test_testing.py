@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 import warmer
 import warmer.testing
+from tests.support.runtimes import runtime_of, store_of
 from warmer import SettingsError, StoreUnavailableError, WaitTimeoutError, Warmer, WarmerError, WarmingTask
 from warmer.connect import connect
 from warmer.testing import ManualClock, MemoryWarmer, Recorder, memory_server
@@ -72,8 +73,8 @@ def test_durations_are_those_that_passed_and_those_advanced_by():
 # --- the server --------------------------------------------------------------------------------------------------
 def test_the_server_tells_the_clocks_time_in_and_out_of_scripts(memory_warmer, warmer_clock):
     warmer_clock.advance(12.345)
-    seconds, micros = memory_warmer.store.control.time()
-    in_script = memory_warmer.store.control.eval("return redis.call('TIME')", 0)
+    seconds, micros = store_of(memory_warmer).control.time()
+    in_script = store_of(memory_warmer).control.eval("return redis.call('TIME')", 0)
     assert seconds * 1_000_000 + micros == warmer_clock.now_us()
     assert [int(part) for part in in_script] == [seconds, micros]
 
@@ -81,8 +82,8 @@ def test_the_server_tells_the_clocks_time_in_and_out_of_scripts(memory_warmer, w
 def test_each_server_goes_by_its_own_clock_and_others_by_the_hosts():
     early, late = MemoryWarmer(ManualClock(start_s=1_000_000_000)), MemoryWarmer(ManualClock(start_s=1_900_000_000))
     plain = connect("memory://by-the-host", timeout_s=1)
-    assert early.store.control.time()[0] == 1_000_000_000
-    assert late.store.control.time()[0] == 1_900_000_000
+    assert store_of(early).control.time()[0] == 1_000_000_000
+    assert store_of(late).control.time()[0] == 1_900_000_000
     assert abs(plain.time()[0] - time.time()) < 60
     early.close()
     late.close()
@@ -91,11 +92,11 @@ def test_each_server_goes_by_its_own_clock_and_others_by_the_hosts():
 @pytest.mark.parametrize("databases", [0, 3])
 def test_a_key_is_gone_once_its_time_has_passed_exactly(databases):
     memory = MemoryWarmer(redis_url=f"memory://exactly-{databases}/{databases}")
-    memory.store.control.set("key", "value", px=60_000)
+    store_of(memory).control.set("key", "value", px=60_000)
     memory.clock.advance(59.999)
-    assert memory.store.control.get("key") == b"value"
+    assert store_of(memory).control.get("key") == b"value"
     memory.clock.advance(0.001)
-    assert memory.store.control.get("key") is None
+    assert store_of(memory).control.get("key") is None
     memory.close()
 
 
@@ -405,8 +406,8 @@ def test_what_failed_is_tried_again_later(memory_warmer, warmer_clock, warmer_re
 
 def test_a_target_that_does_not_fit_its_task_fails_and_leaves_the_others_alone(memory_warmer, warmer_recorder):
     product = memory_warmer.warmed("product:{product_id}", ttl=60, task_id="product")(warmer_recorder.returns("warm"))
-    memory_warmer.background.beat()
-    memory_warmer.store.requests.submit(['product{"no_such_field":1}'], force=True)
+    runtime_of(memory_warmer).background.beat()
+    store_of(memory_warmer).requests.submit(['product{"no_such_field":1}'], force=True)
     product.warm(product_id=42)
     failed, warmed = sorted(memory_warmer.drain(), key=lambda outcome: outcome.success)
     assert (failed.ref, failed.success) == ('product{"no_such_field":1}', False)
@@ -470,7 +471,7 @@ def test_nothing_is_warmed_while_warming_is_switched_off(memory_warmer, warmer_r
 def test_reads_are_counted_once_the_pulse_has_beaten(memory_warmer, warmer_recorder):
     product = memory_warmer.warmed("product", ttl=60)(warmer_recorder.returns("value"))
     assert [product() for _ in range(4)] == ["value"] * 4
-    memory_warmer.background.beat()
+    runtime_of(memory_warmer).background.beat()
     [detail] = memory_warmer.stats().task_details
     assert (detail.hits, detail.misses) == (3, 1)
 
@@ -498,7 +499,7 @@ def test_no_thread_is_started(warmer_recorder):
 def test_two_processes_of_a_fleet_share_values_but_not_functions(memory_warmer, warmer_recorder):
     other = MemoryWarmer(memory_warmer.clock, redis_url=memory_warmer.settings.redis_url)
     product = memory_warmer.warmed("product", ttl=60, critical=True)(warmer_recorder.returns("value"))
-    memory_warmer.background.beat()
+    runtime_of(memory_warmer).background.beat()
     assert other.drain() == []
     assert [outcome.success for outcome in memory_warmer.drain()] == [True]
     assert (other.get("product"), product.get()) == ("value", "value")
@@ -710,7 +711,7 @@ def test_a_batch_that_is_not_full_is_drained_too(memory_warmer):
         return {n: n * n for n in numbers}
 
     square = memory_warmer.warmed("square:{n}", ttl=60, batch=load_all, batch_size=3)(lambda n: n * n)
-    memory_warmer.background.beat()
+    runtime_of(memory_warmer).background.beat()
     for n in range(4):
         square.warm(n)
     assert len(memory_warmer.drain()) == 4
