@@ -34,8 +34,8 @@ PROOFS = {
         "",
         """
         assert eventually(lambda: get_warming_stats()["running"]) is True
-        from warmer.client.default import fleet_runtime
-        assert fleet_runtime().store.switch().interval_s == 3600
+        from warmer.client.warmer import runtime_of
+        assert runtime_of(warmer.default_warmer()).store.switch().interval_s == 3600
         """,
     ),
     "def user_login": (
