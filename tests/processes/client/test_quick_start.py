@@ -35,7 +35,7 @@ PROOFS = {
         """
         assert eventually(lambda: get_warming_stats()["running"]) is True
         from warmer.client.warmer import runtime_of
-        assert runtime_of(warmer.default_warmer()).store.switch().interval_s == 3600
+        assert runtime_of(warmer.default_warmer()).store.switch.get().interval_s == 3600
         """,
     ),
     "def user_login": (
