@@ -14,8 +14,8 @@ from warmer.simulation.result import ReplayResult
 from warmer.simulation.trace.trace import Trace
 
 FIELDS = {
-    "trace", "ttl_s", "policy", "extra_compute", "miss_ratio", "baseline_miss_ratio", "compulsory_ratio", "compute_ratio",
-    "removed", "wasted_ratio", "peak_concurrency", "reads",
+    "trace", "ttl_s", "policy", "extra_compute", "miss_ratio", "baseline_miss_ratio", "compulsory_ratio",
+    "compute_ratio", "removed", "wasted_ratio", "peak_concurrency", "reads",
 }  # fmt: skip
 CSV = "".join(f"{second},{second % 7 % 3}\n" for second in range(0, 9000, 5))
 
