@@ -218,7 +218,7 @@ class Cache:
                 else:
                     now_ms = self._clock.now_ms()
                     self._counter.hit(cache_key, header, now_ms)
-                    if now_ms >= header.renew_from_ms:
+                    if now_ms >= header.refresh_from_ms:
                         self._look_after(cache_key, header, wanted)
                     return value
         self._counter.miss(cache_key, wanted.ref if wanted else "", self._clock.now_ms())
@@ -278,7 +278,7 @@ class Cache:
 
     def _look_after(self, cache_key: str, header: Header, wanted: CacheRequest | None) -> None:
         """Renew a value that is stale, or will be soon, if this process knows how."""
-        if header.expires_at_ms <= header.renew_from_ms:  # it expires right now: the next reader will miss it
+        if header.expires_at_ms <= header.refresh_from_ms:  # it expires right now: the next reader will miss it
             return
         renewal = self._wanted_of_entry(cache_key, header) if header.ref else wanted
         if renewal is not None:
