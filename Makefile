@@ -12,7 +12,7 @@ INSTALLED := .venv/.installed
 
 .PHONY: help
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: demo
 demo: $(INSTALLED) ## Run the demo on a private Redis (SECONDS=45)
@@ -33,6 +33,10 @@ check: $(INSTALLED) ## Lint, format check, types, import contracts
 bench: $(INSTALLED) ## Run every benchmark
 	@failed=; for file in benchmarks/*.py; do echo "== $$file"; .venv/bin/python "$$file" || failed="$$failed $$file"; done; \
 	if [ -n "$$failed" ]; then echo "not held:$$failed" >&2; exit 1; fi
+
+.PHONY: bench-quick
+bench-quick: $(INSTALLED) ## Run every benchmark quickly, and judge its promises
+	cd benchmarks && ../.venv/bin/python -m measuring.quick_suite
 
 .PHONY: up
 up: ## Build and start the whole service in containers

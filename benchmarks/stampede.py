@@ -12,64 +12,53 @@ Run: python benchmarks/stampede.py [--quick] [--json] [--plot FILE]      (rivals
 import argparse
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from contenders import ASYNC_LIBRARIES, SYNC_LIBRARIES
+from contenders import ASYNC_LIBRARIES, LIBRARIES, OURS, SYNC_LIBRARIES
 from contenders.contender import Make, gather
-from measuring.charts.bars import Bar, Panel, check_can_draw, draw
-from measuring.ending import show
-from measuring.environment import in_one_line, surroundings
-from measuring.promises import Promise, verdict
+from measuring.charts.bars import Bar, Panel, draw
+from measuring.ending import Benchmark
+from measuring.environment import as_line, environment
+from measuring.promises import Promise
 from measuring.reads.crowd import COMPUTE_S, Seat
 from measuring.reads.stampedes import LIMIT_S, Entry, Size, Stampede, stampede
-from measuring.screen import STYLES, print_absent, steps, table_of, wide_console
+from measuring.screen import STYLES, absent_lines, steps, table_of
 from warmer.processes.private_server import PrivateServer
 
-FULL, QUICK = Size(readers=1000, processes=4, rounds=5), Size(readers=200, processes=4, rounds=2)
+FULL, QUICK = Size(readers=1000, processes=4, rounds=5), Size(readers=200, processes=4, rounds=1)
 
 
 class Outcome(NamedTuple):
     """All that a run brought."""
 
-    surroundings: dict[str, str]
+    environment: dict[str, str]
     size: Size
     absent: dict[str, str]
     stampedes: Sequence[Stampede]
 
 
-def main() -> int:
-    """Measure, and print what was measured."""
-    options = parsed_options()
-    if options.plot:
-        check_can_draw()
-    outcome = measured(QUICK if options.quick else FULL)
-    promises = judged(outcome)
-    return show(options, outcome, promises, as_json=as_json, print_tables=print_tables, plot=plot)
-
-
-def parsed_options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK.readers} readers, {QUICK.rounds} rounds")
-    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw a picture of them, such as stampede.svg")
-    return parser.parse_args()
-
-
 # --- measuring -------------------------------------------------------------------------------------------------
-def measured(size: Size) -> Outcome:
+def measured(options: argparse.Namespace) -> Outcome:
+    size = QUICK if options.quick else FULL
     with PrivateServer.start() as server:
-        sync, absent = entries(SYNC_LIBRARIES, False, server.url, size)
-        asynchronous, more_absent = entries(ASYNC_LIBRARIES, True, server.url, size)
+        sync, absent = entries(compared(SYNC_LIBRARIES, options.quick), False, server.url, size)
+        asynchronous, more_absent = entries(compared(ASYNC_LIBRARIES, options.quick), True, server.url, size)
         entered = random.sample([*sync, *asynchronous], len(sync) + len(asynchronous))
         with steps("stampedes", len(entered) * (size.rounds + 1)) as advance:
             stampedes = [stampede(entry, number, size, advance) for number, entry in enumerate(entered)]
         stampedes.sort(key=lambda each: (each.usual_computations, each.last_s))
-        return Outcome(surroundings(server), size, absent | more_absent, stampedes)
+        return Outcome(environment(*LIBRARIES), size, absent | more_absent, stampedes)
+
+
+def compared(libraries: Mapping[str, Make], is_quick: bool) -> Mapping[str, Make]:
+    """Return the libraries that take part: in a quick run only those of which something is promised."""
+    return {OURS: libraries[OURS]} if is_quick else libraries
 
 
 def entries(libraries: Mapping[str, Make], is_async: bool, url: str, size: Size) -> tuple[list[Entry], dict[str, str]]:
@@ -105,23 +94,18 @@ def computed_once(brought: Stampede, size: Size) -> Promise:
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------
-def as_json(outcome: Outcome, promises: Sequence[Promise]) -> dict[str, Any]:
+def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
-        "surroundings": outcome.surroundings,
         "size": outcome.size._asdict(),
         "compute_s": COMPUTE_S,
         "absent": outcome.absent,
         "stampedes": [each.as_json() for each in outcome.stampedes],
-        "promises": [promise.as_json() for promise in promises],
     }
 
 
-def print_tables(outcome: Outcome, promises: Sequence[Promise]) -> None:
-    console = wide_console()
-    console.print(in_one_line(outcome.surroundings), style="dim")
-    console.print(stampedes_table(outcome))
-    print_absent(console, outcome.absent)
-    console.print(verdict(promises))
+def tables(outcome: Outcome) -> Iterator[RenderableType]:
+    yield stampedes_table(outcome)
+    yield from absent_lines(outcome.absent)
 
 
 def stampedes_table(outcome: Outcome) -> Table:
@@ -158,8 +142,18 @@ def plot(outcome: Outcome, file: Path) -> None:
     ]
     size = outcome.size
     title = f"{size.readers:,} readers in {size.processes} processes ask for one cold key"
-    draw(panels, title, in_one_line(outcome.surroundings), file)
+    draw(panels, title, as_line(outcome.environment), file)
 
+
+BENCHMARK = Benchmark(
+    __doc__,
+    f"{QUICK.readers} readers, {QUICK.rounds + 1} rounds, no rivals",
+    measured,
+    judged,
+    as_json,
+    tables,
+    plot,
+)
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(BENCHMARK.run())

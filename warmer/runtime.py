@@ -148,7 +148,7 @@ class Runtime:
             self.counter,
             self.settings,
             self.clock,
-            self.background.keep_running,
+            self.background,
         )
 
     @lazy

@@ -8,16 +8,20 @@ from contenders.contender import Make
 from contenders.ours import async_ours, ours
 from contenders.rivals import aiocache, cashews, django, dogpile
 
+OURS = "warmer"
+LIBRARIES = ("redis", "orjson", "cashews", "dogpile.cache", "aiocache", "django", "django-redis")
+"""The packages whose versions are shown beside the figures."""
+
 SYNC_LIBRARIES: Final[Mapping[str, Make]] = {
     "redis-py": baseline,
-    "warmer": ours,
+    OURS: ours,
     "dogpile.cache": dogpile,
     "django-redis": django,
     "functools": floor,
 }
 ASYNC_LIBRARIES: Final[Mapping[str, Make]] = {
     "redis-py": async_baseline,
-    "warmer": async_ours,
+    OURS: async_ours,
     "cashews": cashews,
     "aiocache": aiocache,
 }

@@ -1,24 +1,35 @@
-"""What a run ran on: server, Python and libraries; printed with its figures, because they mean nothing without."""
+"""The environment of a run: server, Python and libraries; figures mean nothing without it."""
 
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from warmer.processes.private_server import PrivateServer
+from warmer.processes.private_server import find_server_binary
 
-LIBRARIES = ("redis", "orjson", "cashews", "dogpile.cache", "aiocache", "django", "django-redis")
+BASICS = ("server", "python", "cores")
 
 
-def surroundings(server: PrivateServer) -> dict[str, str]:
-    """Return what a run ran on, by name."""
-    said = subprocess.run([server.binary, "--version"], capture_output=True, text=True, check=True).stdout
+def environment(*libraries: str, has_server: bool = True) -> dict[str, str]:
+    """Return the environment of this run, by name.
+
+    Args:
+        libraries: Their versions are part of it.
+        has_server: Whether the benchmark uses a server.
+    """
     return {
-        "server": f"{server.binary.name} {said.partition('v=')[2].partition(' ')[0]}",
+        "server": _server() if has_server else "",
         "python": platform.python_version(),
         "cores": str(os.cpu_count()),
-        **{library: _version(library) for library in LIBRARIES},
+        **{library: _version(library) for library in libraries},
     }
+
+
+def _server() -> str:
+    binary = find_server_binary()
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True, timeout=10).stdout
+    return f"{binary.name} {said.partition('v=')[2].partition(' ')[0]}"
 
 
 def _version(library: str) -> str:
@@ -28,8 +39,9 @@ def _version(library: str) -> str:
         return "not installed"
 
 
-def in_one_line(found: dict[str, str]) -> str:
-    """Return the surroundings as one line of text."""
-    server, python, cores = found["server"], found["python"], found["cores"]
-    libraries = ", ".join(f"{name} {found[name]}" for name in LIBRARIES)
-    return f"{server} on the loopback interface, Python {python}, {cores} cores; {libraries}"
+def as_line(found: Mapping[str, str]) -> str:
+    """Return the environment as one line of text."""
+    server = [f"{found['server']} on the loopback interface"] if found["server"] else []
+    basics = ", ".join([*server, f"Python {found['python']}", f"{found['cores']} cores"])
+    libraries = ", ".join(f"{name} {release}" for name, release in found.items() if name not in BASICS)
+    return f"{basics}; {libraries}" if libraries else basics

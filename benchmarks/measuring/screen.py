@@ -37,7 +37,6 @@ def table_of(title: str, *numbers: str) -> Table:
     return table
 
 
-def print_absent(console: Console, absent: Mapping[str, str]) -> None:
-    """Print who could not be measured, and why."""
-    for library, reason in absent.items():
-        console.print(f"[bold yellow]not measured:[/] {library}: {escape(reason)}")
+def absent_lines(absent: Mapping[str, str]) -> list[str]:
+    """Return a line for each library that could not be measured, with the reason."""
+    return [f"[bold yellow]not measured:[/] {library}: {escape(reason)}" for library, reason in absent.items()]

@@ -1,4 +1,4 @@
-"""Return annotations: resolves a function's annotation, and makes the pydantic adapter that rebuilds its values."""
+"""What a function's return annotation says, and the adapter that rebuilds values by it."""
 
 import functools
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any, Final, Optional, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter
 
 UNKNOWN: Final = inspect.Signature.empty
-"""Marks a return annotation that is missing or cannot be resolved."""
+"""Stands for a return annotation that is missing or cannot be resolved."""
 
 FINGERPRINT_BYTES: Final = 4
 
@@ -21,7 +21,13 @@ _AS_EXACT_AS_JSON_ALLOWS = ConfigDict(ser_json_inf_nan="constants", ser_json_byt
 
 
 def return_annotation(function: Callable[..., Any]) -> Any:
-    """Return the resolved return annotation of a sync or async function; `UNKNOWN` if it cannot be resolved.
+    """Return the annotation of what a call of the function gives, once awaited.
+
+    Args:
+        function: Any callable; an async function's annotation is what it returns.
+
+    Returns:
+        The resolved annotation; `UNKNOWN` where there is none, or none that can be resolved.
 
     Example:
         >>> async def prices() -> "dict[int, float]": ...
@@ -40,7 +46,7 @@ def return_annotation(function: Callable[..., Any]) -> Any:
 
 
 def _resolved(function: Callable[..., Any]) -> Any:
-    """Resolve only the return annotation: those of parameters may use names that only type checkers import."""
+    """Resolve the return annotation alone: a parameter's may name what is imported for type checkers only."""
 
     def stand_in() -> None: ...
 
@@ -55,14 +61,15 @@ def _awaited(annotation: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilder:
-    """How to rebuild values of one annotation.
+class Rebuilding:
+    """How values are rebuilt, or why they cannot be.
 
     Args:
-        adapter: Writes and rebuilds values; None if pydantic cannot handle the annotation.
-        advice: How to change the annotation, for the message about a rejected value.
-        fingerprint: Four bytes of a hash of the annotation's text; a value is rebuilt only by the same annotation.
-        loses_order: Whether dicts may come back in another key order, as those of a TypedDict do.
+        adapter: Writes values and rebuilds them; None where the annotation does not allow it.
+        advice: What to do with the annotation when a value was refused.
+        fingerprint: Four bytes that tell the annotation's text from others: a value is rebuilt only by the one that it
+            was written by.
+        loses_order: Whether dicts may come back in another order: those of a TypedDict do.
     """
 
     adapter: TypeAdapter[Any] | None
@@ -71,29 +78,32 @@ class Rebuilder:
     loses_order: bool = False
 
 
-def rebuilder_of(annotation: Any) -> Rebuilder:
-    """Return how to rebuild values of a resolved annotation or `UNKNOWN`.
+def rebuilding(annotation: Any) -> Rebuilding:
+    """Return how values of this annotation are rebuilt.
+
+    Args:
+        annotation: A resolved return annotation, or `UNKNOWN`.
 
     Example:
-        >>> rebuilder_of(UNKNOWN).advice
+        >>> rebuilding(UNKNOWN).advice
         "annotate the compute function's return type"
     """
     if annotation is UNKNOWN:
-        return Rebuilder(None, "annotate the compute function's return type")
+        return Rebuilding(None, "annotate the compute function's return type")
     name = inspect.formatannotation(annotation)
     try:
         adapter, loses_order = _adapter(annotation, name)
     except Exception as error:
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
-        return Rebuilder(
+        return Rebuilding(
             None, f"pydantic cannot rebuild the return annotation {name} ({reason}): annotate another type"
         )
     advice = f"let the return annotation, now {name}, say exactly what is returned"
-    return Rebuilder(adapter, advice, fingerprint(name), loses_order)
+    return Rebuilding(adapter, advice, fingerprint(name), loses_order)
 
 
 def fingerprint(text: str) -> bytes:
-    """Return four bytes of a hash of an annotation's text; the same in every process.
+    """Return four bytes that tell an annotation's text from others, in every process alike.
 
     Example:
         >>> fingerprint("set[int]").hex(), fingerprint("Annotated[f at 0x7fa8]") == fingerprint("Annotated[f at 0x1]")
@@ -104,10 +114,10 @@ def fingerprint(text: str) -> bytes:
 
 @functools.lru_cache(maxsize=1024)
 def _adapter(annotation: Any, name: str) -> tuple[TypeAdapter[Any], bool]:
-    """Make an adapter, which takes 1 ms; the name is in the cache key because ``int | str`` equals ``str | int``."""
-    # Dataclasses and typed dicts inherit this configuration from the type around them, not from the adapter.
+    """Build an adapter, which takes a millisecond; by name as well, since ``int | str`` equals ``str | int``."""
+    # Dataclasses and typed dicts take this configuration over from what holds them, not from the adapter itself.
     adapter: TypeAdapter[Any] = TypeAdapter(Optional[annotation], config=_AS_EXACT_AS_JSON_ALLOWS)  # noqa: UP045
-    adapter.dump_python(None)  # raises if a name in the annotation is undefined
+    adapter.dump_python(None)  # raises if a name in it is still undefined
     return adapter, _holds_typed_dicts(adapter.core_schema)
 
 

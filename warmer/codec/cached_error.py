@@ -1,7 +1,4 @@
-"""Serialized exceptions: cached errors, and errors from another process.
-
-An exception is restored only as a class that the task itself names; any other becomes a `ComputationFailedError`.
-"""
+"""What is left of an exception that was raised elsewhere: in another process, or by an earlier computation."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -11,70 +8,70 @@ import orjson
 
 from warmer.errors import ComputationFailedError, described, redacted
 
-MAX_BYTES = 4096
-"""A larger exception is stored only with its shortened message."""
+MOST_BYTES = 4096
+"""An exception whose arguments take more is kept by what it said, shortened."""
 
 _PLAIN = (str, int, float, bool, type(None))
 
 
 def name_of(kind: type[BaseException]) -> str:
-    """Return the qualified name of an exception class, such as 'builtins.KeyError'."""
+    """Return the name by which a class of exceptions is known in all processes.
+
+    Example:
+        >>> name_of(KeyError)
+        'builtins.KeyError'
+    """
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def pack(error: BaseException, known: Mapping[type[Exception], float], ref: str = "") -> bytes:
-    """Serialize an exception: its class, its arguments and attributes of plain types, and its message.
+    """Return an exception as bytes: its class's name, what is plain of its arguments and attributes, what it said.
 
     Args:
         error: The exception.
-        known: The classes that may be restored, with their ttl in seconds; the nearest one in the MRO is stored.
-        ref: The ref of the target whose computation raised it.
+        known: The classes as which it may be raised again; the nearest of them is the one that is named.
+        ref: Canonical text of the target whose computation raised it.
 
     Example:
         >>> restored(pack(KeyError("no such product"), {KeyError: 30}), {KeyError: 30})
         KeyError('no such product')
     """
-    kind, message = _nearest(error, known), described(error)
-    record = {
-        "kind": name_of(kind or type(error)),
-        "arguments": [message],
-        "attributes": {},
-        "message": message,
-        "ref": ref,
-    }
-    if kind is None:  # only its message will be shown
+    kind, said = _nearest(error, known), described(error)
+    record = {"kind": name_of(kind or type(error)), "arguments": [said], "attributes": {}, "said": said, "ref": ref}
+    if kind is None:  # it will only be quoted
         return orjson.dumps(record)
-    with suppress(orjson.JSONEncodeError):  # a lone surrogate, or an integer of more than 64 bits
+    with suppress(orjson.JSONEncodeError):  # a lone surrogate, or a number beyond 64 bits
         packed = orjson.dumps({**record, "arguments": _plain_arguments(error), "attributes": _plain_attributes(error)})
-        if len(packed) <= MAX_BYTES:
+        if len(packed) <= MOST_BYTES:
             return packed
     return orjson.dumps(record)
 
 
 def restored(packed: bytes, known: Mapping[type[Exception], float]) -> Exception:
-    """Deserialize an exception.
+    """Return an exception again.
 
     Args:
-        packed: The result of `pack`.
-        known: The classes that the task names; no other class is restored, because Redis is not trusted.
+        packed: From `pack`.
+        known: The classes that may be raised again: only those that the task itself names, or nothing in Redis could
+            be trusted.
 
     Returns:
-        An instance of a known class, or a `ComputationFailedError` with the message.
+        An instance of a known class, or else a `ComputationFailedError` that quotes it.
     """
     try:
         record: dict[str, Any] = orjson.loads(packed)
-        kind, message = record["kind"], record["message"]
+        kind, said = record["kind"], record["said"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return ComputationFailedError("the computation failed elsewhere with an error that cannot be read")
+        return ComputationFailedError("the computation failed elsewhere; how was not understood here")
     for candidate in known:
         if name_of(candidate) == kind:
-            with suppress(Exception):  # a class with an unusual constructor
-                return _create(candidate, record["arguments"], record["attributes"])
-    return ComputationFailedError(f"the computation failed elsewhere with {message}")
+            with suppress(Exception):  # of a class that is made in a way of its own
+                return _made(candidate, record["arguments"], record["attributes"])
+    return ComputationFailedError(f"the computation failed elsewhere with {said}")
 
 
 def is_of(packed: bytes, ref: str) -> bool:
-    """Whether a serialized exception belongs to a target, and not to another target with the same key.
+    """Say whether a failure is that of a target, and not of another that happens to have the same key.
 
     Example:
         >>> is_of(pack(KeyError(), {}, "catalog"), "catalog"), is_of(pack(KeyError(), {}, "catalog"), "prices")
@@ -86,7 +83,7 @@ def is_of(packed: bytes, ref: str) -> bool:
 
 
 def lifetime_s(error: BaseException, known: Mapping[type[Exception], float]) -> float | None:
-    """Return the ttl of a cached exception in seconds, by its nearest class; None if it is not cached.
+    """Return for how long an exception is cached, by the nearest of its classes; None if it is not.
 
     Example:
         >>> lifetime_s(KeyError(), {LookupError: 30, Exception: 5}), lifetime_s(SystemExit(), {Exception: 5})
@@ -107,8 +104,8 @@ def _plain_attributes(error: BaseException) -> dict[str, Any]:
     return {name: redacted(value) if isinstance(value, str) else value for name, value in plain.items()}
 
 
-def _create(kind: type[Exception], arguments: list[Any], attributes: dict[str, Any]) -> Exception:
-    """Create the exception without a call of its constructor, which may have other parameters."""
+def _made(kind: type[Exception], arguments: list[Any], attributes: dict[str, Any]) -> Exception:
+    """Return an exception as it was: its constructor has had its say when it was raised."""
     error = kind.__new__(kind, *arguments)
     error.args = tuple(arguments)
     vars(error).update(attributes)

@@ -1,26 +1,34 @@
-"""Zstd compression of payloads, with a limit on the decompressed size."""
+"""Compresses payloads by zstd, and never decompresses more than it is told to."""
 
 import zstandard
 
 from warmer.errors import CodecError
 
 MAX_DECOMPRESSED_BYTES = 512 * 1024 * 1024
-"""The maximum length of a string in Redis."""
+"""The longest string that Redis stores: no payload was ever longer."""
 
-_MIN_LIMIT_BYTES = 64 * 1024 * 1024
-_MAX_RATIO = 64
+_ALWAYS_DECOMPRESSED_BYTES = 64 * 1024 * 1024
+_SHRINKS_AT_MOST = 64
 
 
-def max_decompressed_bytes(max_value_bytes: int) -> int:
-    """Return the maximum decompressed size for a maximum stored size, both in bytes.
+def most_decompressed_bytes(max_value_bytes: int) -> int:
+    """Return to how much the payload of a value may be decompressed.
 
-    It is 64 times as much, but at least 64 MiB and at most 512 MiB.
+    Args:
+        max_value_bytes: The most bytes that it may take as stored, compressed.
+
+    Returns:
+        64 times as many bytes, but never less than 64 MiB nor more than 512 MiB.
+
+    Example:
+        >>> most_decompressed_bytes(1024) // 1024**2, most_decompressed_bytes(2 * 1024**2) // 1024**2
+        (64, 128)
     """
-    return min(max(_MIN_LIMIT_BYTES, _MAX_RATIO * max_value_bytes), MAX_DECOMPRESSED_BYTES)
+    return min(max(_ALWAYS_DECOMPRESSED_BYTES, _SHRINKS_AT_MOST * max_value_bytes), MAX_DECOMPRESSED_BYTES)
 
 
 def compressed(payload: bytes) -> bytes | None:
-    """Compress a payload into one zstd frame; None if that saves nothing.
+    """Return a payload as one zstd frame; None if that would not make it smaller.
 
     Example:
         >>> len(compressed(b"warm" * 1000)) < 100, compressed(b"warm")
@@ -31,14 +39,14 @@ def compressed(payload: bytes) -> bytes | None:
 
 
 def decompressed(frame: bytes | memoryview, max_bytes: int = MAX_DECOMPRESSED_BYTES) -> bytes:
-    """Decompress a frame of `compressed`.
+    """Return the payload that a frame holds.
 
     Args:
-        frame: One zstd frame that contains its decompressed size.
-        max_bytes: Maximum size of the payload.
+        frame: What `compressed` returned.
+        max_bytes: The most bytes that the payload may have.
 
     Raises:
-        CodecError: it is not such a frame, or its payload is larger than allowed.
+        CodecError: this is not one whole frame that says its length, or it claims more bytes than allowed.
 
     Example:
         >>> decompressed(compressed(b"warm" * 1000)) == b"warm" * 1000
@@ -47,7 +55,7 @@ def decompressed(frame: bytes | memoryview, max_bytes: int = MAX_DECOMPRESSED_BY
     try:
         claimed_bytes = zstandard.frame_content_size(frame)
         if claimed_bytes < 0:
-            raise CodecError("an entry's compressed payload does not contain its length")
+            raise CodecError("an entry's compressed payload does not say how long it is")
         if claimed_bytes > max_bytes:
             raise CodecError(
                 f"an entry's compressed payload claims {claimed_bytes} bytes, "

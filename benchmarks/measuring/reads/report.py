@@ -1,17 +1,16 @@
 """All that a run has measured, for people and for scripts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from rich.console import RenderableType
 from rich.table import Table
 
 from contenders.contender import Side
-from measuring.environment import in_one_line
 from measuring.figures import Figure
-from measuring.promises import Promise, verdict
 from measuring.reads.misses import MissFigure
-from measuring.screen import STYLES, print_absent, table_of, wide_console
+from measuring.screen import STYLES, absent_lines, table_of
 
 
 class Comparison(NamedTuple):
@@ -34,13 +33,15 @@ class Report:
     """All that a run has measured.
 
     Args:
-        surroundings: What it ran on.
+        environment: Of this run.
+        is_quick: Whether this run is a quick one.
         absent: Rivals that could not be measured, with the reason.
         comparisons: What was timed.
         misses: What was counted.
     """
 
-    surroundings: dict[str, str]
+    environment: dict[str, str]
+    is_quick: bool = False
     absent: dict[str, str] = field(default_factory=dict)
     comparisons: list[Comparison] = field(default_factory=list)
     misses: list[MissFigure] = field(default_factory=list)
@@ -48,24 +49,18 @@ class Report:
     def find(self, kind: str, work: str) -> Comparison:
         return next(found for found in self.comparisons if (found.kind, found.work) == (kind, work))
 
-    def as_json(self, promises: Sequence[Promise]) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return {
-            "surroundings": self.surroundings,
             "absent": self.absent,
             "comparisons": {each.title: [figure.as_json() for figure in each.figures] for each in self.comparisons},
             "misses": [miss.as_json() for miss in self.misses],
-            "promises": [promise.as_json() for promise in promises],
         }
 
-    def print(self, promises: Sequence[Promise]) -> None:
-        """Print a table of each comparison, of the misses, and the verdict."""
-        console = wide_console()
-        console.print(in_one_line(self.surroundings), style="dim")
-        for comparison in self.comparisons:
-            console.print(_hits_table(comparison))
-        console.print(_misses_table(self.misses))
-        print_absent(console, self.absent)
-        console.print(verdict(promises))
+    def tables(self) -> Iterator[RenderableType]:
+        """Yield a table of each comparison, one of the misses, and a line for each absent library."""
+        yield from map(_hits_table, self.comparisons)
+        yield _misses_table(self.misses)
+        yield from absent_lines(self.absent)
 
 
 def _hits_table(comparison: Comparison) -> Table:

@@ -25,6 +25,15 @@ IN_A_FLUSH = 1000
 
 HOTTEST = 100
 
+PLAIN_KEY = "plain"
+PLAIN_SCRIPT = """
+for _, ref in ipairs(ARGV) do
+    redis.call('HGET', KEYS[1], ref)
+    redis.call('HSET', KEYS[1], ref, 'x')
+end
+"""
+"""The least that a script does for each target: the measure for the time of a flush."""
+
 MOST_RANKED = 10_000
 """Targets in the ranking by heat, as by default."""
 
@@ -47,10 +56,18 @@ class Timings:
     Args:
         flushes: Of 1,000 targets that are known already.
         reviews: Of as many.
+        plain: Of a script that only reads and sets a field for each of as many.
     """
 
     flushes: list[Cost] = field(default_factory=list)
     reviews: list[Cost] = field(default_factory=list)
+    plain: list[Cost] = field(default_factory=list)
+
+    @property
+    def flush_ratio(self) -> float:
+        """Redis' time for a flush divided by that for the plain script: the median over the rounds."""
+        pairs = zip(self.flushes, self.plain, strict=True)
+        return statistics.median(flush.redis_us / plain.redis_us for flush, plain in pairs)
 
 
 class Library(AbstractContextManager["Library"]):
@@ -68,6 +85,8 @@ class Library(AbstractContextManager["Library"]):
         bounds = {"history_capacity": capacity, "heat_capacity": min(capacity, MOST_RANKED)}
         self._warmer = fleet_at(self.server.url, NAMESPACE, **bounds, flush_s=60, tick_s=60)
         self.memory = Memory(self._warmer, NO_OP)
+        self._plain = self.client.register_script(PLAIN_SCRIPT)
+        self._plain(keys=[PLAIN_KEY], args=["loaded"])
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._warmer.close()
@@ -99,9 +118,10 @@ class Library(AbstractContextManager["Library"]):
             after_chunk()
 
     def take_turn(self, targets: int) -> None:
-        """Time one flush, and the review of as many targets."""
+        """Time one flush, the plain script, and a review, each of as many targets."""
         refs = [ref_of(number) for number in random.sample(range(targets), IN_A_FLUSH)]
         self.timings.flushes.append(self._timed(lambda: self.memory.read(dict.fromkeys(refs, 2))))
+        self.timings.plain.append(self._timed(lambda: self._plain(keys=[PLAIN_KEY], args=refs)))
         self.timings.reviews.append(self._timed(lambda: self.memory.review(refs)))
 
     def _timed(self, action: Callable[[], None]) -> Cost:

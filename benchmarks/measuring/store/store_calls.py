@@ -47,6 +47,18 @@ def failed_so_far(warmer: Warmer) -> int:
     return int(runtime_of(warmer).store.stats.totals().get("failed", 0))
 
 
+def is_fleet_ready(warmer: Warmer) -> bool:
+    """Whether a scheduler leads and a worker lives."""
+    fleet = runtime_of(warmer).store.fleet
+    return bool(fleet.has_leader() and fleet.live_workers())
+
+
+def has_claims(warmer: Warmer) -> bool:
+    """Whether a worker has claimed something that it has not completed yet."""
+    store = runtime_of(warmer).store
+    return bool(store.control.zcard(store.keys.claims))
+
+
 class Flow:
     """The ways that targets of one task take through the store, without a worker and without values.
 

@@ -1,34 +1,33 @@
 """Has keys warmed by worker processes, ours and RQ's, and by bare SETs; says how long each took for a key."""
 
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import orjson
 from redis import Redis
 from rq import Queue
 
 from contenders.contender import Side
+from measuring.limits import TimeLimitError
 from measuring.pace import Look, pace_per_s
 from measuring.store.store_calls import ask_for, call_workers, failed_so_far, fleet_at, warmed_so_far
+from measuring.warming.processes import FOLDER, environment_of, last_lines, running
 from measuring.warming.rq_jobs import key_of
-from measuring.warming.warming_tasks import TTL_S, value_of
+from measuring.warming.warming_tasks import TTL_S, value_of, wait
 from warmer import Warmer, WarmingTask
-
-HERE = Path(__file__).parents[2]
 
 LOOK_EVERY_S = 0.025
 PATIENCE_S = 30.0
 """How long a worker may show no progress before the run is given up."""
 
-END_S = 15.0
+RQ_LIMIT_S = 120.0
 AT_ONCE = 500
 CHECKED = 100
 
@@ -83,6 +82,19 @@ def bare_sets(url: str, keys: int) -> float:
         return time.perf_counter() - started
 
 
+def bare_waits(threads: int) -> Callable[[str, int], float]:
+    """Return a way that only waits, on so many threads of this process: the most that threads can do."""
+
+    def seconds(url: str, keys: int) -> float:
+        with ThreadPoolExecutor(threads) as pool:
+            started = time.perf_counter()
+            for _ in pool.map(wait, range(keys)):
+                pass
+            return time.perf_counter() - started
+
+    return seconds
+
+
 # --- RQ: one job for each key ----------------------------------------------------------------------------------
 def one_job_per_key(worker: str, job: str) -> Callable[[str, int], float]:
     """Return a way that has a worker of RQ work off a queue that was filled before.
@@ -109,12 +121,12 @@ def one_job_per_key(worker: str, job: str) -> Callable[[str, int], float]:
 
 def _said_by(module: str, *arguments: str) -> str:
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, env=_environment(), cwd=HERE, capture_output=True, text=True, check=True).stdout
-
-
-def _environment(**variables: str) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("WARMER_")}
-    return {**own, "PYTHONPATH": str(HERE), "PYTHONWARNINGS": "ignore", **variables}
+    try:
+        return subprocess.run(
+            command, env=environment_of(), cwd=FOLDER, capture_output=True, text=True, check=True, timeout=RQ_LIMIT_S
+        ).stdout
+    except subprocess.TimeoutExpired:
+        raise TimeLimitError(f"RQ's worker did not end within {RQ_LIMIT_S:g} s") from None
 
 
 # --- ours ------------------------------------------------------------------------------------------------------
@@ -133,7 +145,8 @@ def workers_warming(task: WarmingTask, setting: Setting) -> Callable[[str, int],
             warmer.register(task)
             ask_for(warmer, [task.target(number=number).ref for number in range(keys)])
             call_workers(warmer, setting.workers)
-            with _processes(url, namespace, setting) as log:
+            commands = [_worker(setting)] * setting.workers
+            with running(commands, WARMER_REDIS_URL=url, WARMER_NAMESPACE=namespace) as log:
                 pace = pace_per_s(list(_looks(warmer, keys, log)))
             _check(warmer, task, keys)
         return keys / pace
@@ -141,38 +154,15 @@ def workers_warming(task: WarmingTask, setting: Setting) -> Callable[[str, int],
     return seconds
 
 
-@contextmanager
-def _processes(url: str, namespace: str, setting: Setting) -> Iterator[Path]:
-    """Run worker processes; yields the file that holds what they say."""
-    command = [sys.executable, "-m", "warmer", "worker", "--import", IMPORT, "--concurrency", str(setting.concurrency)]
-    environment = _environment(WARMER_REDIS_URL=url, WARMER_NAMESPACE=namespace)
-    with tempfile.NamedTemporaryFile(prefix="worker-", suffix=".log") as log:
-        running = [
-            subprocess.Popen(command, env=environment, cwd=HERE, stdout=log, stderr=log) for _ in range(setting.workers)
-        ]
-        try:
-            yield Path(log.name)
-        finally:
-            _end(running)
-
-
-def _end(running: list[subprocess.Popen[Any]]) -> None:
-    for process in running:
-        process.terminate()
-    deadline_s = time.monotonic() + END_S
-    for process in running:
-        try:
-            process.wait(max(0.0, deadline_s - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _worker(setting: Setting) -> list[str]:
+    return [sys.executable, "-m", "warmer", "worker", "--import", IMPORT, "--concurrency", str(setting.concurrency)]
 
 
 def _looks(warmer: Warmer, keys: int, log: Path) -> Iterator[Look]:
     """Look at the fleet's counter until all is warmed.
 
     Raises:
-        SystemExit: nothing has happened for long.
+        TimeLimitError: Nothing has happened for long.
     """
     seen = Look(time.monotonic(), 0)
     while seen.count < keys:
@@ -182,8 +172,8 @@ def _looks(warmer: Warmer, keys: int, log: Path) -> Iterator[Look]:
         if look.count > seen.count:
             seen = look
         elif look.at_s > seen.at_s + PATIENCE_S:
-            said = "\n".join(log.read_text().splitlines()[-8:])
-            raise SystemExit(f"{look.count} of {keys} were warmed, and then none for {PATIENCE_S:.0f} s:\n{said}")
+            said = last_lines(log)
+            raise TimeLimitError(f"{look.count} of {keys} were warmed, and then none for {PATIENCE_S:.0f} s:\n{said}")
 
 
 def _check(warmer: Warmer, task: WarmingTask, keys: int) -> None:

@@ -1,1 +1,1 @@
-"""Traces of recorded reads, and their file formats."""
+"""Traces: recorded reads, read from files."""
