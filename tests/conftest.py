@@ -14,7 +14,8 @@ from hypothesis import settings
 from tests.support.fleets import Fleet
 from tests.support.topologies import Cluster, Sentinels
 from warmer import Settings, Warmer
-from warmer.processes.private_server import PrivateServer, bundled_server_binary
+from warmer.processes.private_server import PrivateServer
+from warmer.processes.server_binary import bundled_server_binary
 from warmer.testing.without_threads import without_threads
 
 settings.register_profile("any_machine", deadline=None)  # however slow or busy it is

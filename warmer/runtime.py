@@ -148,7 +148,7 @@ class Runtime:
             self.counter,
             self.settings,
             self.clock,
-            self.background,
+            self.background.keep_running,
         )
 
     @lazy

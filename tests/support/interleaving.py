@@ -132,7 +132,7 @@ def make_stale(warmer: Any, cache_key: str) -> None:
     client, name = store_of(warmer).entries._client, store_of(warmer).keys.entry(cache_key)
     header, payload = unpack(client.get(name))
     past_ms = header.computed_at_ms - 1
-    client.set(name, pack(header._replace(renew_from_ms=past_ms, fresh_until_ms=past_ms), payload), keepttl=True)
+    client.set(name, pack(header._replace(refresh_from_ms=past_ms, fresh_until_ms=past_ms), payload), keepttl=True)
 
 
 def make_renewable(warmer: Any, cache_key: str) -> None:
@@ -141,7 +141,7 @@ def make_renewable(warmer: Any, cache_key: str) -> None:
 
     client, name = store_of(warmer).entries._client, store_of(warmer).keys.entry(cache_key)
     header, payload = unpack(client.get(name))
-    client.set(name, pack(header._replace(renew_from_ms=header.computed_at_ms - 1), payload), keepttl=True)
+    client.set(name, pack(header._replace(refresh_from_ms=header.computed_at_ms - 1), payload), keepttl=True)
 
 
 both_kinds = pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])

@@ -12,7 +12,6 @@ from warmer.cache.request import CacheRequest
 from warmer.clock import Clock
 from warmer.codec import ERROR, JSON, Codec, cached_error
 from warmer.codec.entry import Header, unpack
-from warmer.engine.background import Background
 from warmer.errors import CodecError, InvalidTaskError
 from warmer.refresh.cache_options import CacheOptions, TaskCacheOptions
 from warmer.refresh.read_counter import ReadCounter
@@ -50,7 +49,7 @@ class Cache:
         counter: Counts the reads.
         settings: What holds for keys without a task.
         clock: Tells the time.
-        background: Sends the counts.
+        keep_running: Starts the background thread, which sends the counts, unless it runs.
     """
 
     def __init__(
@@ -63,7 +62,7 @@ class Cache:
         counter: ReadCounter,
         settings: Settings,
         clock: Clock,
-        background: Background,
+        keep_running: Callable[[], None],
     ) -> None:
         """Prepare; nothing is read yet."""
         self._entry_key = keys.entry
@@ -74,7 +73,7 @@ class Cache:
         self._counter = counter
         self._settings = settings
         self._clock = clock
-        self._pulse = background
+        self._keep_running = keep_running
         self._codec = Codec(signing_key=settings.signing_key())
         self._said_unreadable: set[bytes] = set()
 
@@ -172,7 +171,7 @@ class Cache:
 
     # --- asking Redis -------------------------------------------------------------------------------------------
     def _read(self, cache_key: str) -> Any:
-        self._pulse.keep_running()
+        self._keep_running()
         try:
             return self._reads.get(self._entry_key(cache_key))
         except RedisError:
@@ -180,7 +179,7 @@ class Cache:
             return None
 
     async def _aread(self, cache_key: str) -> Any:
-        self._pulse.keep_running()
+        self._keep_running()
         try:
             return await self._reads.aget(self._entry_key(cache_key))
         except RedisError:
@@ -188,14 +187,14 @@ class Cache:
             return None
 
     def _read_many(self, cache_keys: Sequence[str]) -> list[Any]:
-        self._pulse.keep_running()
+        self._keep_running()
         try:
             return self._reads.get_many([self._entry_key(cache_key) for cache_key in cache_keys])
         except RedisError:
             return [UNAVAILABLE] * len(cache_keys)
 
     async def _aread_many(self, cache_keys: Sequence[str]) -> list[Any]:
-        self._pulse.keep_running()
+        self._keep_running()
         try:
             return await self._reads.aget_many([self._entry_key(cache_key) for cache_key in cache_keys])
         except RedisError:
@@ -219,7 +218,7 @@ class Cache:
                 else:
                     now_ms = self._clock.now_ms()
                     self._counter.hit(cache_key, header, now_ms)
-                    if now_ms >= header.renew_from_ms:
+                    if now_ms >= header.refresh_from_ms:
                         self._look_after(cache_key, header, wanted)
                     return value
         self._counter.miss(cache_key, wanted.ref if wanted else "", self._clock.now_ms())
@@ -279,7 +278,7 @@ class Cache:
 
     def _look_after(self, cache_key: str, header: Header, wanted: CacheRequest | None) -> None:
         """Renew a value that is stale, or will be soon, if this process knows how."""
-        if header.expires_at_ms <= header.renew_from_ms:  # it expires right now: the next reader will miss it
+        if header.expires_at_ms <= header.refresh_from_ms:  # it expires right now: the next reader will miss it
             return
         renewal = self._wanted_of_entry(cache_key, header) if header.ref else wanted
         if renewal is not None:

@@ -274,4 +274,4 @@ def _value_of(refreshed: Refreshed) -> Any:
 
 
 def _is_not_to_be_renewed(present: Header, now_ms: int) -> bool:
-    return present.renew_from_ms > now_ms
+    return present.refresh_from_ms > now_ms

@@ -44,8 +44,8 @@ def shown(stats: WarmingStats) -> Iterator[RenderableType]:
     yield _task_table(stats)
     if stats.performance.counterfactual.plain_misses:
         yield _ledger_table(stats)
-    if len(stats.performance.knobs) > 1:
-        yield _knob_table(stats.performance.knobs)
+    if len(stats.performance.budgets) > 1:
+        yield _budget_table(stats.performance.budgets)
     if stats.performance.what_if:
         yield _what_if_table(stats.performance.what_if)
     if stats.limits:
@@ -73,8 +73,8 @@ def what_if_at(extra_compute: float, curve: list[BudgetWhatIf]) -> BudgetWhatIf 
         curve: From the least extra compute to the most.
 
     Example:
-        >>> curve = [BudgetWhatIf(price=0.7, extra_compute=0.1, miss_ratio=0.04, refresh_seconds_per_minute=2.0),
-        ...     BudgetWhatIf(price=0.4, extra_compute=0.3, miss_ratio=0.02, refresh_seconds_per_minute=5.0)]
+        >>> curve = [BudgetWhatIf(threshold=0.7, extra_compute=0.1, miss_ratio=0.04, refresh_s_per_minute=2.0),
+        ...     BudgetWhatIf(threshold=0.4, extra_compute=0.3, miss_ratio=0.02, refresh_s_per_minute=5.0)]
         >>> what_if_at(0.25, curve).miss_ratio
         0.04
     """
@@ -101,13 +101,13 @@ def _summary(stats: WarmingStats) -> Table:
     )
     table.add_row(
         "spent",
-        f"{_seconds(performance.spent_compute_seconds)} by warming, {_seconds(performance.wasted_compute_seconds)} "
-        f"of it wasted; users saved {_seconds(performance.saved_user_seconds)} of waiting",
+        f"{_seconds(performance.spent_compute_s)} by warming, {_seconds(performance.wasted_compute_s)} "
+        f"of it wasted; users saved {_seconds(performance.saved_user_s)} of waiting",
     )
     if performance.counterfactual.plain_misses:
         table.add_row("a plain cache", _beside_plain(performance.counterfactual))
-    for knob in performance.knobs[:1]:
-        table.add_row("knob", _held(knob))
+    for state in performance.budgets[:1]:
+        table.add_row("budget", _budget_line(state))
     return table
 
 
@@ -130,14 +130,14 @@ def _beside_plain(found: Counterfactual) -> str:
     )
 
 
-def _held(knob: BudgetState) -> str:
+def _budget_line(state: BudgetState) -> str:
     stands = (
-        "not decided on anything yet" if knob.holds_at is None else f"stands at {_amount(knob.knob, knob.holds_at)}"
+        "not decided on anything yet" if state.actual is None else f"stands at {_amount(state.budget, state.actual)}"
     )
-    blown = "; [red]refreshing has stopped: far more was spent[/]" if knob.fuse_blown else ""
+    blown = "; [red]refreshing has stopped: far more was spent[/]" if state.is_cut_off else ""
     return (
-        f"{knob.knob} {_amount(knob.knob, knob.target)}, {stands}; refreshed is what is read again with a chance "
-        f"of {100 * knob.price:.0f} %{blown}"
+        f"{state.budget} {_amount(state.budget, state.target)}, {stands}; a value is refreshed if the chance of a read "
+        f"is {100 * state.threshold:.0f} % or more{blown}"
     )
 
 
@@ -164,9 +164,9 @@ def _ledger_table(stats: WarmingStats) -> Table:
     for task in stats.task_details:
         table.add_row(
             task.task_id,
-            _seconds(task.spent_compute_seconds),
-            _seconds(task.wasted_compute_seconds),
-            _seconds(task.saved_user_seconds),
+            _seconds(task.spent_compute_s),
+            _seconds(task.wasted_compute_s),
+            _seconds(task.saved_user_s),
             f"{task.efficiency_score:.0f} %" if task.judged else "",
             str(task.late),
             _signed(task.counterfactual.extra_compute) if task.counterfactual.plain_compute_seconds else "",
@@ -175,15 +175,15 @@ def _ledger_table(stats: WarmingStats) -> Table:
     return table
 
 
-def _knob_table(knobs: list[BudgetState]) -> Table:
-    table = _table("knob of", "knob", "set to", "stands at", "price")
-    for knob in knobs:
+def _budget_table(states: list[BudgetState]) -> Table:
+    table = _table("budget of", "budget", "set to", "stands at", "threshold")
+    for state in states:
         table.add_row(
-            knob.task_id or "the fleet",
-            knob.knob,
-            _amount(knob.knob, knob.target),
-            "" if knob.holds_at is None else _amount(knob.knob, knob.holds_at),
-            "[red]stopped" if knob.fuse_blown else f"{100 * knob.price:.0f} %",
+            state.task_id or "the fleet",
+            state.budget,
+            _amount(state.budget, state.target),
+            "" if state.actual is None else _amount(state.budget, state.actual),
+            "[red]stopped" if state.is_cut_off else f"{100 * state.threshold:.0f} %",
         )
     return table
 
@@ -196,7 +196,7 @@ def _what_if_table(curve: list[BudgetWhatIf]) -> Table:
             table.add_row(
                 _signed(extra_compute),
                 f"{100 * point.miss_ratio:.2f} % of reads",
-                f"{_seconds(point.refresh_seconds_per_minute)} a minute",
+                f"{_seconds(point.refresh_s_per_minute)} a minute",
             )
     return table
 
@@ -230,10 +230,10 @@ def _in_quarantine(target: QuarantinedTarget) -> str:
     )
 
 
-def _amount(knob: str, value: float) -> str:
-    if knob == "extra_compute":
+def _amount(budget: str, value: float) -> str:
+    if budget == "extra_compute":
         return _signed(value)
-    return f"{100 * value:.2f} %" if knob == "target_hit_ratio" else f"{value:.1f} s a minute"
+    return f"{100 * value:.2f} %" if budget == "target_hit_ratio" else f"{value:.1f} s a minute"
 
 
 def _signed(part: float) -> str:

@@ -10,6 +10,7 @@ from warmer.cache.request import CacheRequest
 from warmer.client.decorator import AsyncWarmed, Decorator, TaskOptions, Warmed, warmed_by
 from warmer.client.key_access import KeyAccess, unavailable
 from warmer.engine import tuning
+from warmer.engine.switching import is_forbidden_to_switch_on
 from warmer.errors import InvalidTaskError
 from warmer.on_demand.bulk import BulkWarming
 from warmer.on_demand.critical import CriticalRun
@@ -108,6 +109,8 @@ class Warmer(KeyAccess):
             SettingsError: no Redis is configured, and not embedded.
             StoreUnavailableError: Redis did not answer.
         """
+        if is_forbidden_to_switch_on():
+            return
         if isinstance(interval_minutes, bool) or not isinstance(interval_minutes, int | float):
             raise InvalidTaskError(f"interval_minutes must be a number above 0, got {interval_minutes!r}")
         if not 0 < interval_minutes <= 525_600:

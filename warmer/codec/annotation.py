@@ -1,4 +1,4 @@
-"""What a function's return annotation says, and the adapter that rebuilds values by it."""
+"""Return annotations: resolves a function's annotation, and makes the pydantic adapter that rebuilds its values."""
 
 import functools
 import hashlib
@@ -11,7 +11,7 @@ from typing import Any, Final, Optional, get_args, get_origin, get_type_hints
 from pydantic import ConfigDict, TypeAdapter
 
 UNKNOWN: Final = inspect.Signature.empty
-"""Stands for a return annotation that is missing or cannot be resolved."""
+"""Marks a return annotation that is missing or cannot be resolved."""
 
 FINGERPRINT_BYTES: Final = 4
 
@@ -21,13 +21,7 @@ _AS_EXACT_AS_JSON_ALLOWS = ConfigDict(ser_json_inf_nan="constants", ser_json_byt
 
 
 def return_annotation(function: Callable[..., Any]) -> Any:
-    """Return the annotation of what a call of the function gives, once awaited.
-
-    Args:
-        function: Any callable; an async function's annotation is what it returns.
-
-    Returns:
-        The resolved annotation; `UNKNOWN` where there is none, or none that can be resolved.
+    """Return the resolved return annotation of a sync or async function; `UNKNOWN` if it cannot be resolved.
 
     Example:
         >>> async def prices() -> "dict[int, float]": ...
@@ -46,7 +40,7 @@ def return_annotation(function: Callable[..., Any]) -> Any:
 
 
 def _resolved(function: Callable[..., Any]) -> Any:
-    """Resolve the return annotation alone: a parameter's may name what is imported for type checkers only."""
+    """Resolve only the return annotation: those of parameters may use names that only type checkers import."""
 
     def stand_in() -> None: ...
 
@@ -61,15 +55,14 @@ def _awaited(annotation: Any) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class Rebuilding:
-    """How values are rebuilt, or why they cannot be.
+class Rebuilder:
+    """How to rebuild values of one annotation.
 
     Args:
-        adapter: Writes values and rebuilds them; None where the annotation does not allow it.
-        advice: What to do with the annotation when a value was refused.
-        fingerprint: Four bytes that tell the annotation's text from others: a value is rebuilt only by the one that it
-            was written by.
-        loses_order: Whether dicts may come back in another order: those of a TypedDict do.
+        adapter: Writes and rebuilds values; None if pydantic cannot handle the annotation.
+        advice: How to change the annotation, for the message about a rejected value.
+        fingerprint: Four bytes of a hash of the annotation's text; a value is rebuilt only by the same annotation.
+        loses_order: Whether dicts may come back in another key order, as those of a TypedDict do.
     """
 
     adapter: TypeAdapter[Any] | None
@@ -78,32 +71,29 @@ class Rebuilding:
     loses_order: bool = False
 
 
-def rebuilding(annotation: Any) -> Rebuilding:
-    """Return how values of this annotation are rebuilt.
-
-    Args:
-        annotation: A resolved return annotation, or `UNKNOWN`.
+def rebuilder_of(annotation: Any) -> Rebuilder:
+    """Return how to rebuild values of a resolved annotation or `UNKNOWN`.
 
     Example:
-        >>> rebuilding(UNKNOWN).advice
+        >>> rebuilder_of(UNKNOWN).advice
         "annotate the compute function's return type"
     """
     if annotation is UNKNOWN:
-        return Rebuilding(None, "annotate the compute function's return type")
+        return Rebuilder(None, "annotate the compute function's return type")
     name = inspect.formatannotation(annotation)
     try:
         adapter, loses_order = _adapter(annotation, name)
     except Exception as error:
         reason = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
-        return Rebuilding(
+        return Rebuilder(
             None, f"pydantic cannot rebuild the return annotation {name} ({reason}): annotate another type"
         )
     advice = f"let the return annotation, now {name}, say exactly what is returned"
-    return Rebuilding(adapter, advice, fingerprint(name), loses_order)
+    return Rebuilder(adapter, advice, fingerprint(name), loses_order)
 
 
 def fingerprint(text: str) -> bytes:
-    """Return four bytes that tell an annotation's text from others, in every process alike.
+    """Return four bytes of a hash of an annotation's text; the same in every process.
 
     Example:
         >>> fingerprint("set[int]").hex(), fingerprint("Annotated[f at 0x7fa8]") == fingerprint("Annotated[f at 0x1]")
@@ -114,10 +104,10 @@ def fingerprint(text: str) -> bytes:
 
 @functools.lru_cache(maxsize=1024)
 def _adapter(annotation: Any, name: str) -> tuple[TypeAdapter[Any], bool]:
-    """Build an adapter, which takes a millisecond; by name as well, since ``int | str`` equals ``str | int``."""
-    # Dataclasses and typed dicts take this configuration over from what holds them, not from the adapter itself.
+    """Make an adapter, which takes 1 ms; the name is in the cache key because ``int | str`` equals ``str | int``."""
+    # Dataclasses and typed dicts inherit this configuration from the type around them, not from the adapter.
     adapter: TypeAdapter[Any] = TypeAdapter(Optional[annotation], config=_AS_EXACT_AS_JSON_ALLOWS)  # noqa: UP045
-    adapter.dump_python(None)  # raises if a name in it is still undefined
+    adapter.dump_python(None)  # raises if a name in the annotation is undefined
     return adapter, _holds_typed_dicts(adapter.core_schema)
 
 

@@ -1,4 +1,7 @@
-"""What is left of an exception that was raised elsewhere: in another process, or by an earlier computation."""
+"""Serialized exceptions: cached errors, and errors from another process.
+
+An exception is restored only as a class that the task itself names; any other becomes a `ComputationFailedError`.
+"""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -8,70 +11,70 @@ import orjson
 
 from warmer.errors import ComputationFailedError, described, redacted
 
-MOST_BYTES = 4096
-"""An exception whose arguments take more is kept by what it said, shortened."""
+MAX_BYTES = 4096
+"""A larger exception is stored only with its shortened message."""
 
 _PLAIN = (str, int, float, bool, type(None))
 
 
 def name_of(kind: type[BaseException]) -> str:
-    """Return the name by which a class of exceptions is known in all processes.
-
-    Example:
-        >>> name_of(KeyError)
-        'builtins.KeyError'
-    """
+    """Return the qualified name of an exception class, such as 'builtins.KeyError'."""
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def pack(error: BaseException, known: Mapping[type[Exception], float], ref: str = "") -> bytes:
-    """Return an exception as bytes: its class's name, what is plain of its arguments and attributes, what it said.
+    """Serialize an exception: its class, its arguments and attributes of plain types, and its message.
 
     Args:
         error: The exception.
-        known: The classes as which it may be raised again; the nearest of them is the one that is named.
-        ref: Canonical text of the target whose computation raised it.
+        known: The classes that may be restored, with their ttl in seconds; the nearest one in the MRO is stored.
+        ref: The ref of the target whose computation raised it.
 
     Example:
         >>> restored(pack(KeyError("no such product"), {KeyError: 30}), {KeyError: 30})
         KeyError('no such product')
     """
-    kind, said = _nearest(error, known), described(error)
-    record = {"kind": name_of(kind or type(error)), "arguments": [said], "attributes": {}, "said": said, "ref": ref}
-    if kind is None:  # it will only be quoted
+    kind, message = _nearest(error, known), described(error)
+    record = {
+        "kind": name_of(kind or type(error)),
+        "arguments": [message],
+        "attributes": {},
+        "message": message,
+        "ref": ref,
+    }
+    if kind is None:  # only its message will be shown
         return orjson.dumps(record)
-    with suppress(orjson.JSONEncodeError):  # a lone surrogate, or a number beyond 64 bits
+    with suppress(orjson.JSONEncodeError):  # a lone surrogate, or an integer of more than 64 bits
         packed = orjson.dumps({**record, "arguments": _plain_arguments(error), "attributes": _plain_attributes(error)})
-        if len(packed) <= MOST_BYTES:
+        if len(packed) <= MAX_BYTES:
             return packed
     return orjson.dumps(record)
 
 
 def restored(packed: bytes, known: Mapping[type[Exception], float]) -> Exception:
-    """Return an exception again.
+    """Deserialize an exception.
 
     Args:
-        packed: From `pack`.
-        known: The classes that may be raised again: only those that the task itself names, or nothing in Redis could
-            be trusted.
+        packed: The result of `pack`.
+        known: The classes that the task names; no other class is restored, because Redis is not trusted.
 
     Returns:
-        An instance of a known class, or else a `ComputationFailedError` that quotes it.
+        An instance of a known class, or a `ComputationFailedError` with the message.
     """
     try:
         record: dict[str, Any] = orjson.loads(packed)
-        kind, said = record["kind"], record["said"]
+        kind, message = record["kind"], record["message"]
     except (orjson.JSONDecodeError, KeyError, TypeError):
-        return ComputationFailedError("the computation failed elsewhere; how was not understood here")
+        return ComputationFailedError("the computation failed elsewhere with an error that cannot be read")
     for candidate in known:
         if name_of(candidate) == kind:
-            with suppress(Exception):  # of a class that is made in a way of its own
-                return _made(candidate, record["arguments"], record["attributes"])
-    return ComputationFailedError(f"the computation failed elsewhere with {said}")
+            with suppress(Exception):  # a class with an unusual constructor
+                return _create(candidate, record["arguments"], record["attributes"])
+    return ComputationFailedError(f"the computation failed elsewhere with {message}")
 
 
 def is_of(packed: bytes, ref: str) -> bool:
-    """Say whether a failure is that of a target, and not of another that happens to have the same key.
+    """Whether a serialized exception belongs to a target, and not to another target with the same key.
 
     Example:
         >>> is_of(pack(KeyError(), {}, "catalog"), "catalog"), is_of(pack(KeyError(), {}, "catalog"), "prices")
@@ -83,7 +86,7 @@ def is_of(packed: bytes, ref: str) -> bool:
 
 
 def lifetime_s(error: BaseException, known: Mapping[type[Exception], float]) -> float | None:
-    """Return for how long an exception is cached, by the nearest of its classes; None if it is not.
+    """Return the ttl of a cached exception in seconds, by its nearest class; None if it is not cached.
 
     Example:
         >>> lifetime_s(KeyError(), {LookupError: 30, Exception: 5}), lifetime_s(SystemExit(), {Exception: 5})
@@ -104,8 +107,8 @@ def _plain_attributes(error: BaseException) -> dict[str, Any]:
     return {name: redacted(value) if isinstance(value, str) else value for name, value in plain.items()}
 
 
-def _made(kind: type[Exception], arguments: list[Any], attributes: dict[str, Any]) -> Exception:
-    """Return an exception as it was: its constructor has had its say when it was raised."""
+def _create(kind: type[Exception], arguments: list[Any], attributes: dict[str, Any]) -> Exception:
+    """Create the exception without a call of its constructor, which may have other parameters."""
     error = kind.__new__(kind, *arguments)
     error.args = tuple(arguments)
     vars(error).update(attributes)

@@ -1,4 +1,4 @@
-"""How one task's values are written and read."""
+"""The codec of one task: encodes its values, and decodes entries by their codec number."""
 
 import pickle
 import re
@@ -13,11 +13,11 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from warmer.codec import formats
-from warmer.codec.annotation import FINGERPRINT_BYTES, UNKNOWN, Rebuilding, rebuilding, return_annotation
-from warmer.codec.compression import compressed, decompressed, most_decompressed_bytes
+from warmer.codec.annotation import FINGERPRINT_BYTES, UNKNOWN, Rebuilder, rebuilder_of, return_annotation
+from warmer.codec.compression import compressed, decompressed, max_decompressed_bytes
 from warmer.codec.difference import first_difference, type_named
 from warmer.codec.formats import FORMATS, JSON_FORMAT, MSGPACK_FORMAT, Format
-from warmer.codec.key_order import restore_order
+from warmer.codec.key_order import restore_key_order
 from warmer.codec.plain_types import is_plain
 from warmer.codec.signature import signed, verified
 from warmer.errors import CodecError, InvalidTaskError, ValueTooLargeError
@@ -41,11 +41,11 @@ _PICKLE_REFUSES = re.compile("can(no|')t pickle ", re.IGNORECASE)
 
 
 class Encoded(NamedTuple):
-    """A value as an entry holds it.
+    """An encoded value.
 
     Args:
-        number: How it was written; the entry's header keeps it.
-        payload: Its bytes.
+        number: The codec number for the entry's header.
+        payload: The bytes of the value.
     """
 
     number: int
@@ -53,7 +53,7 @@ class Encoded(NamedTuple):
 
 
 class _UnstorableError(Exception):
-    """What is lost, and what to do about it; `Codec.encode` adds the cache key."""
+    """What a value would lose, and how to avoid it; `Codec.encode` adds the cache key."""
 
     def __init__(self, problem: str, advice: str) -> None:
         super().__init__(problem, advice)
@@ -63,22 +63,21 @@ class _UnstorableError(Exception):
 
 @dataclass(frozen=True)
 class Codec:
-    """How one task's values are written; reading goes by what an entry says, whatever the kind is now.
+    """Encodes one task's values; decodes entries of any kind.
 
-    Every kind stores None. What ``json`` and ``msgpack`` do not hold by themselves (tuples, sets, dates,
-    decimals, enums, dataclasses, models) is rebuilt by pydantic from the function's return annotation; what
-    would come back as something else even so is refused, never changed silently. An annotation that describes
-    anything beyond plain JSON is taken at its word: what it does not describe is neither written nor read, a dict for
-    a model for one, and what another annotation wrote is not read either.
+    Every kind stores None. Types that ``json`` and ``msgpack`` do not have (tuples, sets, dates, decimals, enums,
+    dataclasses, models) are rebuilt by pydantic from the function's return annotation. A value that would still come
+    back changed is rejected. An annotation that describes more than plain JSON must match exactly: other values, such
+    as a dict in place of a model, are neither written nor read.
 
     Args:
-        kind: ``json``; ``msgpack``, which also holds bytes, any scalar as a key, NaN and the infinities;
-            ``bytes``, for a function that returns exactly that; or ``pickle``, which needs a signing key.
+        kind: ``json``; ``msgpack``, which also has bytes, scalar keys of any type, NaN and infinities; ``bytes``, for
+            functions that return bytes; or ``pickle``, which needs a signing key.
         returns: The function's return annotation; `Codec.UNKNOWN` if there is none.
         compress_over_bytes: Payloads longer than this are compressed, if that makes them smaller; None for never.
-        max_value_bytes: The most bytes that a value may take as stored, after compression. Nothing is compressed, nor
-            decompressed, whose payload is longer than 64 times as much; 64 MiB are always allowed, 512 MiB never.
-        signing_key: The secret, of 16 bytes or more, by which pickles are signed; without it none is ever read.
+        max_value_bytes: Maximum size of a stored value, after compression. Before compression a payload may have 64
+            times as much, but at least 64 MiB and at most 512 MiB.
+        signing_key: Secret of at least 16 bytes that signs pickles; without it no pickle is read.
 
     Raises:
         InvalidTaskError: an argument cannot be used.
@@ -109,7 +108,7 @@ class Codec:
             raise InvalidTaskError(f"max_value_bytes: expected 1 byte or more, got {self.max_value_bytes!r}")
         if self.kind == "pickle" and self.signing_key is None:
             raise InvalidTaskError(
-                "codec='pickle' needs a key to sign by, since reading a pickle runs code: "
+                "codec='pickle' needs a key to sign by, because reading a pickle runs code: "
                 "set WARMER_PICKLE_KEY (`pickle_key`) to the same secret in every process, or choose another codec"
             )
         if self.signing_key is not None and len(self.signing_key) < MIN_SIGNING_KEY_BYTES:
@@ -128,10 +127,10 @@ class Codec:
         max_value_bytes: int = DEFAULT_MAX_VALUE_BYTES,
         signing_key: bytes | None = None,
     ) -> "Codec":
-        """Return the codec for what a function returns, by its annotation.
+        """Return the codec of a function, by its return annotation.
 
         Args:
-            function: The compute function, sync or async.
+            function: A sync or async compute function.
             kind: As for `Codec`.
             compress_over_bytes: As for `Codec`, in bytes.
             max_value_bytes: As for `Codec`.
@@ -148,43 +147,43 @@ class Codec:
         return cls(kind, return_annotation(function), compress_over_bytes, max_value_bytes, signing_key)
 
     def encode(self, cache_key: str, value: Any) -> Encoded:
-        """Return a value as an entry holds it.
+        """Encode a value.
 
         Args:
-            cache_key: Where it will be stored: for messages, and for a pickle's signature.
-            value: What the function returned.
+            cache_key: Its cache key, for messages and for a pickle's signature.
+            value: The result of the function.
 
         Raises:
-            CodecError: the value would come back as something else, or cannot be written at all.
-            ValueTooLargeError: it takes more bytes than `max_value_bytes`.
+            CodecError: the value would come back changed, or cannot be written.
+            ValueTooLargeError: it takes more than `max_value_bytes`.
 
         Example:
             >>> Codec().encode("catalog", {"price": 9.5})
             Encoded(number=1, payload=b'{"price":9.5}')
         """
         try:
-            number, payload = self._written(cache_key, value)
+            number, payload = self._write(cache_key, value)
         except _UnstorableError as refused:
             problem, advice = refused.problem, refused.advice
         except RecursionError:
             problem, advice = "it contains itself, or is nested too deeply", "return a flatter value"
         else:
-            return self._fitted(cache_key, number, payload)
+            return self._compress(cache_key, number, payload)
         raise CodecError(
             f"the value for cache key {cache_key!r} cannot be stored as {_STORED_AS[self.kind]} "
             f"({problem[:_MAX_PROBLEM_LENGTH]}); {advice}"
         )
 
     def decode(self, cache_key: str, number: int, payload: bytes | memoryview) -> Any:
-        """Return the value that an entry holds.
+        """Decode the value of an entry.
 
         Args:
-            cache_key: Where it was found.
-            number: How it was written, as its header says.
-            payload: Its bytes.
+            cache_key: The cache key of the entry.
+            number: The codec number in its header.
+            payload: The bytes of the value.
 
         Raises:
-            CodecError: it cannot be read; readers take that as a miss.
+            CodecError: it cannot be decoded; readers treat that as a miss.
 
         Example:
             >>> Codec().decode("catalog", 1, b'{"price":9.5}')
@@ -197,41 +196,36 @@ class Codec:
                 raise CodecError(f"an entry's payload is not JSON: {error}") from None
         if number & formats.COMPRESSED:
             number &= ~formats.COMPRESSED
-            self._check_readable(number)  # before memory is filled with what cannot be read
-            payload = decompressed(payload, most_decompressed_bytes(self.max_value_bytes))
+            self._check_readable(number)  # before memory is spent on decompression
+            payload = decompressed(payload, max_decompressed_bytes(self.max_value_bytes))
         return self._read(cache_key, number, payload)
 
     @cached_property
     def takes_plain(self) -> bool:
-        """Whether plain JSON is read as it is: the return annotation describes nothing else, or there is none.
-
-        Example:
-            >>> Codec(returns=dict[str, int]).takes_plain, Codec(returns=set[int]).takes_plain
-            (True, False)
-        """
+        """Whether plain JSON is read as it is: the annotation describes nothing else, or there is none."""
         return is_plain(self.returns)
 
     @cached_property
-    def _rebuilding(self) -> Rebuilding:
-        """How values are rebuilt: found out at first need, since most functions return what JSON holds."""
-        return rebuilding(self.returns)
+    def _rebuilder(self) -> Rebuilder:
+        """Made at first use, because most functions return plain JSON."""
+        return rebuilder_of(self.returns)
 
-    def _written(self, cache_key: str, value: Any) -> tuple[int, bytes]:
+    def _write(self, cache_key: str, value: Any) -> tuple[int, bytes]:
         if value is None:
             return formats.JSON, b"null"
         if self.kind == "bytes":
-            return formats.BYTES, _exact_bytes(value)
+            return formats.BYTES, _require_bytes(value)
         if self.kind == "pickle":
-            return formats.PICKLE, signed(self.signing_key or b"", cache_key, _pickled(value))
+            return formats.PICKLE, signed(self.signing_key or b"", cache_key, _pickle(value))
         format_ = JSON_FORMAT if self.kind == "json" else MSGPACK_FORMAT
         plain = format_.plain(value) if self.takes_plain else None
         if plain is not None:
             return format_.number, plain
-        return format_.number | formats.TYPED, self._rebuilding.fingerprint + self._typed(format_, value)
+        return format_.number | formats.TYPED, self._rebuilder.fingerprint + self._typed(format_, value)
 
     def _typed(self, format_: Format, value: Any) -> bytes:
-        """Return the bytes of a value that its annotation brings back as it was."""
-        adapter, advice = self._rebuilding.adapter, self._rebuilding.advice
+        """Encode a value by its annotation, and check that it comes back unchanged."""
+        adapter, advice = self._rebuilder.adapter, self._rebuilder.advice
         if self.takes_plain:
             advice = f"{advice}; or return {_PLAIN_TYPES[format_.name]}"
         if adapter is None:
@@ -239,25 +233,25 @@ class Codec:
             raise _UnstorableError(problem, advice)
         try:
             payload = format_.dumps_typed(adapter, value)
-            change = first_difference(value, self._loaded(format_, adapter, payload))
+            change = first_difference(value, self._load(format_, adapter, payload))
         except RecursionError:
             raise
         except Exception as error:
-            raise _UnstorableError(_in_short(error), advice) from error
+            raise _UnstorableError(_short(error), advice) from error
         if change is not None:
             raise _UnstorableError(change, advice)
         return payload
 
-    def _loaded(self, format_: Format, adapter: TypeAdapter[Any], payload: bytes | memoryview) -> Any:
+    def _load(self, format_: Format, adapter: TypeAdapter[Any], payload: bytes | memoryview) -> Any:
         value = format_.loads_typed(adapter, payload)
-        if self._rebuilding.loses_order:
-            restore_order(value, format_.natives(payload))
+        if self._rebuilder.loses_order:
+            restore_key_order(value, format_.natives(payload))
         return value
 
-    def _fitted(self, cache_key: str, number: int, payload: bytes) -> Encoded:
-        """Return what is stored: compressed if that is wanted and pays, and not larger than allowed."""
+    def _compress(self, cache_key: str, number: int, payload: bytes) -> Encoded:
+        """Compress a payload if it is configured and saves bytes, and check its size."""
         stored, encoded_bytes = payload, len(payload)
-        may_be_compressed = encoded_bytes <= most_decompressed_bytes(self.max_value_bytes)
+        may_be_compressed = encoded_bytes <= max_decompressed_bytes(self.max_value_bytes)
         if self.compress_over_bytes is not None and encoded_bytes > self.compress_over_bytes and may_be_compressed:
             stored = compressed(payload) or payload
         if stored is not payload:
@@ -272,7 +266,7 @@ class Codec:
         return Encoded(number, stored)
 
     def _check_readable(self, number: int) -> None:
-        """Refuse what this codec does not read, whatever its bytes are."""
+        """Reject a codec number that this codec cannot decode."""
         if number == formats.ERROR:
             raise CodecError(f"an entry names codec {number}: it holds an error and no value")
         if number == formats.PICKLE and self.signing_key is None:
@@ -285,38 +279,38 @@ class Codec:
 
     def _read(self, cache_key: str, number: int, payload: bytes | memoryview) -> Any:
         if number in _REBUILT:
-            return self._rebuilt(_REBUILT[number], payload)
+            return self._rebuild(_REBUILT[number], payload)
         self._check_readable(number)
         if number == formats.BYTES:
             return bytes(payload)
         if number == formats.PICKLE:
-            return self._unpickled(cache_key, bytes(payload))
+            return self._unpickle(cache_key, bytes(payload))
         format_ = FORMATS[number]
         try:
             return format_.loads(payload)
         except Exception as error:
-            raise CodecError(f"an entry's payload is not {format_.name}: {_in_short(error)}") from None
+            raise CodecError(f"an entry's payload is not {format_.name}: {_short(error)}") from None
 
-    def _rebuilt(self, format_: Format, payload: bytes | memoryview) -> Any:
-        adapter, advice = self._rebuilding.adapter, self._rebuilding.advice
+    def _rebuild(self, format_: Format, payload: bytes | memoryview) -> Any:
+        adapter, advice = self._rebuilder.adapter, self._rebuilder.advice
         if adapter is None:
             raise CodecError(f"an entry has to be rebuilt by a return annotation; {advice}")
-        if payload[:FINGERPRINT_BYTES] != self._rebuilding.fingerprint:
+        if payload[:FINGERPRINT_BYTES] != self._rebuilder.fingerprint:
             raise CodecError("an entry was written by another return annotation than the function has now")
         try:
-            return self._loaded(format_, adapter, payload[FINGERPRINT_BYTES:])
+            return self._load(format_, adapter, payload[FINGERPRINT_BYTES:])
         except Exception as error:
-            raise CodecError(f"an entry does not fit the return annotation: {_in_short(error)}") from None
+            raise CodecError(f"an entry does not fit the return annotation: {_short(error)}") from None
 
-    def _unpickled(self, cache_key: str, payload: bytes) -> Any:
+    def _unpickle(self, cache_key: str, payload: bytes) -> Any:
         data = verified(self.signing_key or b"", cache_key, payload)
         try:
-            return pickle.loads(data)  # noqa: S301 - signed by ourselves, for this very key
+            return pickle.loads(data)  # noqa: S301 - signed by our key, for this cache key
         except Exception as error:
-            raise CodecError(f"an entry's pickle cannot be read: {_in_short(error)}") from None
+            raise CodecError(f"an entry's pickle cannot be read: {_short(error)}") from None
 
 
-def _exact_bytes(value: Any) -> bytes:
+def _require_bytes(value: Any) -> bytes:
     if type(value) is bytes:
         return value
     if isinstance(value, bytearray | memoryview):
@@ -328,17 +322,17 @@ def _exact_bytes(value: Any) -> bytes:
     raise _UnstorableError(f"value is {type_named(value)}, not bytes", advice)
 
 
-def _pickled(value: Any) -> bytes:
+def _pickle(value: Any) -> bytes:
     try:
         return pickle.dumps(value, protocol=5)
     except RecursionError:
         raise
     except Exception as error:
-        raise _UnstorableError(_in_short(error), "return something that pickle can bring back") from error
+        raise _UnstorableError(_short(error), "return something that pickle can bring back") from error
 
 
-def _in_short(error: Exception) -> str:
-    """Return one line about an error, without any value: most messages may quote one."""
+def _short(error: Exception) -> str:
+    """Describe an error in one line without any value, because messages may quote values."""
     if isinstance(error, ValidationError):
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = "".join(f"[{part!r}]" for part in first["loc"])

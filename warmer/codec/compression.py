@@ -1,34 +1,26 @@
-"""Compresses payloads by zstd, and never decompresses more than it is told to."""
+"""Zstd compression of payloads, with a limit on the decompressed size."""
 
 import zstandard
 
 from warmer.errors import CodecError
 
 MAX_DECOMPRESSED_BYTES = 512 * 1024 * 1024
-"""The longest string that Redis stores: no payload was ever longer."""
+"""The maximum length of a string in Redis."""
 
-_ALWAYS_DECOMPRESSED_BYTES = 64 * 1024 * 1024
-_SHRINKS_AT_MOST = 64
+_MIN_LIMIT_BYTES = 64 * 1024 * 1024
+_MAX_RATIO = 64
 
 
-def most_decompressed_bytes(max_value_bytes: int) -> int:
-    """Return to how much the payload of a value may be decompressed.
+def max_decompressed_bytes(max_value_bytes: int) -> int:
+    """Return the maximum decompressed size for a maximum stored size, both in bytes.
 
-    Args:
-        max_value_bytes: The most bytes that it may take as stored, compressed.
-
-    Returns:
-        64 times as many bytes, but never less than 64 MiB nor more than 512 MiB.
-
-    Example:
-        >>> most_decompressed_bytes(1024) // 1024**2, most_decompressed_bytes(2 * 1024**2) // 1024**2
-        (64, 128)
+    It is 64 times as much, but at least 64 MiB and at most 512 MiB.
     """
-    return min(max(_ALWAYS_DECOMPRESSED_BYTES, _SHRINKS_AT_MOST * max_value_bytes), MAX_DECOMPRESSED_BYTES)
+    return min(max(_MIN_LIMIT_BYTES, _MAX_RATIO * max_value_bytes), MAX_DECOMPRESSED_BYTES)
 
 
 def compressed(payload: bytes) -> bytes | None:
-    """Return a payload as one zstd frame; None if that would not make it smaller.
+    """Compress a payload into one zstd frame; None if that saves nothing.
 
     Example:
         >>> len(compressed(b"warm" * 1000)) < 100, compressed(b"warm")
@@ -39,14 +31,14 @@ def compressed(payload: bytes) -> bytes | None:
 
 
 def decompressed(frame: bytes | memoryview, max_bytes: int = MAX_DECOMPRESSED_BYTES) -> bytes:
-    """Return the payload that a frame holds.
+    """Decompress a frame of `compressed`.
 
     Args:
-        frame: What `compressed` returned.
-        max_bytes: The most bytes that the payload may have.
+        frame: One zstd frame that contains its decompressed size.
+        max_bytes: Maximum size of the payload.
 
     Raises:
-        CodecError: this is not one whole frame that says its length, or it claims more bytes than allowed.
+        CodecError: it is not such a frame, or its payload is larger than allowed.
 
     Example:
         >>> decompressed(compressed(b"warm" * 1000)) == b"warm" * 1000
@@ -55,7 +47,7 @@ def decompressed(frame: bytes | memoryview, max_bytes: int = MAX_DECOMPRESSED_BY
     try:
         claimed_bytes = zstandard.frame_content_size(frame)
         if claimed_bytes < 0:
-            raise CodecError("an entry's compressed payload does not say how long it is")
+            raise CodecError("an entry's compressed payload does not contain its length")
         if claimed_bytes > max_bytes:
             raise CodecError(
                 f"an entry's compressed payload claims {claimed_bytes} bytes, "

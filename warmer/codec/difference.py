@@ -1,4 +1,4 @@
-"""Where and how two values differ: deeply, and with their types."""
+"""Deep comparison of two values including their types: tells where a decoded value differs from the original."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
@@ -20,16 +20,16 @@ _NAN = object()
 
 
 def first_difference(value: Any, back: Any, *, is_loose: bool = False) -> str | None:
-    """Say where and how a value comes back as something else.
+    """Describe the first difference between a value and its decoded copy.
 
     Args:
-        value: The value.
-        back: What came back for it.
-        is_loose: Whether equal numbers are the same whatever their types, and so are dicts in whatever order.
+        value: The original value.
+        back: The decoded value.
+        is_loose: Whether to ignore the types of equal numbers and the order of dicts.
 
     Returns:
-        One sentence about the first difference, which names places and types, never what is there: it may be secret.
-        None if the value comes back as it was. NaN equals NaN.
+        One sentence with places and types, without contents, which may be secret. None if there is no difference; NaN
+        equals NaN.
 
     Raises:
         RecursionError: the value contains itself, or is nested too deeply.
@@ -46,12 +46,7 @@ def first_difference(value: Any, back: Any, *, is_loose: bool = False) -> str | 
 
 
 def type_named(value: Any) -> str:
-    """Return the name of a value's type, with its article.
-
-    Example:
-        >>> type_named(1), type_named(""), type_named(None)
-        ('an int', 'a str', 'None')
-    """
+    """Return the name of a value's type with its article, such as 'an int'."""
     if value is None:
         return "None"
     name = type(value).__name__
@@ -59,7 +54,7 @@ def type_named(value: Any) -> str:
 
 
 def _difference(value: Any, back: Any, is_loose: bool) -> str | None:
-    """Return the first difference, as what follows the value's own name in a sentence."""
+    """Return the first difference as the rest of a sentence that begins with the name of the value."""
     if type(value) is not type(back):
         if is_loose and _is_same_number(value, back):
             return None
@@ -73,10 +68,10 @@ def _difference(value: Any, back: Any, is_loose: bool) -> str | None:
     if isinstance(value, Mapping):
         back_items = _items_in_order_of(value, back) if is_loose and type(value) is dict else _items(back)
         found = _difference_of_parts(_items(value), back_items, "[{!r}]", value, is_loose)
-        return found or _difference_of_parts(_rule(value), _rule(back), ".{}", value, is_loose)
+        return found or _difference_of_parts(_settings(value), _settings(back), ".{}", value, is_loose)
     if isinstance(value, list | tuple | deque):
         found = _difference_of_parts(_elements(value), _elements(back), "[{!r}]", value, is_loose)
-        return found or _difference_of_parts(_rule(value), _rule(back), ".{}", value, is_loose)
+        return found or _difference_of_parts(_settings(value), _settings(back), ".{}", value, is_loose)
     return None if _is_same(value, back) else _changed(value, back)
 
 
@@ -117,7 +112,7 @@ def _difference_of_sets(value: AbstractSet[Any], back: AbstractSet[Any], is_loos
 
 
 def _findable(element: Any) -> Any:
-    return element if element == element else _NAN  # only NaN is not itself
+    return element if element == element else _NAN  # only NaN differs from itself
 
 
 def _elements(value: Any) -> Parts:
@@ -129,22 +124,22 @@ def _items(value: Any) -> Parts:
 
 
 def _items_in_order_of(value: dict[Any, Any], back: dict[Any, Any]) -> Parts:
-    """Return what came back, in the order of the value's keys, if they are the same; each with its own key."""
+    """Return the items of `back` in the key order of `value`, if both have the same keys."""
     if value.keys() != back.keys():
         return _items(back)
     own_keys = {key: key for key in back}
     return [(own_keys[key], back[key]) for key in value]
 
 
-def _rule(value: Any) -> Parts:
-    """Return what a container does beyond holding its parts."""
+def _settings(value: Any) -> Parts:
+    """Return the settings of a container, such as a deque's maxlen."""
     if isinstance(value, defaultdict):
         return [("default_factory", value.default_factory)]
     return [("maxlen", value.maxlen)] if isinstance(value, deque) else []
 
 
 def _state(value: Any) -> Parts:
-    """Return the fields of a dataclass or model, and whatever else was put into it, by name."""
+    """Return the fields and further attributes of a dataclass or model, by name."""
     if isinstance(value, BaseModel):
         names: Iterable[str] = type(value).model_fields
         further = (value.__pydantic_extra__ or {}) | (value.__pydantic_private__ or {})
@@ -163,7 +158,7 @@ def _has_vars(value: Any) -> bool:
 
 
 def _is_cached(value: Any, name: str) -> bool:
-    """Say whether an attribute is only the memory of a property, computed again when asked for."""
+    """Whether an attribute is only the cached result of a `cached_property`."""
     return isinstance(getattr(type(value), name, None), cached_property)
 
 
@@ -178,6 +173,6 @@ def _is_same(value: Any, back: Any) -> bool:
 
 
 def _zone(moment: datetime | time) -> object:
-    """Return what has to be the same about a time zone: its offset, and of one with rules of its own the rules."""
+    """Return what must be equal about a time zone: its offset if it is fixed, else the zone itself."""
     is_fixed = moment.tzinfo is None or isinstance(moment.tzinfo, timezone | TzInfo) or moment.tzname() == "UTC"
     return moment.utcoffset() if is_fixed else moment.tzinfo

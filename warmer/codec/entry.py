@@ -1,8 +1,7 @@
-"""The bytes of a cache entry: a small versioned header, then the value.
+"""Cache entry: a small versioned header, then the value.
 
-The header carries the full canonical text of the target (its ref) and not only a digest of it: a hit by
-key then knows which target it was, with no look-up, so that reads can be counted in processes that never
-registered the task.
+The header contains the target's full ref, so that a hit by key can be counted without a look-up, in processes that
+never registered the task.
 """
 
 import struct
@@ -15,11 +14,11 @@ _VERSION = 2
 _FIELDS = _HEADER.unpack_from
 
 HEADER_BYTES = _HEADER.size
-"""Length of the fixed part; the target's ref and then the payload follow it."""
+"""Length of the fixed part; the ref and then the payload follow it."""
 
 
 class Origin(IntEnum):
-    """Who computed a value: a reader that had missed, or warming."""
+    """Who computed a value: a reader after a miss, or warming."""
 
     MISS = 0
     WARM = 1
@@ -29,22 +28,22 @@ _LAST_ORIGIN = int(max(Origin))
 
 
 class Header(NamedTuple):
-    """What an entry says about its value; all times in milliseconds since the epoch, by the server's clock.
+    """Metadata of an entry. All times are in ms since the epoch, by the server's clock.
 
     Args:
-        computed_at_ms: When the computation began, so that no value is older than it says.
-        renew_from_ms: From when on a read has it refreshed behind its back; at the latest when freshness ends.
-        fresh_until_ms: Until when the value is fresh.
-        expires_at_ms: Until when Redis keeps it.
-        useful_from_ms: A hit from this moment on would have been a miss without this refresh; 0 for a miss's value.
-        compute_us: How long the computation took, in microseconds.
+        computed_at_ms: When the computation began, so that the value is never older than this.
+        refresh_from_ms: A hit from this time on starts a background refresh; at most `fresh_until_ms`.
+        fresh_until_ms: End of freshness; later the value is stale.
+        expires_at_ms: When Redis deletes it.
+        useful_from_ms: A hit from this time on would have been a miss without this refresh; 0 if a miss computed it.
+        compute_us: Duration of the computation, in microseconds.
         origin: Who computed it.
-        codec: The number of the codec that wrote the payload.
-        ref: Canonical text of the target; empty for a key without a task.
+        codec: The codec number of the payload.
+        ref: The ref of the target; empty for a key without a task.
     """
 
     computed_at_ms: int
-    renew_from_ms: int
+    refresh_from_ms: int
     fresh_until_ms: int
     expires_at_ms: int
     useful_from_ms: int
@@ -60,7 +59,7 @@ class Header(NamedTuple):
 
 
 def pack(header: Header, payload: bytes) -> bytes:
-    """Return the bytes of an entry.
+    """Encode an entry.
 
     Example:
         >>> header = Header(1, 2, 2, 2, 0, 5, Origin.WARM, 1, b"catalog")
@@ -73,7 +72,7 @@ def pack(header: Header, payload: bytes) -> bytes:
         header.codec,
         header.origin,
         header.computed_at_ms,
-        header.renew_from_ms,
+        header.refresh_from_ms,
         header.fresh_until_ms,
         header.expires_at_ms,
         header.useful_from_ms,
@@ -84,13 +83,13 @@ def pack(header: Header, payload: bytes) -> bytes:
 
 
 def unpack(entry: bytes | memoryview | None) -> tuple[Header, bytes | memoryview] | None:
-    """Return an entry's header and payload; None for anything that is not an entry of this version.
+    """Decode an entry.
 
     Args:
-        entry: What Redis holds under the entry's key, or only its beginning.
+        entry: The value in Redis, or its first bytes.
 
     Returns:
-        The header and the payload; what cannot be read is a miss, never an error.
+        The header and the payload; None if it is not an entry of this version, which readers treat as a miss.
 
     Example:
         >>> unpack(b"something else") is None

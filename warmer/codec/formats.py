@@ -1,4 +1,7 @@
-"""JSON and msgpack: what each holds as it is, and how it writes and reads the rest by an annotation."""
+"""The codec numbers, and the two structured formats: JSON and msgpack.
+
+A format writes plain values as they are, and all others by their annotation.
+"""
 
 from collections import deque
 from collections.abc import Callable, Collection, Mapping
@@ -16,39 +19,39 @@ from pydantic_core import from_json, to_jsonable_python
 
 from warmer.codec.difference import type_named
 
-# The numbers by which an entry's header names how its payload was written: wire format, never given a new meaning.
+# Codec numbers in an entry's header: wire format, so a number never gets a new meaning.
 JSON: Final = 1
 MSGPACK: Final = 2
 BYTES: Final = 3
 PICKLE: Final = 4
 ERROR: Final = 5
-"""A cached error: an entry of this number holds no value."""
+"""An entry with this number holds a cached error, not a value."""
 
 TYPED: Final = 0x40
-"""Added to JSON or MSGPACK: has to be rebuilt by the return annotation whose fingerprint begins the payload."""
+"""Added to JSON or MSGPACK: rebuilt by the return annotation whose fingerprint begins the payload."""
 
 COMPRESSED: Final = 0x80
 """Added to any: the whole payload is one zstd frame."""
 
 _CONTAINERS: Final = frozenset({dict, list})
-_REFUSED: Final = (TypeError, ValueError, OverflowError)
+_REJECTIONS: Final = (TypeError, ValueError, OverflowError)
 
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One way to write structured values.
+    """A format for structured values.
 
     Args:
-        name: What people call it.
-        number: By which a header names it.
-        scalars: The types that it brings back as they were.
-        keys: Those among them that it takes as keys.
-        has_nan: Whether it holds NaN and the infinities.
-        dumps: Writes a value made of those types, dicts and lists, or raises TypeError, ValueError or OverflowError.
-        loads: Reads it; raises whatever it likes on other bytes.
+        name: Its name in messages.
+        number: Its codec number.
+        scalars: The scalar types that it keeps.
+        keys: The types that it allows as keys of dicts.
+        has_nan: Whether it has NaN and infinities.
+        dumps: Writes a plain value, or raises TypeError, ValueError or OverflowError.
+        loads: Reads a plain value; may raise any exception.
         dumps_typed: Writes any value by an adapter.
-        loads_typed: Rebuilds it.
-        natives: Reads what it is rebuilt from.
+        loads_typed: Rebuilds a value by an adapter.
+        natives: Reads the dicts, lists and scalars from which a value is rebuilt.
     """
 
     name: str
@@ -63,7 +66,7 @@ class Format:
     natives: Callable[[bytes | memoryview], Any]
 
     def plain(self, value: Any) -> bytes | None:
-        """Return a value's bytes if it will come back as it is; None if it would not.
+        """Write a value that comes back unchanged; return None for any other value.
 
         Raises:
             RecursionError: the value contains itself, or is nested too deeply.
@@ -76,7 +79,7 @@ class Format:
             return None
         try:
             return self.dumps(value)
-        except _REFUSED:
+        except _REJECTIONS:
             return None
 
     def _is_plain(self, value: Any) -> bool:
@@ -85,7 +88,7 @@ class Format:
         return self._are_plain(value if type(value) is list else (value,))
 
     def _are_plain(self, parts: Collection[Any]) -> bool:
-        """Say whether all parts are plain, without a Python step for each of those that hold nothing themselves."""
+        """Whether all parts are plain; scalars are checked by their types at once, for speed."""
         kinds = set(map(type, parts))
         if not kinds - _CONTAINERS <= self.scalars:
             return False
@@ -94,10 +97,7 @@ class Format:
         return kinds.isdisjoint(_CONTAINERS) or all(self._is_plain(part) for part in parts if type(part) in _CONTAINERS)
 
     def first_loss(self, value: Any) -> str:
-        """Say where and how a value that is not plain would be lost.
-
-        Args:
-            value: A value that `plain` has refused.
+        """Describe the first part of a value that would come back changed, after `plain` has returned None.
 
         Raises:
             RecursionError: the value contains itself, or is nested too deeply.
@@ -124,17 +124,17 @@ class Format:
     def _loss_of_scalar(self, value: Any) -> str:
         try:
             return f" is {type_named(value)} and would come back as {type_named(self.loads(self.dumps(value)))}"
-        except _REFUSED as error:
+        except _REJECTIONS as error:
             reason = _reason(error) if type(value) in self.scalars else f"{self.name} has no such type"
             return f" is {type_named(value)}: {reason}"
 
 
 def _reason(error: Exception) -> str:
-    """Return why a text or a number was refused, without the character that a Unicode error quotes."""
+    """Return the reason of an error, without the character that a Unicode error quotes."""
     return error.reason if isinstance(error, UnicodeEncodeError) else str(error)
 
 
-# Dates, dataclasses and subclasses would come back as something else: they are refused, not converted.
+# Dates, dataclasses and subclasses would come back as other types: they are rejected, not converted.
 _STRICT = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 
 
@@ -142,7 +142,7 @@ def _json_dumps(value: Any) -> bytes:
     return orjson.dumps(value, option=_STRICT)
 
 
-# Fields go by their names, since the aliases that a model writes need not be those that it reads.
+# Fields are written by name, because a model's aliases for reading and writing may differ.
 def _json_dumps_typed(adapter: TypeAdapter[Any], value: Any) -> bytes:
     return adapter.dump_json(value, by_alias=False, round_trip=True, warnings=False)
 
@@ -152,7 +152,21 @@ def _json_loads_typed(adapter: TypeAdapter[Any], payload: bytes | memoryview) ->
 
 
 def _json_natives(payload: bytes | memoryview) -> Any:
-    return from_json(bytes(payload))  # which also reads NaN
+    return from_json(bytes(payload))  # also reads NaN
+
+
+JSON_FORMAT: Final = Format(
+    name="JSON",
+    number=JSON,
+    scalars=frozenset({str, int, float, bool, NoneType}),
+    keys=frozenset({str}),
+    has_nan=False,
+    dumps=_json_dumps,
+    loads=orjson.loads,
+    dumps_typed=_json_dumps_typed,
+    loads_typed=_json_loads_typed,
+    natives=_json_natives,
+)
 
 
 def _msgpack_dumps(value: Any) -> bytes:
@@ -173,7 +187,7 @@ def _msgpack_loads_typed(adapter: TypeAdapter[Any], payload: bytes | memoryview)
 
 
 def _msgpack_default(value: Any) -> Any:
-    """Return what msgpack writes for a type that it does not have; parts of containers come back here."""
+    """Convert a type that msgpack does not have; called again for the parts of containers."""
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | deque | AbstractSet):
@@ -182,19 +196,6 @@ def _msgpack_default(value: Any) -> Any:
         return dict(value)
     return to_jsonable_python(value)
 
-
-JSON_FORMAT: Final = Format(
-    name="JSON",
-    number=JSON,
-    scalars=frozenset({str, int, float, bool, NoneType}),
-    keys=frozenset({str}),
-    has_nan=False,
-    dumps=_json_dumps,
-    loads=orjson.loads,
-    dumps_typed=_json_dumps_typed,
-    loads_typed=_json_loads_typed,
-    natives=_json_natives,
-)
 
 MSGPACK_FORMAT: Final = Format(
     name="msgpack",

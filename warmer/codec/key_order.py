@@ -1,4 +1,4 @@
-"""The order of a dict's keys: a TypedDict comes back in the order of its definition, not as it was given."""
+"""Key order of dicts: restored after decoding, because a TypedDict comes back in the order of its definition."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -8,23 +8,23 @@ from typing import Any
 from pydantic import BaseModel, RootModel
 
 
-def restore_order(value: Any, native: Any) -> None:
-    """Put the keys of all dicts in a rebuilt value into the order in which they were written.
+def restore_key_order(value: Any, native: Any) -> None:
+    """Restore the key order of all dicts in a rebuilt value, in place.
 
     Args:
-        value: The value; its dicts are changed in place.
-        native: What it was rebuilt from: dicts, lists and scalars.
+        value: The rebuilt value.
+        native: The dicts, lists and scalars that it was rebuilt from.
 
     Example:
         >>> value = [{"a": 1, "b": 2}]
-        >>> restore_order(value, [{"b": 2, "a": 1}])
+        >>> restore_key_order(value, [{"b": 2, "a": 1}])
         >>> value
         [{'b': 2, 'a': 1}]
     """
     if type(value) is dict and isinstance(native, dict):
         _restore_keys(value, native)
     for part, native_part in _parts(value, native):
-        restore_order(part, native_part)
+        restore_key_order(part, native_part)
 
 
 def _restore_keys(value: dict[Any, Any], native: dict[Any, Any]) -> None:
@@ -36,7 +36,7 @@ def _restore_keys(value: dict[Any, Any], native: dict[Any, Any]) -> None:
 
 
 def _parts(value: Any, native: Any) -> Iterable[tuple[Any, Any]]:
-    """Return the parts of a value, each with what it was rebuilt from."""
+    """Return the parts of a value, each with its native part."""
     if isinstance(value, RootModel):
         return [(value.root, native)]
     if isinstance(native, list) and isinstance(value, list | tuple | deque):

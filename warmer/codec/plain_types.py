@@ -1,4 +1,4 @@
-"""Which annotations describe nothing but what JSON holds by itself, so that values are read without rebuilding."""
+"""Plain annotations: those that describe only JSON types, so that values are read without a rebuild."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, MutableSequence, Sequence
 from types import NoneType, UnionType
@@ -30,10 +30,10 @@ _Seen = frozenset[int]
 
 
 def is_plain(annotation: Any) -> bool:
-    """Say whether an annotation describes only dicts with texts as keys, lists, texts, numbers, booleans and None.
+    """Whether an annotation describes only dicts with str keys, lists, str, numbers, bool and None.
 
     Args:
-        annotation: A resolved annotation, or `UNKNOWN`, which leaves everything open and therefore is plain.
+        annotation: A resolved annotation; `UNKNOWN`, which allows anything, is plain.
 
     Example:
         >>> is_plain(dict[str, list[int] | None]), is_plain(tuple[int, ...])
@@ -45,7 +45,7 @@ def is_plain(annotation: Any) -> bool:
 def _is_plain(annotation: Any, seen: _Seen) -> bool:
     if any(annotation is one for one in (*_ANYTHING, *_SCALARS, *_LISTS, *_DICTS)):
         return True
-    if isinstance(annotation, ForwardRef) or id(annotation) in seen:  # all are resolved, but those to what holds them
+    if isinstance(annotation, ForwardRef) or id(annotation) in seen:  # unresolved references are recursive ones
         return True
     if isinstance(annotation, NewType):
         return _is_plain(annotation.__supertype__, seen)
@@ -69,7 +69,7 @@ def _is_plain_generic(origin: Any, arguments: tuple[Any, ...], seen: _Seen) -> b
 
 
 def _may_change_type(metadata: Any) -> bool:
-    """Say whether what an annotation adds to a type is a validator: limits and notes leave the type as it is."""
+    """Whether metadata of `Annotated` is a validator; limits and notes do not change the type."""
     return hasattr(metadata, "__get_pydantic_core_schema__")
 
 
@@ -84,6 +84,6 @@ def _is_plain_key(annotation: Any) -> bool:
 def _is_plain_typed_dict(annotation: type, seen: _Seen) -> bool:
     try:
         hints = get_type_hints(annotation, include_extras=True)
-    except Exception:  # names that only type checkers know
+    except Exception:  # a name that only type checkers import
         return False
     return all(_is_plain(hint, seen) for hint in hints.values())

@@ -1,4 +1,4 @@
-"""Signs a payload for one cache key, so that nobody else's bytes, nor another entry's, pass for it."""
+"""HMAC signature of a payload and its cache key, so that foreign or moved bytes are rejected."""
 
 import hashlib
 import hmac
@@ -9,12 +9,12 @@ SIGNATURE_BYTES = hashlib.sha256().digest_size
 
 
 def signed(signing_key: bytes, cache_key: str, data: bytes) -> bytes:
-    """Return data behind its signature.
+    """Return the signature followed by the data.
 
     Args:
         signing_key: The secret.
-        cache_key: The only cache key under which the signature holds.
-        data: What is signed.
+        cache_key: The only cache key for which the signature is valid.
+        data: The data to sign.
 
     Example:
         >>> signed(b"secret", "catalog", b"data").endswith(b"data")
@@ -24,15 +24,10 @@ def signed(signing_key: bytes, cache_key: str, data: bytes) -> bytes:
 
 
 def verified(signing_key: bytes, cache_key: str, payload: bytes) -> bytes:
-    """Return the data behind a signature.
-
-    Args:
-        signing_key: The secret.
-        cache_key: The cache key under which the payload was found.
-        payload: What `signed` returned.
+    """Verify a payload of `signed` and return its data.
 
     Raises:
-        CodecError: the signature is not this key's over this data, or belongs to another cache key.
+        CodecError: it was signed with another secret or for another cache key, or it was changed.
 
     Example:
         >>> payload = signed(b"secret", "catalog", b"data")

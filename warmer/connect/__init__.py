@@ -1,7 +1,7 @@
-"""Clients of Redis, whatever stands at an address, and which of its servers holds a key.
+"""Redis connections: addresses, redis-py clients, and the servers that hold the keys.
 
-Everything but reads goes through redis-py; here is what it is told, and what is mended of its habits: it shares locks
-and sockets with forked children, and connects to a Cluster while it is constructed.
+All commands except cache reads go through redis-py. This package configures it and corrects two of its habits: it
+shares locks and sockets with forked children, and it connects to a Cluster in the constructor.
 """
 
 from warmer.connect.client import connect

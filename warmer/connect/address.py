@@ -1,4 +1,4 @@
-"""Where Redis is: one server, Sentinels, a Cluster or this process's memory, as an URL says it. Nothing is sent."""
+"""Address of Redis: parses the URL of a server, Sentinels, a Cluster or a server in memory. No I/O here."""
 
 import re
 import ssl
@@ -33,12 +33,7 @@ _BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One server.
-
-    Args:
-        host: Its name or address; "" where it is reached by a Unix socket.
-        port: Its TCP port; 0 where it is reached by a Unix socket.
-        path: The path of its Unix socket; "" where it is reached by TCP.
+    """One server, reached by TCP (host and port) or by a Unix socket (path).
 
     Example:
         >>> str(Server("::1", 6379))
@@ -57,18 +52,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How TLS connections are made and checked.
+    """Settings for TLS.
 
     Args:
-        cert_reqs: Whether the server has to show a certificate that can be trusted.
-        check_hostname: Whether that certificate has to name the host that was asked for.
-        ca_certs: File of the authorities to trust; the machine's own are trusted, too.
-        certfile: File of the client's own certificate; "" for none.
-        keyfile: File of that certificate's key; "" where it stands in `certfile`.
-
-    Example:
-        >>> Tls(ca_certs="/etc/redis/ca.pem").check_hostname
-        True
+        cert_reqs: Whether the server must have a trusted certificate.
+        check_hostname: Whether the certificate must be for the host of the address.
+        ca_certs: File of trusted authorities, in addition to those of the machine.
+        certfile: File of the client's certificate; "" for none.
+        keyfile: File of its key; "" if `certfile` contains it.
     """
 
     cert_reqs: Literal["required", "optional", "none"] = "required"
@@ -80,18 +71,18 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """An address of Redis, taken apart.
+    """A parsed address of Redis.
 
     Args:
-        kind: What stands there.
-        servers: The server; for "sentinel" the Sentinels; for "cluster" the nodes asked first; for "memory" none.
-        service: For "sentinel" the name of the master that they watch; for "memory" the name of the server.
+        kind: The kind of server.
+        servers: The server; for "sentinel" the Sentinels; for "cluster" the startup nodes; for "memory" none.
+        service: For "sentinel" the name of the master; for "memory" the name of the server.
         db: Number of the database.
-        username: User at the servers; "" for the default one.
-        password: Password at the servers; "" for none.
-        sentinel_username: User at the Sentinels themselves.
-        sentinel_password: Password at the Sentinels themselves.
-        tls: How TLS is made, to Sentinels too; None where connections are plain.
+        username: User of the servers; "" for the default user.
+        password: Password of the servers; "" for none.
+        sentinel_username: User of the Sentinels themselves.
+        sentinel_password: Password of the Sentinels themselves.
+        tls: Settings for TLS, also to Sentinels; None for plain connections.
 
     Example:
         >>> Address.parse("redis+sentinel://one,two:26380/orders/2").servers
@@ -110,38 +101,31 @@ class Address:
 
     @classmethod
     def parse(cls, url: str) -> "Address":
-        """Take an URL apart; nothing is sent, and no file is read.
+        """Parse a URL; nothing is sent and no file is read.
 
         Args:
-            url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as redis-py takes them;
+            url: ``redis://``, ``rediss://`` (TLS) or ``unix://``, as in redis-py;
                 ``redis+sentinel://[user:password@]host[:26379],.../service[/db]``, and for the Sentinels' own
                 credentials ``?sentinel_username=...&sentinel_password=...``;
                 ``redis+cluster://[user:password@]host[:6379],...``; both with ``rediss+`` for TLS;
                 ``memory://name``, a server inside this process, for tests.
-                TLS takes ``?ssl_cert_reqs=`` (required, optional, none), ``ssl_check_hostname=``, ``ssl_ca_certs=``,
-                ``ssl_certfile=`` and ``ssl_keyfile=``.
-
-        Returns:
-            The address.
+                TLS options are ``?ssl_cert_reqs=`` (required, optional, none), ``ssl_check_hostname=``,
+                ``ssl_ca_certs=``, ``ssl_certfile=`` and ``ssl_keyfile=``.
 
         Raises:
-            SettingsError: it is none of these; the message gives no credentials away.
+            SettingsError: it is none of these; the message contains no credentials.
 
         Example:
             >>> Address.parse("redis+cluster://one,[::1]:7001").servers[1]
             Server(host='::1', port=7001, path='')
         """
-        return _Parts.of(url.strip()).address()
+        return _UrlParts.of(url.strip()).address()
 
     def ssl_context(self) -> ssl.SSLContext | None:
-        """Return what TLS connections are opened with; None where connections are plain.
+        """Return the context for TLS connections; None for plain connections.
 
         Raises:
-            SettingsError: a file of certificates cannot be used.
-
-        Example:
-            >>> Address.parse("redis://localhost").ssl_context() is None
-            True
+            SettingsError: a certificate file cannot be used.
         """
         if self.tls is None:
             return None
@@ -163,10 +147,7 @@ class Address:
 
 
 def without_credentials(url: str) -> str:
-    """Return an address as it may be shown: credentials are masked, wherever they stand.
-
-    Args:
-        url: Any address, even one that cannot be used.
+    """Return a URL with all credentials masked, even if it is not a valid address.
 
     Example:
         >>> without_credentials("redis+sentinel://app:s3cret@one,two/orders?sentinel_password=other")
@@ -176,8 +157,8 @@ def without_credentials(url: str) -> str:
 
 
 @dataclass(slots=True)
-class _Parts:
-    """An URL's parts; options are taken out as they are understood, and those left over are refused."""
+class _UrlParts:
+    """A URL in parts. Known options are removed while it is parsed; the rest is rejected."""
 
     scheme: str
     kind: Kind
@@ -189,14 +170,14 @@ class _Parts:
     options: dict[str, str] = field(repr=False)
 
     @classmethod
-    def of(cls, url: str) -> "_Parts":
+    def of(cls, url: str) -> "_UrlParts":
         scheme = url.partition(":")[0]
         found = _URL.fullmatch(url)
         if scheme.lower() not in _SCHEMES:
-            raise _refused(scheme if scheme.isascii() and len(scheme) <= 20 else "", "which is no scheme of Redis")
+            raise _rejected(scheme if scheme.isascii() and len(scheme) <= 20 else "", "which is no scheme of Redis")
         if found is None or "@" in found["path"] + (found["query"] or ""):
-            # Whatever follows may be the rest of a password, so nothing of it is shown.
-            raise _refused(
+            # The rest may be part of a password, so the message does not quote it.
+            raise _rejected(
                 scheme, "with a part that cannot be read; write @ : / ? # in credentials as %40 %3A %2F %3F %23"
             )
         credentials, _, hosts = found["authority"].rpartition("@")
@@ -221,27 +202,27 @@ class _Parts:
 
     def _checked(self, address: Address) -> Address:
         if self.options:
-            raise _refused(self.scheme, f"with options that it does not take: {', '.join(sorted(self.options))}")
+            raise _rejected(self.scheme, f"with options that it does not take: {', '.join(sorted(self.options))}")
         return address
 
     def _standalone(self) -> Address:
         servers = self._servers(SERVER_PORT, "localhost")
         if len(servers) > 1:
-            raise _refused(self.scheme, "with several hosts; only redis+sentinel:// and redis+cluster:// take several")
+            raise _rejected(self.scheme, "with several hosts; only redis+sentinel:// and redis+cluster:// take several")
         return Address(
             "standalone", servers, "", self._db(self.path.strip("/")), self.username, self.password, tls=self._tls()
         )
 
     def _unix(self) -> Address:
         if self.hosts or not self.path.strip("/"):
-            raise _refused(self.scheme, "without the path of a socket; write it as unix:///run/redis/redis.sock")
+            raise _rejected(self.scheme, "without the path of a socket; write it as unix:///run/redis/redis.sock")
         socket = Server(path=unquote(self.path))
         return Address("standalone", (socket,), "", self._db(""), self.username, self.password)
 
     def _sentinel(self) -> Address:
         service, _, db = self.path.strip("/").partition("/")
         if not service:
-            raise _refused(
+            raise _rejected(
                 self.scheme,
                 "without the name of a service; write it behind the hosts, as redis+sentinel://host/mymaster",
             )
@@ -259,7 +240,7 @@ class _Parts:
 
     def _cluster(self) -> Address:
         if self._db(self.path.strip("/")) != 0:
-            raise _refused(self.scheme, "with the number of a database; a Redis Cluster has only database 0")
+            raise _rejected(self.scheme, "with the number of a database; a Redis Cluster has only database 0")
         return Address("cluster", self._servers(SERVER_PORT), "", 0, self.username, self.password, tls=self._tls())
 
     def _memory(self) -> Address:
@@ -273,7 +254,7 @@ class _Parts:
         host = (unquote(found["v6"] or found["name"]) or default) if found else ""
         number = int(found["port"] or port) if found else 0
         if not host or not 0 < number < 65536:
-            raise _refused(
+            raise _rejected(
                 self.scheme, "with a host or port that cannot be read; write host:port, and IPv6 as [::1]:6379"
             )
         return Server(host.lower(), number)
@@ -281,7 +262,7 @@ class _Parts:
     def _db(self, text: str) -> int:
         text = self.options.pop("db", text)
         if text and not (text.isascii() and text.isdecimal() and len(text) < 6):
-            raise _refused(self.scheme, "with a database that is no number; write it as redis://localhost:6379/0")
+            raise _rejected(self.scheme, "with a database that is no number; write it as redis://localhost:6379/0")
         return int(text or 0)
 
     def _tls(self) -> Tls | None:
@@ -290,7 +271,7 @@ class _Parts:
         checks = self.options.pop("ssl_cert_reqs", "required").lower()
         check_hostname = _BOOLEANS.get(self.options.pop("ssl_check_hostname", "true").lower())
         if checks not in _CHECKS or check_hostname is None:
-            raise _refused(
+            raise _rejected(
                 self.scheme,
                 "with an ssl_cert_reqs other than required, optional, none or an ssl_check_hostname "
                 "other than true, false",
@@ -304,7 +285,7 @@ class _Parts:
         )
 
 
-def _refused(scheme: str, what: str) -> SettingsError:
+def _rejected(scheme: str, what: str) -> SettingsError:
     return SettingsError(
         "the address of Redis cannot be used; expected one such as redis://localhost:6379/0, rediss://..., "
         "unix:///run/redis.sock, redis+sentinel://host1,host2/service or redis+cluster://host1,host2, "

@@ -1,4 +1,4 @@
-"""Opens Redis clients, whatever stands at the address."""
+"""Opens the redis-py client that fits an address."""
 
 import os
 from typing import Any
@@ -18,19 +18,19 @@ _opened: WeakKeyDictionary[Any, tuple[Address, float, bool]] = WeakKeyDictionary
 
 
 def connect(url: str, timeout_s: float, *, resend: bool = False) -> Any:
-    """Open a client; nothing is sent yet. It may be used in forked children, too.
+    """Open a client that also works in forked children; nothing is sent yet.
 
-    By default commands are not re-sent behind our back: a script whose reply was lost must not run twice unnoticed.
+    By default a command is never sent twice: a script whose reply was lost must not run again.
 
     Args:
         url: An address that `Address.parse` understands.
-        timeout_s: How long to wait for a connection, and for an answer. Each Sentinel, and each node of a Cluster, that
-            has to be asked where a server is may take as long again.
-        resend: Whether commands whose reply was lost are sent again; for RQ, whose jobs are only hints.
+        timeout_s: Time limit of a connection, and of a reply. Discovery by a Sentinel or a Cluster node takes as long
+            again for each that is queried.
+        resend: Whether a command whose reply was lost is sent again; for RQ, whose jobs may be repeated.
 
     Returns:
-        A `redis.Redis`, or a `redis.RedisCluster` for a Cluster, that answers in bytes; untyped, because redis-py's
-        types do not tell bytes from text.
+        A `redis.Redis` or a `ClusterClient` that answers in bytes; untyped, because redis-py's types do not separate
+        bytes from str.
 
     Raises:
         SettingsError: the address cannot be used.
@@ -42,7 +42,7 @@ def connect(url: str, timeout_s: float, *, resend: bool = False) -> Any:
     address = Address.parse(url)
     if address.kind == "memory":
         return client_in_memory(address)
-    address.ssl_context()  # so that certificates that cannot be used are found now, and said to be the reason
+    address.ssl_context()  # raises now if a certificate cannot be used
     if address.kind == "cluster":
         return ClusterClient(address, timeout_s, _retry(resend))
     client = Redis.from_pool(_pool(address, timeout_s, resend))  # which closes the pool with the client
@@ -51,7 +51,7 @@ def connect(url: str, timeout_s: float, *, resend: bool = False) -> Any:
 
 
 class _SentinelPool(SentinelConnectionPool):
-    """Closes its connections to the Sentinels, too; redis-py's own leaves them open."""
+    """Also closes its connections to the Sentinels, which redis-py leaves open."""
 
     def disconnect(self, inuse_connections: bool = True) -> None:
         super().disconnect(inuse_connections)
@@ -75,10 +75,10 @@ def _retry(resend: bool) -> Retry:
     return Retry(ExponentialBackoff(), 3) if resend else Retry(NoBackoff(), 0)
 
 
-def _open_anew() -> None:
-    """Give a forked child pools of its own: a thread of the parent's may have held a lock of its pools, for ever."""
+def _renew_pools() -> None:
+    """Give a forked child new pools: a thread of the parent may have held a lock of the old ones."""
     for client, options in list(_opened.items()):
         client.connection_pool = _pool(*options)
 
 
-os.register_at_fork(after_in_child=_open_anew)
+os.register_at_fork(after_in_child=_renew_pools)

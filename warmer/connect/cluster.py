@@ -1,4 +1,4 @@
-"""A client of a Redis Cluster that connects at first use, and that forked children may use, too."""
+"""Redis Cluster client that connects at first use and works in forked children."""
 
 import threading
 from hashlib import sha1
@@ -19,14 +19,14 @@ _Commands: Any = RedisClusterCommands  # its types do not tell bytes from text
 
 
 class ClusterClient(_Commands):  # type: ignore[misc]
-    """The commands of `redis.RedisCluster`, over one that is opened at first use.
+    """The commands of `redis.RedisCluster`, without three of its habits.
 
-    Three habits of redis-py's own are not wanted: it connects while it is constructed, it shares its locks and sockets
-    with forked children, and it tells that a Cluster is away by an exception that is no `redis.RedisError`.
+    It connects in the constructor, it shares locks and sockets with forked children, and it reports an unavailable
+    Cluster by an exception that is not a `redis.RedisError`.
 
     Args:
-        address: The nodes to ask first, and again when none of those that the Cluster named can be reached.
-        timeout_s: How long to wait for each node.
+        address: The startup nodes; they are used again when no known node can be reached.
+        timeout_s: Time limit for each node.
         retry: How often a command whose reply was lost is sent again.
 
     Example:
@@ -35,14 +35,14 @@ class ClusterClient(_Commands):  # type: ignore[misc]
     """
 
     def __init__(self, address: Address, timeout_s: float, retry: Retry) -> None:
-        """Prepare; nothing is sent yet."""
+        """Send nothing yet."""
         self._address = address
         self._timeout_s = timeout_s
         self._retry = retry
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
+        self._reset_after_fork()
+        self._fork_hook = fork.in_child(self._reset_after_fork)
 
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._opening = threading.Lock()
         self._opened: RedisCluster | None = None
 
@@ -63,21 +63,17 @@ class ClusterClient(_Commands):  # type: ignore[misc]
                     for server in self._address.servers
                 ],
                 retry=self._retry,
-                require_full_coverage=False,  # keys of the slots that are served can be read while others are not
+                require_full_coverage=False,  # keys in available slots stay readable
                 **server_options(self._address, self._timeout_s),
             )
         except RedisClusterException as error:
             raise RedisConnectionError(str(error)) from error
 
     def execute_command(self, *arguments: Any, **options: Any) -> Any:
-        """Send a command to the node that it is for.
-
-        Args:
-            *arguments: Its name and arguments.
-            **options: As `redis.RedisCluster` takes them, such as ``target_nodes``.
+        """Send a command to its node; see `redis.RedisCluster.execute_command`.
 
         Raises:
-            redis.RedisError: the Cluster did not answer, or refused.
+            redis.RedisError: the Cluster did not answer, or rejected the command.
         """
         cluster = self._cluster()
         try:
@@ -85,19 +81,19 @@ class ClusterClient(_Commands):  # type: ignore[misc]
         except RedisClusterException as error:
             if error.__cause__ is None:
                 raise ClusterError(str(error)) from error
-            self._opened = None  # no node that it knows can be reached: begin again with those of the address
+            self._opened = None  # no known node can be reached: start again with those of the address
             raise RedisConnectionError(str(error)) from error
 
     def ping(self, **options: Any) -> bool:
-        """Ask every master for a sign of life; a replica that is away does no harm.
+        """Ping every master.
 
         Raises:
-            redis.RedisError: one does not answer.
+            redis.RedisError: one of them does not answer.
         """
         return bool(self.execute_command("PING", **{"target_nodes": RedisCluster.PRIMARIES, **options}))
 
     def register_script(self, script: str) -> "_Script":
-        """Return a function that runs a script, on the node that holds its keys."""
+        """Return a function that runs a script on the node of its keys."""
         return _Script(self, script)
 
     def close(self) -> None:
@@ -107,18 +103,18 @@ class ClusterClient(_Commands):  # type: ignore[misc]
             opened.close()
 
     def _split_command_across_slots(self, command: str, *keys: Any) -> int:
-        """Send one command for the keys of each slot; redis-py would use a pipeline, which re-sends."""
+        """Send one command per slot; redis-py would use a pipeline, which may send it twice."""
         return sum(self.execute_command(command, *of_slot) for of_slot in self._partition_keys_by_slot(keys).values())
 
     def __getattr__(self, name: str) -> Any:
-        """Return whatever else `redis.RedisCluster` has."""
-        if name.startswith("_"):  # such as what copy and pickle look for
+        """Return any other attribute of `redis.RedisCluster`."""
+        if name.startswith("_"):  # such as those that copy and pickle look for
             raise AttributeError(name)
         return getattr(self._cluster(), name)
 
 
 class _Script:
-    """A script that is sent in full to a node that does not know it; redis-py would load it on every master first."""
+    """A script that is loaded on demand, node by node; redis-py would load it on every master first."""
 
     def __init__(self, client: ClusterClient, text: str) -> None:
         self._client = client

@@ -1,4 +1,4 @@
-"""Servers in the memory of this process, for tests that shall need none."""
+"""Fake Redis servers in this process, for tests without a server."""
 
 from functools import cache
 from importlib.resources import files
@@ -11,25 +11,21 @@ _servers: dict[str, Any] = {}
 
 
 def forget(address: Address) -> None:
-    """Let go of a server: clients that are open keep it, new ones find an empty one.
-
-    Args:
-        address: Whose `service` names the server; one that there is none of is no error.
-    """
+    """Drop the server of an address, if there is one; open clients keep it, new ones get an empty one."""
     _servers.pop(address.service, None)
 
 
 def client_in_memory(address: Address) -> Any:
-    """Open a client for a server in this process's memory, which begins with its first client.
+    """Open a client of the server in memory that the address names; the first client creates it.
 
     Args:
-        address: Whose `service` names the server; clients of one name share their data.
+        address: Clients with the same `service` share their data.
 
     Returns:
         A `redis.Redis` that answers in bytes.
 
     Raises:
-        SettingsError: the packages for it are not installed.
+        SettingsError: the required packages are not installed.
 
     Example:
         >>> client = client_in_memory(Address.parse("memory://orders"))
@@ -44,19 +40,19 @@ def client_in_memory(address: Address) -> Any:
             f"memory:// is for tests and needs more packages ({error}): pip install 'warmer[testing]'"
         ) from error
 
-    class Client(FakeStrictRedis):  # what servers offer to scripts, and fakeredis does not, goes before each
+    class Client(FakeStrictRedis):  # adds to each script the Lua functions that fakeredis lacks
         def register_script(self, script: Any) -> Any:
-            return super().register_script(_missing() + script)
+            return super().register_script(_missing_functions() + script)
 
     if address.service not in _servers:
         _servers.setdefault(address.service, FakeServer(version=(7, 0)))
     client = Client(server=_servers[address.service], db=address.db, protocol=2)
-    # RQ asks INFO for the version; as this server does not answer that, it would take jobs in a way that loses them.
+    # fakeredis does not report a version to RQ, which would then fetch jobs in a way that can lose them.
     setattr(client, "__rq_redis_server_version", (7, 0, 0))
     return client
 
 
 @cache
-def _missing() -> str:
-    """Return what goes before each script: functions that servers offer to scripts, and fakeredis does not."""
+def _missing_functions() -> str:
+    """Return the Lua functions that servers provide to scripts and fakeredis does not."""
     return (files("warmer.connect") / "memory.lua").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What redis-py is told about every connection, so that all of warmer's behave alike."""
+"""Connection options of redis-py, the same for every client."""
 
 from typing import Any, Final
 
@@ -8,30 +8,26 @@ from redis.sentinel import Sentinel
 
 from warmer.connect.address import Address
 
-MOST_CONNECTIONS: Final = 100_000
-"""More than a process has threads: redis-py's own bound of 100 takes a rush of cold keys for an outage."""
+MAX_CONNECTIONS: Final = 100_000
+"""More than a process has threads; with redis-py's limit of 100 a burst of cold keys would look like an outage."""
 
 
 def server_options(address: Address, timeout_s: float) -> dict[str, Any]:
-    """Return redis-py's options for connections to the servers of an address; its database is not among them.
+    """Return the options for connections to the servers of an address, without its database.
 
     Args:
         address: Where Redis is.
-        timeout_s: How long to wait for a connection, and for an answer.
-
-    Example:
-        >>> server_options(Address.parse("redis://app:pw@localhost"), 1.0)["username"]
-        'app'
+        timeout_s: Time limit of a connection, and of a reply.
     """
     return _options(address, address.username, address.password, timeout_s)
 
 
 def sentinels_of(address: Address, timeout_s: float) -> Sentinel:
-    """Return redis-py's client of the Sentinels of an address, which have credentials of their own; closing is due.
+    """Return a client of the Sentinels of an address, which have separate credentials; the caller closes it.
 
     Args:
         address: Where the Sentinels are.
-        timeout_s: How long to wait for a connection, and for an answer.
+        timeout_s: Time limit of a connection, and of a reply.
 
     Example:
         >>> with sentinels_of(Address.parse("redis+sentinel://app:pw@host/orders"), 1.0) as sentinels:
@@ -41,7 +37,7 @@ def sentinels_of(address: Address, timeout_s: float) -> Sentinel:
     options = _options(address, address.sentinel_username, address.sentinel_password, timeout_s)
     return Sentinel(  # type: ignore[no-untyped-call]
         [(server.host, server.port) for server in address.servers],
-        sentinel_kwargs=options | {"retry": Retry(NoBackoff(), 0)},  # the next Sentinel is asked instead
+        sentinel_kwargs=options | {"retry": Retry(NoBackoff(), 0)},  # the next Sentinel is queried instead
     )
 
 
@@ -54,7 +50,7 @@ def _options(address: Address, username: str, password: str, timeout_s: float) -
         "protocol": 2,
         "decode_responses": False,
         "health_check_interval": 0,
-        "max_connections": MOST_CONNECTIONS,
+        "max_connections": MAX_CONNECTIONS,
         **_tls_options(address),
     }
 

@@ -1,4 +1,4 @@
-"""Which server holds a key: constant for one server, discovered for Sentinels and for a Cluster."""
+"""Topology: which server holds a key. It is fixed for one server, and queried for Sentinels and a Cluster."""
 
 from binascii import crc_hqx
 from typing import Final
@@ -16,10 +16,7 @@ SLOTS: Final = 16384
 
 
 def slot_of(key: bytes) -> int:
-    """Return a key's slot in a Cluster: that of its hash tag, if it has one.
-
-    Args:
-        key: The key as Redis knows it.
+    """Return a key's slot in a Cluster; a hash tag decides if the key has one.
 
     Example:
         >>> slot_of(b"warmer:lease:{catalog}") == slot_of(b"warmer:entry:{catalog}")
@@ -34,7 +31,7 @@ def slot_of(key: bytes) -> int:
 
 
 class Topology:
-    """Which server holds a key, as far as is known: `refresh` asks, and nothing else does.
+    """Knows which server holds a key. Only `refresh` sends queries.
 
     Example:
         >>> Topology.of(Address.parse("redis://localhost"), timeout_s=1.0).node_of(b"catalog")
@@ -43,14 +40,14 @@ class Topology:
 
     @staticmethod
     def of(address: Address, timeout_s: float) -> "Topology":
-        """Return what fits the address; nothing is sent yet.
+        """Return the topology for an address; nothing is sent yet.
 
         Args:
             address: Where Redis is.
-            timeout_s: How long to wait for each server that is asked.
+            timeout_s: Time limit for each server that is queried.
 
         Raises:
-            ValueError: a server in this process's memory has no address.
+            ValueError: the address is ``memory://``.
         """
         if address.kind == "memory":
             raise ValueError("expected an address with servers, got memory://, which is reached by no connection")
@@ -59,10 +56,7 @@ class Topology:
         return (_Sentinels if address.kind == "sentinel" else _Cluster)(address, timeout_s)
 
     def node_of(self, key: bytes) -> Server:
-        """Return the server that holds a key.
-
-        Args:
-            key: The key as Redis knows it.
+        """Return the server that holds a key, given in bytes.
 
         Raises:
             redis.ConnectionError: none is known.
@@ -74,18 +68,13 @@ class Topology:
         raise NotImplementedError
 
     def moved(self, slot: int, server: Server) -> None:
-        """Note that a slot of a Cluster is with another server now, as a MOVED answer says; else does nothing.
-
-        Args:
-            slot: Number of the slot.
-            server: Its new server.
-        """
+        """Record the new server of a Cluster's slot, from a MOVED reply."""
 
     def refresh(self) -> None:
-        """Ask who holds what.
+        """Query which server holds which keys.
 
         Raises:
-            redis.RedisError: nobody could be asked; what was known stays.
+            redis.RedisError: no server answered; the previous answer stays valid.
         """
 
 
@@ -137,22 +126,22 @@ class _Cluster(Topology):
         return tuple(dict.fromkeys(master for master in self._masters if master is not None))
 
     def moved(self, slot: int, server: Server) -> None:
-        if 0 <= slot < SLOTS:  # a broken server may say anything
+        if 0 <= slot < SLOTS:  # a broken server may send any number
             self._masters[slot] = server
 
     def refresh(self) -> None:
         failed: RedisError | None = None
-        # Those of the address come last: they may have left, but they may also be all that is left.
+        # The startup nodes come last: they may have left the Cluster, but no other node may be reachable.
         for server in dict.fromkeys((*self.nodes(), *self._address.servers)):
             try:
-                self._masters = self._masters_according_to(server)
+                self._masters = self._query_masters(server)
             except RedisError as error:
                 failed = error
             else:
                 return
-        raise RedisConnectionError(f"no node of the Redis Cluster says who serves which slots: {failed}") from failed
+        raise RedisConnectionError(f"no node of the Redis Cluster returned its slots: {failed}") from failed
 
-    def _masters_according_to(self, server: Server) -> list[Server | None]:
+    def _query_masters(self, server: Server) -> list[Server | None]:
         masters: list[Server | None] = [None] * SLOTS
         with Redis(
             host=server.host,
@@ -162,7 +151,7 @@ class _Cluster(Topology):
         ) as client:
             ranges = client.execute_command("CLUSTER SLOTS")
         for first, last, (host, port, *_), *_ in ranges:
-            # A node that does not know its own host is where it was asked.
+            # A node that does not know its own host has the host that was queried.
             master = Server((host or b"").decode().replace("?", "") or server.host, port)
             masters[first : last + 1] = [master] * (last + 1 - first)
         return masters

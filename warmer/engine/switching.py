@@ -10,6 +10,21 @@ from warmer.store import Store
 from warmer.tasks.switch import Switch
 
 _is_yielding = False
+_is_forbidden = False
+
+
+def forbid_switching_on() -> None:
+    """Let `Warmer.start` do nothing in this process from now on.
+
+    For processes that compute for a worker: they import modules that may call it, and serve a fleet that runs.
+    """
+    global _is_forbidden
+    _is_forbidden = True
+
+
+def is_forbidden_to_switch_on() -> bool:
+    """Whether `Warmer.start` does nothing in this process."""
+    return _is_forbidden
 
 
 @contextmanager

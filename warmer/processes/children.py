@@ -1,4 +1,4 @@
-"""Child processes: started together, watched, ended in good order, and never left behind."""
+"""Child processes that are started together, checked, and stopped together with this process."""
 
 import subprocess
 import sys
@@ -12,22 +12,22 @@ from typing import Self
 
 from warmer.errors import WarmerError
 
-END_LIMIT_S = 10.0
-SHOWN_LOG_LINES = 8
+MAX_STOP_S = 10.0
+MAX_LOG_LINES = 8
 
 
 class ChildDiedError(WarmerError):
-    """A process that should have lived on ended by itself."""
+    """A child process ended unexpectedly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One process.
+    """One child process.
 
     Args:
-        name: What people call it.
+        name: Its name in messages.
         process: The process.
-        log: Where it writes what would disturb the screen; None if it writes to this process's standard error.
+        log: File of its standard error; None if that is this process's standard error.
     """
 
     name: str
@@ -35,12 +35,12 @@ class Child:
     log: Path | None
 
     def output(self) -> Iterator[bytes]:
-        """Yield the lines of its standard output, if that is a pipe, until it ends."""
+        """Yield the lines of its standard output, if that is a pipe."""
         return iter(self.process.stdout or ())
 
 
 class Children:
-    """Processes that end with the `with` block, or with this process, however it ends.
+    """Processes that end with the ``with`` block, or with this process, even after SIGKILL.
 
     Example:
         >>> with Children() as children:
@@ -53,13 +53,13 @@ class Children:
         self._children: list[Child] = []
 
     def start(self, name: str, module: str, *arguments: str, quiet: bool, stdout: int = subprocess.DEVNULL) -> Child:
-        """Start `python -m module arguments` and watch it.
+        """Start `python -m module arguments`.
 
         Args:
-            name: What people call it.
-            module: What it runs.
+            name: Its name in messages.
+            module: The module to run.
             *arguments: Its arguments.
-            quiet: Whether its standard error is kept for the message of `check`, or goes to this process's own.
+            quiet: Whether its standard error is kept in a file for the message of `check`.
             stdout: As for `subprocess.Popen`.
         """
         log = Path(self._logs.name) / f"{name}.log" if quiet else None
@@ -69,27 +69,26 @@ class Children:
                 stdin=subprocess.PIPE,
                 stdout=stdout,
                 stderr=None if log is None else stack.enter_context(log.open("wb")),
-                process_group=0,  # Ctrl-C is for this process alone, which then ends its children in order
+                process_group=0,  # Ctrl-C reaches only this process, which then stops its children
             )
         child = Child(name, process, log)
         self._children.append(child)
         return child
 
     def check(self) -> None:
-        """Make sure that all are alive.
+        """Check that all children are alive.
 
         Raises:
-            ChildDiedError: one is not; the message ends with the last it said.
+            ChildDiedError: one has ended; the message contains the end of its log.
         """
         for child in self._children:
             if child.process.poll() is not None:
                 raise ChildDiedError(
-                    f"{child.name} has ended by itself with exit code {child.process.returncode}"
-                    + _last_words(child.log)
+                    f"{child.name} ended unexpectedly with exit code {child.process.returncode}" + _log_tail(child.log)
                 )
 
     def end(self, child: Child) -> None:
-        """End one and wait for it."""
+        """Stop one child and wait for its end."""
         self._children.remove(child)
         child.process.terminate()
         _await_end(child.process)
@@ -109,14 +108,14 @@ class Children:
 
 def _await_end(process: subprocess.Popen[bytes]) -> None:
     try:
-        process.wait(END_LIMIT_S)
+        process.wait(MAX_STOP_S)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
 
 
-def _last_words(log: Path | None) -> str:
+def _log_tail(log: Path | None) -> str:
     if log is None:
-        return "; its message stands above"
+        return "; see its message above"
     lines = log.read_text(errors="replace").strip().splitlines()
-    return "; it said:\n" + ("\n".join(lines[-SHOWN_LOG_LINES:]) or "nothing")
+    return "; its log ends with:\n" + ("\n".join(lines[-MAX_LOG_LINES:]) or "(empty)")

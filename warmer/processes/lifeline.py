@@ -1,9 +1,7 @@
-"""Runs a module that ends with its parent.
+"""Lifeline: runs a module in a process that ends with its parent.
 
-`python -m warmer.processes.lifeline MODULE ARGUMENTS`, with a pipe as standard input.
-
-The parent holds the pipe's other end and never writes to it. When the parent goes, however it went, the pipe ends, and
-this process gets the SIGTERM that a parent in good health would have sent.
+`python -m warmer.processes.lifeline MODULE ARGUMENTS`, with a pipe from the parent as standard input. When the parent
+ends in any way, the pipe ends, and this process sends itself a SIGTERM.
 """
 
 import os
@@ -14,7 +12,7 @@ import threading
 
 
 def main() -> None:
-    """Watch the pipe, and run the module as if it had been started itself."""
+    """Watch the pipe in a thread, and run the module as `__main__`."""
     threading.Thread(target=_end_with_parent, name="warmer-lifeline", daemon=True).start()
     del sys.argv[0]
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)

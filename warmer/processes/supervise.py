@@ -1,18 +1,15 @@
-"""Runs one server for exactly as long as one process lives: the child that a PrivateServer starts.
+"""Supervisor script of a private server: kills the server when the process that started it ends.
 
-It is run as a script by its path, not with ``-m``, so that nothing of the package is imported: it has to be
-quick. Its arguments are the pid of the process to live with, the folder to remove at the end, and the command
-line of the server.
+It runs as a script by its path, not with ``-m``, so that it starts fast: nothing of the package is imported. Its
+arguments are the pid of its parent, the folder to remove at the end, and the command line of the server.
 
-It ends the server when the first of these happens:
+It kills the server when one of these happens first:
 
-* Its standard input, a pipe that the parent holds open, brings a byte (stop, please) or ends (the parent is
-  gone).
-* Its parent is another process than before. A process forked by the parent, such as RQ's work horse, also
-  holds the pipe, so the pipe alone would keep the server alive for as long as any such child runs. Linux's
-  parent-death signal is no way out: it fires when the *thread* that started us ends, which may be long before
-  its process does.
-* It is told to terminate, or the server has ended by itself.
+* Its standard input, a pipe from the parent, has a byte (a request to stop) or ends (the parent has ended).
+* Its parent process changes. Forked children of the parent, such as RQ's work horse, also hold the pipe, so the pipe
+  alone could keep the server alive. Linux's parent-death signal does not help here: it fires when the parent's *thread*
+  ends, which may be much earlier.
+* It gets a SIGTERM, or the server ends.
 """
 
 import contextlib
@@ -34,12 +31,6 @@ class SupervisedServer:
 
     Args:
         command: The server's absolute path and its arguments.
-
-    Example:
-        >>> server = SupervisedServer(["/bin/sleep", "60"])
-        >>> server.end()
-        >>> server.has_ended()
-        True
     """
 
     def __init__(self, command: list[str]) -> None:
@@ -47,16 +38,16 @@ class SupervisedServer:
         supervisor_pid = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            _become(command, supervisor_pid)
+            _exec(command, supervisor_pid)
 
     def has_ended(self) -> bool:
-        """Return whether the process is gone."""
+        """Whether the process has ended."""
         if not self._ended:
             self._ended = os.waitpid(self.pid, os.WNOHANG)[0] == self.pid
         return self._ended
 
     def end(self) -> None:
-        """Kill the process and wait until it is gone; nothing is lost, its data is not meant to be kept."""
+        """Kill the process and wait for its end; its data is not meant to be kept."""
         if not self.has_ended():
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)
@@ -64,23 +55,19 @@ class SupervisedServer:
 
 
 def main(arguments: list[str]) -> None:
-    """Start the server, tell its pid on standard output, and end it when it is time.
-
-    Args:
-        arguments: The parent's pid, the folder to remove at the end, the server's path and its arguments.
-    """
+    """Start the server, write its pid to standard output, and kill it in the end; arguments as above."""
     parent_pid, directory, *command = arguments
     wakeups = _signals_as_bytes()
     server = SupervisedServer(command)
     try:
         os.write(ANSWER, b"%d\n" % server.pid)
-        _wait_until_over(server, int(parent_pid), wakeups)
+        _wait_for_end(server, int(parent_pid), wakeups)
     finally:
         server.end()
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _wait_until_over(server: SupervisedServer, parent_pid: int, wakeups: int) -> None:
+def _wait_for_end(server: SupervisedServer, parent_pid: int, wakeups: int) -> None:
     while os.getppid() == parent_pid and not server.has_ended():
         readable, _, _ = select.select([LIFELINE, wakeups], [], [], PARENT_CHECK_S)
         if LIFELINE in readable:
@@ -90,7 +77,7 @@ def _wait_until_over(server: SupervisedServer, parent_pid: int, wakeups: int) ->
 
 
 def _signals_as_bytes() -> int:
-    """Return a file descriptor that brings the number of each signal, so that select sees those too."""
+    """Return a file descriptor from which select can read the number of each signal."""
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     signal.set_wakeup_fd(writing)
@@ -99,8 +86,8 @@ def _signals_as_bytes() -> int:
     return reading
 
 
-def _become(command: list[str], supervisor_pid: int) -> None:
-    """Turn this forked child into the server; on failure, say why in the log and exit."""
+def _exec(command: list[str], supervisor_pid: int) -> None:
+    """Replace this forked child by the server; on failure, log the error and exit."""
     try:
         _die_with(supervisor_pid)
         os.dup2(os.open(os.devnull, os.O_RDONLY), LIFELINE)
@@ -113,7 +100,7 @@ def _become(command: list[str], supervisor_pid: int) -> None:
 
 
 def _die_with(supervisor_pid: int) -> None:
-    """Let Linux kill the server with its supervisor, whose one thread ends only when the process does."""
+    """Have Linux kill the server when its supervisor ends; the supervisor has only one thread."""
     if sys.platform == "linux":
         with contextlib.suppress(ImportError, OSError, AttributeError):
             import ctypes

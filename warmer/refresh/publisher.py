@@ -225,7 +225,7 @@ def _value_header(
     ahead = min(terms.refresh_ahead_s / terms.ttl_s, MOST_AHEAD)
     return Header(
         computed_at_ms=lease.now_ms,
-        renew_from_ms=fresh_until_ms - round(ahead * fresh_for_ms),
+        refresh_from_ms=fresh_until_ms - round(ahead * fresh_for_ms),
         fresh_until_ms=fresh_until_ms,
         expires_at_ms=fresh_until_ms + round(1000 * terms.stale_ttl_s),
         useful_from_ms=_useful_from_ms(work.origin, lease, present),
@@ -244,7 +244,7 @@ def _error_header(
     expires_at_ms = raised_at_ms + (work.terms.error_fresh_for_ms(error) or 0)
     return Header(
         computed_at_ms=lease.now_ms,
-        renew_from_ms=expires_at_ms,
+        refresh_from_ms=expires_at_ms,
         fresh_until_ms=expires_at_ms,
         expires_at_ms=expires_at_ms,
         useful_from_ms=_useful_from_ms(work.origin, lease, present),

@@ -1,4 +1,4 @@
-"""Draws what each policy achieves for what it spends."""
+"""Charts of misses removed against compute, one for each trace and ttl (matplotlib)."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from warmer.errors import SettingsError
-from warmer.simulation.policies import FIXED, PLAIN, POLICIES, PRICED
-from warmer.simulation.result import Finding
+from warmer.simulation.policies import BASELINE, FIXED, POLICIES, PRODUCTION
+from warmer.simulation.result import ComparisonRow
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 COLUMNS = 4
 INK, QUIET_INK, OURS = "#0f172a", "#64748b", "#0f766e"
 COLOURS = {
-    PRICED: OURS,
+    PRODUCTION: OURS,
     "all": QUIET_INK,
     "tiers": "#b45309",
     "xfetch": "#7c3aed",
@@ -26,45 +26,44 @@ COLOURS = {
     "rlru": "#db2777",
     "clairvoyant": "#94a3b8",
 }
-BEYOND = 1.08
-"""The picture ends so far beyond the dearest policy that takes orders; what spends more is named at its edge."""
+MARGIN = 1.08
+"""Each chart ends this far beyond the most expensive policy with a setting; policies beyond it are named at its
+edge."""
 
 
 def check_can_draw(file: Path) -> None:
-    """Say before anything is replayed that nothing could be drawn in the end.
+    """Check before a long replay that its picture can be drawn and written.
 
     Args:
-        file: Where the picture shall be written.
+        file: Where the picture is to be written.
 
     Raises:
-        SettingsError: matplotlib is not installed, or the file's folder is not there.
+        SettingsError: matplotlib is not installed, or the file's folder does not exist.
     """
     if find_spec("matplotlib") is None:
-        raise SettingsError("--plot draws with matplotlib, which is not installed; run: pip install 'warmer[bench]'")
+        raise SettingsError("--plot needs matplotlib, which is not installed; run: pip install 'warmer[bench]'")
     if not file.parent.is_dir():
         raise SettingsError(f"--plot expected a file in a folder that exists, got {str(file)!r}")
 
 
-def draw(findings: Sequence[Finding], file: Path, footnote: str = "") -> None:
-    """Write a picture with one chart for each trace and ttl; the file's ending says in which format.
+def draw(rows: Sequence[ComparisonRow], file: Path, footnote: str = "") -> None:
+    """Write a picture with one chart for each trace and ttl.
 
     Args:
-        findings: What was found, in the order of traces and ttls.
-        file: Where to.
+        rows: Ordered by trace and ttl.
+        file: Where to; its suffix is the format.
         footnote: Stands below the charts.
 
     Raises:
-        SettingsError: It cannot be written there, or not in that format.
+        SettingsError: The file cannot be written, or its format is not known.
     """
     from matplotlib.figure import Figure
 
-    groups = [
-        (key, list(group)) for key, group in groupby(findings, key=lambda finding: (finding.trace, finding.ttl_s))
-    ]
+    groups = [(key, list(group)) for key, group in groupby(rows, key=lambda row: (row.trace, row.ttl_s))]
     columns = min(COLUMNS, len(groups))
-    rows = ceil(len(groups) / columns)
-    figure = Figure(figsize=(max(3.4 * columns, 6.8), 2.8 * rows + 0.8), dpi=110, layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False)
+    lines = ceil(len(groups) / columns)
+    figure = Figure(figsize=(max(3.4 * columns, 6.8), 2.8 * lines + 0.8), dpi=110, layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
     for axes, ((trace, ttl_s), group) in zip(grid.flat, groups, strict=False):
         _draw_chart(axes, f"{trace}, ttl {ttl_s:g} s", group)
     for axes in list(grid.flat)[len(groups) :]:
@@ -77,15 +76,15 @@ def draw(findings: Sequence[Finding], file: Path, footnote: str = "") -> None:
         raise SettingsError(f"--plot expected a file such as frontier.png, got {str(file)!r}: {error}") from error
 
 
-def _draw_chart(axes: "Axes", title: str, findings: Sequence[Finding]) -> None:
-    dearest = max([found.replayed.compute_ratio for found in findings if found.extra_compute is not None], default=2.0)
-    right = 1.0 + BEYOND * (dearest - 1.0)
+def _draw_chart(axes: "Axes", title: str, rows: Sequence[ComparisonRow]) -> None:
+    highest = max([row.result.compute_ratio for row in rows if row.extra_compute is not None], default=2.0)
+    right = 1.0 + MARGIN * (highest - 1.0)
     beyond = []
-    for policy, group in groupby(findings, key=lambda finding: finding.policy):
-        points = sorted((found.replayed.compute_ratio, 100 * found.replayed.removed) for found in group)
+    for policy, group in groupby(rows, key=lambda row: row.policy):
+        points = sorted((row.result.compute_ratio, 100 * row.result.removed) for row in group)
         if policy in FIXED and points[0][0] > right:
             beyond.append(f"{policy}: {points[0][1]:.0f} % at {points[0][0]:.1f}x")
-        elif policy != PLAIN:
+        elif policy != BASELINE:
             _draw_policy(axes, policy, points)
     axes.set_title(title, loc="left", fontsize=11, color=INK)
     axes.set_xlim(1.0, right)
@@ -110,9 +109,9 @@ def _draw_policy(axes: "Axes", policy: str, points: Sequence[tuple[float, float]
         color=COLOURS[policy],
         marker="o",
         markersize=3,
-        linewidth=2.4 if policy == PRICED else 1.2,
+        linewidth=2.4 if policy == PRODUCTION else 1.2,
         linestyle="--" if policy == "clairvoyant" else "-",
-        zorder=3 if policy == PRICED else 2,
+        zorder=3 if policy == PRODUCTION else 2,
     )
 
 

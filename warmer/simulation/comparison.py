@@ -1,4 +1,4 @@
-"""Replays every policy on every trace, on all cores."""
+"""Comparison of policies on traces, replayed in parallel on all cores."""
 
 import os
 import signal
@@ -10,124 +10,126 @@ from typing import NamedTuple
 
 from warmer.policy.budget import ExtraCompute
 from warmer.policy.threshold import Threshold
-from warmer.simulation.policies import FIXED, PRICED, SWEPT
-from warmer.simulation.policies.plain import replay_plain
-from warmer.simulation.policies.priced import replay_priced
-from warmer.simulation.result import Finding, Replayed
-from warmer.simulation.trace.by_key import ReadsByKey, reads_by_key_of
+from warmer.simulation.policies import FIXED, PRODUCTION, SWEPT
+from warmer.simulation.policies.production import replay_production
+from warmer.simulation.policies.unconditional import replay_baseline
+from warmer.simulation.result import ComparisonRow, ReplayResult
+from warmer.simulation.trace.by_key import ReadsByKey
 from warmer.simulation.trace.trace import Trace
 
 
 class Comparison(NamedTuple):
-    """What is to be compared.
+    """What to compare.
 
     Args:
         traces: The recorded reads.
-        ttls_s: How long values are fresh, in seconds.
+        ttls_s: The ttls of values, in seconds.
         policies: Names of policies.
-        extras: Amounts of extra compute, such as 0.25.
-        warmup: The part of each trace that is learnt from and not counted.
+        extra_computes: Compute budgets beyond the baseline, such as 0.25.
+        warmup: The part of each trace that policies learn from and that does not count.
     """
 
     traces: Sequence[Trace]
     ttls_s: Sequence[float]
     policies: Sequence[str]
-    extras: Sequence[float]
+    extra_computes: Sequence[float]
     warmup: float
 
 
-class Part(NamedTuple):
-    """What one process replays at a time.
+class ReplayJob(NamedTuple):
+    """The unit of work of one process.
 
     Args:
-        trace: Which trace, by its place.
-        ttl_s: How long values are fresh, in seconds.
+        trace: The index of the trace.
+        ttl_s: The ttl of values, in seconds.
         policy: The policy's name.
-        extras: Amounts of extra compute; for the policy that learns, one by one.
+        extra_computes: Compute budgets; one alone for the policy that learns.
     """
 
     trace: int
     ttl_s: float
     policy: str
-    extras: tuple[float, ...]
+    extra_computes: tuple[float, ...]
 
 
-def parts_of(comparison: Comparison) -> list[Part]:
-    """Return all that is to be replayed, in the order of the report."""
-    together = tuple(comparison.extras)
+def jobs_of(comparison: Comparison) -> list[ReplayJob]:
+    """Return all jobs of a comparison, in the order of the report."""
+    together = tuple(comparison.extra_computes)
     return [
-        Part(trace, ttl_s, policy, extras)
+        ReplayJob(trace, ttl_s, policy, extra_computes)
         for trace in range(len(comparison.traces))
         for ttl_s in comparison.ttls_s
         for policy in comparison.policies
-        for extras in ([(extra,) for extra in together] if policy == PRICED else [together])
+        for extra_computes in ([(one,) for one in together] if policy == PRODUCTION else [together])
     ]
 
 
-def compare(comparison: Comparison, processes: int | None = None) -> Iterator[list[Finding]]:
-    """Replay all parts, and yield the findings of each, in the order of `parts_of`.
+def compare(comparison: Comparison, processes: int | None = None) -> Iterator[list[ComparisonRow]]:
+    """Run all jobs, and yield the rows of each, in the order of `jobs_of`.
 
     Args:
-        comparison: What is to be compared.
+        comparison: What to compare.
         processes: How many to use; None for as many as there are cores.
     """
-    parts = parts_of(comparison)
-    several = min(os.cpu_count() or 1 if processes is None else processes, len(parts))
-    if several <= 1:
-        yield from map(Player(comparison.traces, comparison.warmup).play, parts)
+    jobs = jobs_of(comparison)
+    workers = min(os.cpu_count() or 1 if processes is None else processes, len(jobs))
+    if workers <= 1:
+        yield from map(Replayer(comparison.traces, comparison.warmup).run, jobs)
         return
     # Spawned, not forked: that is safe beside threads, such as those of a progress bar.
     arguments = (comparison.traces, comparison.warmup)
-    with ProcessPoolExecutor(several, get_context("spawn"), _begin, arguments) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _begin, arguments) as pool:
         try:
-            yield from pool.map(_play, parts)
+            yield from pool.map(_run, jobs)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-class Player:
-    """Replays parts, and keeps what several of them need.
+class Replayer:
+    """Runs jobs, and caches the input and the baseline that successive jobs share.
 
     Args:
         traces: The recorded reads.
-        warmup: The part of each that is not counted.
+        warmup: The part of each that does not count.
     """
 
     def __init__(self, traces: Sequence[Trace], warmup: float) -> None:
         self._traces = traces
         self._warmup = warmup
-        self._ground = lru_cache(maxsize=1)(self._new_ground)
+        self._baseline = lru_cache(maxsize=1)(self._new_baseline)
 
-    def play(self, part: Part) -> list[Finding]:
-        """Return what one part brings: a finding for each amount of extra compute, or one in all."""
-        name = self._traces[part.trace].name
-        if part.policy == PRICED:
-            return [Finding(name, part.ttl_s, PRICED, extra, self._priced(part, extra)) for extra in part.extras]
-        course, plain = self._ground(part.trace, part.ttl_s)
-        if part.policy in FIXED:
-            return [Finding(name, part.ttl_s, part.policy, None, FIXED[part.policy](course, plain))]
-        frontier = SWEPT[part.policy].frontier(course, plain, part.extras)
-        return [Finding(name, part.ttl_s, part.policy, extra, frontier.at(extra)) for extra in part.extras]
+    def run(self, job: ReplayJob) -> list[ComparisonRow]:
+        """Return the rows of one job: one for each compute budget, or one for a policy without a setting."""
+        name = self._traces[job.trace].name
+        if job.policy == PRODUCTION:
+            results = [(extra, self._production(job, extra)) for extra in job.extra_computes]
+            return [ComparisonRow(name, job.ttl_s, PRODUCTION, extra, result) for extra, result in results]
+        by_key, baseline = self._baseline(job.trace, job.ttl_s)
+        if job.policy in FIXED:
+            return [ComparisonRow(name, job.ttl_s, job.policy, None, FIXED[job.policy](by_key, baseline))]
+        frontier = SWEPT[job.policy].frontier(by_key, baseline, job.extra_computes)
+        return [ComparisonRow(name, job.ttl_s, job.policy, extra, frontier.at(extra)) for extra in job.extra_computes]
 
-    def _priced(self, part: Part, extra_compute: float) -> Replayed:
-        return replay_priced(self._traces[part.trace], part.ttl_s, Threshold(ExtraCompute(extra_compute)), self._warmup)
+    def _production(self, job: ReplayJob, extra_compute: float) -> ReplayResult:
+        threshold = Threshold(ExtraCompute(extra_compute))
+        return replay_production(self._traces[job.trace], job.ttl_s, threshold, self._warmup)
 
-    def _new_ground(self, trace: int, ttl_s: float) -> tuple[ReadsByKey, Replayed]:
-        course = reads_by_key_of(self._traces[trace], ttl_s, self._warmup)
-        return course, replay_plain(course)
+    def _new_baseline(self, trace: int, ttl_s: float) -> tuple[ReadsByKey, ReplayResult]:
+        by_key = ReadsByKey.of(self._traces[trace], ttl_s, self._warmup)
+        return by_key, replay_baseline(by_key)
 
 
-_player: Player | None = None
-"""What a process of the pool replays with; made once in each, so that traces are handed over once."""
+_replayer: Replayer | None = None
+"""The replayer of a pool process; made once in each, so that traces are sent once."""
 
 
 def _begin(traces: Sequence[Trace], warmup: float) -> None:
-    global _player
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that asked
-    _player = Player(traces, warmup)
+    global _replayer
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent process
+    _replayer = Replayer(traces, warmup)
 
 
-def _play(part: Part) -> list[Finding]:
-    if _player is None:
+def _run(job: ReplayJob) -> list[ComparisonRow]:
+    if _replayer is None:
         raise RuntimeError("expected `_begin` to have run in this process")
-    return _player.play(part)
+    return _replayer.run(job)

@@ -6,7 +6,7 @@ from typing import Any
 
 from warmer.policy.history import History
 from warmer.results import LimitUse, QuarantinedTarget, TaskDetail, WarmingStats
-from warmer.stats.budgets import knob_standings
+from warmer.stats.budgets import budget_states
 from warmer.stats.ledger import ledger_of, performance_of
 from warmer.store import Quarantined, Store, TargetState
 from warmer.store.limit_usage import LimitInUse, limits_in_use
@@ -32,7 +32,7 @@ def stats(store: Store) -> WarmingStats:
         critical_keys=sum(record["critical"] and record["enabled"] for record in definitions),
         running=store.switch.get().on and alive,
         users_preloaded=int(totals.get("users_preloaded", 0)),
-        performance=performance_of(totals, store.stats.recent_durations_ms(), knob_standings(store)),
+        performance=performance_of(totals, store.stats.recent_durations_ms(), budget_states(store)),
         task_details=[
             _detail(record, counted, next_run_ms(standing, look.now_ms))
             for record, counted, standing in zip(definitions, counters, look.targets, strict=True)

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from warmer.results import BudgetState, Counterfactual, Ledger, MissesByCause, WarmingPerformance
-from warmer.stats.budgets import knob_standings
+from warmer.stats.budgets import budget_states
 from warmer.store import Store
 
 
@@ -14,18 +14,18 @@ def performance(store: Store) -> WarmingPerformance:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    return performance_of(store.stats.totals(), store.stats.recent_durations_ms(), knob_standings(store))
+    return performance_of(store.stats.totals(), store.stats.recent_durations_ms(), budget_states(store))
 
 
 def performance_of(
-    totals: Mapping[str, float], recent_ms: list[float], knobs: Sequence[BudgetState] = ()
+    totals: Mapping[str, float], recent_ms: list[float], budgets: Sequence[BudgetState] = ()
 ) -> WarmingPerformance:
     """Return the performance that these counters describe.
 
     Args:
         totals: The fleet's counters by name.
         recent_ms: The latest durations of warming.
-        knobs: How the knobs are held, the fleet's first.
+        budgets: The state of each budget, the fleet's first.
 
     Example:
         >>> performance_of({"useful": 3, "wasted": 1}, []).efficiency_score
@@ -46,8 +46,8 @@ def performance_of(
         p99_ms=p99_ms,
         hit_ratio=_part(hits, hits + totals.get("misses", 0.0)),
         unjudged=int(totals.get("unjudged", 0)),
-        knobs=list(knobs),
-        what_if=knobs[0].what_if if knobs else [],
+        budgets=list(budgets),
+        what_if=budgets[0].what_if if budgets else [],
     )
 
 
@@ -59,7 +59,7 @@ def ledger_of(counters: Mapping[str, float]) -> Ledger:
 
     Example:
         >>> ledger = ledger_of({"warm_ms": 900.0, "useful": 2, "saved_ms": 600.0, "wasted": 1, "wasted_ms": 300.0})
-        >>> ledger.spent_compute_seconds, ledger.saved_user_seconds, ledger.wasted_compute_seconds
+        >>> ledger.spent_compute_s, ledger.saved_user_s, ledger.wasted_compute_s
         (0.9, 0.6, 0.3)
     """
     useful = int(counters.get("useful", 0))
@@ -68,9 +68,9 @@ def ledger_of(counters: Mapping[str, float]) -> Ledger:
         efficiency_score=100.0 * _part(useful, judged),
         judged=judged,
         useful=useful,
-        saved_user_seconds=_seconds(counters, "saved_ms"),
-        spent_compute_seconds=_seconds(counters, "warm_ms"),
-        wasted_compute_seconds=_seconds(counters, "wasted_ms"),
+        saved_user_s=_seconds(counters, "saved_ms"),
+        spent_compute_s=_seconds(counters, "warm_ms"),
+        wasted_compute_s=_seconds(counters, "wasted_ms"),
         late=int(counters.get("late", 0)),
         stale_hits=int(counters.get("stale_hits", 0)),
         misses_by_cause=MissesByCause(

@@ -18,9 +18,6 @@ class Reader(Protocol):
     def get(self, key: str) -> Value:
         """Return the value of a key.
 
-        Args:
-            key: The key.
-
         Returns:
             Its bytes, or a memoryview of a long value; None if it has no value.
 
@@ -30,13 +27,7 @@ class Reader(Protocol):
         ...
 
     def get_many(self, keys: Sequence[str]) -> list[Found]:
-        """Return the values of keys, in their order.
-
-        Args:
-            keys: The keys.
-
-        Returns:
-            A value for each; `UNAVAILABLE` for those whose server is unavailable.
+        """Return the values of keys, in their order; `UNAVAILABLE` for those whose server is unavailable.
 
         Raises:
             redis.ResponseError: a server rejected the command.

@@ -71,12 +71,7 @@ def get(raw_key: bytes) -> bytes:
 
 
 def mget(raw_keys: Sequence[bytes]) -> bytes:
-    """Encode an MGET of at least one key.
-
-    Example:
-        >>> mget([b"a", b"b"]) == command(b"MGET", b"a", b"b")
-        True
-    """
+    """Encode an MGET of at least one key."""
     return command(b"MGET", *raw_keys)
 
 
@@ -250,10 +245,6 @@ def value_of(reply: Reply) -> Value:
     Raises:
         redis.RedisError: the reply is this error.
         InvalidReplyError: the reply is not a value.
-
-    Example:
-        >>> value_of(b"hi")
-        b'hi'
     """
     if isinstance(reply, RedisError):
         raise reply
@@ -268,10 +259,6 @@ def values_of(reply: Reply, count: int) -> list[Value]:
     Raises:
         redis.RedisError: the reply is this error.
         InvalidReplyError: the reply is not such a list.
-
-    Example:
-        >>> values_of([b"hi", None], 2)
-        [b'hi', None]
     """
     if isinstance(reply, RedisError):
         raise reply
@@ -281,12 +268,7 @@ def values_of(reply: Reply, count: int) -> list[Value]:
 
 
 def is_wrong_type(error: RedisError) -> bool:
-    """Whether an error reply says that the key does not hold a string.
-
-    Example:
-        >>> is_wrong_type(error_of("WRONGTYPE Operation against a key holding the wrong kind of value"))
-        True
-    """
+    """Whether an error reply says that the key does not hold a string."""
     return str(error).startswith("WRONGTYPE")
 
 
@@ -295,9 +277,6 @@ def raise_rejection(reply: Reply) -> None:
 
     Raises:
         redis.ConnectionError: the reply is an error; no connection with these credentials can be used.
-
-    Example:
-        >>> raise_rejection(b"OK")
     """
     if isinstance(reply, RedisConnectionError):
         raise reply

@@ -21,10 +21,6 @@ def remaining_s(deadline_s: float) -> float:
 
     Raises:
         TimeoutError: it has passed.
-
-    Example:
-        >>> 0 < remaining_s(time.monotonic() + 1) <= 1
-        True
     """
     left_s = deadline_s - time.monotonic()
     if left_s <= 0:
@@ -73,16 +69,7 @@ def numeric_addresses(server: Server) -> list[SocketAddress]:
 
 
 def new_socket(family: int) -> socket.socket:
-    """Return an unconnected socket without Nagle's delay and with keep-alive.
-
-    Args:
-        family: An address family such as `socket.AF_INET`.
-
-    Example:
-        >>> with new_socket(socket.AF_INET) as unconnected:
-        ...     unconnected.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) > 0
-        True
-    """
+    """Return an unconnected socket of an address family, without Nagle's delay and with keep-alive."""
     opened = socket.socket(family, socket.SOCK_STREAM)
     if family != socket.AF_UNIX:
         opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

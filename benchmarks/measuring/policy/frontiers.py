@@ -1,4 +1,4 @@
-"""What policies achieve at the same compute, and how well the knob is held."""
+"""Policies compared at the same compute, and how well budgets are held."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -8,8 +8,8 @@ from statistics import fmean
 from typing import Any, NamedTuple
 
 from warmer.simulation.frontier import Frontier
-from warmer.simulation.policies import PRICED
-from warmer.simulation.result import Finding, Replayed
+from warmer.simulation.policies import PRODUCTION
+from warmer.simulation.result import ComparisonRow, ReplayResult
 
 
 class Case(NamedTuple):
@@ -42,49 +42,49 @@ class Removed(NamedTuple):
 
 
 class Held(NamedTuple):
-    """What was spent in one case, where the knob was set to something."""
+    """What was spent in one case with one budget."""
 
     case: Case
     extra_compute: float
-    replayed: Replayed
+    result: ReplayResult
 
     @property
     def spent(self) -> float:
-        """Extra compute; in seconds where the trace has costs, for that is what the knob speaks of."""
-        seconds = self.replayed.compute_s_ratio
-        return (self.replayed.compute_ratio if seconds is None else seconds) - 1.0
+        """Extra compute; in seconds if the trace has costs, as budgets are."""
+        seconds = self.result.compute_s_ratio
+        return (self.result.compute_ratio if seconds is None else seconds) - 1.0
 
     def as_json(self) -> dict[str, Any]:
         found = {"extra_compute": self.extra_compute, "spent": round(self.spent, 4)}
-        return {**self.case._asdict(), **found, "removed": round(self.replayed.removed, 4)}
+        return {**self.case._asdict(), **found, "removed": round(self.result.removed, 4)}
 
 
-def removed_by(findings: Iterable[Finding], budgets: Sequence[float]) -> list[Removed]:
-    """Return what each policy that takes orders removes at exactly these budgets, between its points."""
+def removed_by(rows: Iterable[ComparisonRow], extra_computes: Sequence[float]) -> list[Removed]:
+    """Return what each policy with a setting removes at exactly these amounts of extra compute."""
     found = []
-    for (trace, ttl_s, policy), group in groupby(findings, key=attrgetter("trace", "ttl_s", "policy")):
-        points = [finding.replayed for finding in group if finding.extra_compute is not None]
+    for (trace, ttl_s, policy), group in groupby(rows, key=attrgetter("trace", "ttl_s", "policy")):
+        points = [row.result for row in group if row.extra_compute is not None]
         if points:
-            frontier = Frontier.through([_plain_beside(points[0]), *points])
-            parts = {budget: frontier.at(budget).removed for budget in budgets}
+            frontier = Frontier.through([_baseline_beside(points[0]), *points])
+            parts = {extra: frontier.at(extra).removed for extra in extra_computes}
             found.append(Removed(Case(trace, ttl_s), policy, parts))
     return found
 
 
-def held_by(findings: Iterable[Finding], settings: Sequence[float]) -> list[Held]:
-    """Return what priced renewal spent, in each case where the knob was set to one of these."""
+def held_by(rows: Iterable[ComparisonRow], budgets: Sequence[float]) -> list[Held]:
+    """Return what warmer's policy spent, in each case with one of these budgets."""
     return [
-        Held(Case(found.trace, found.ttl_s), found.extra_compute, found.replayed)
-        for found in findings
-        if found.policy == PRICED and found.extra_compute is not None and found.extra_compute in settings
+        Held(Case(row.trace, row.ttl_s), row.extra_compute, row.result)
+        for row in rows
+        if row.policy == PRODUCTION and row.extra_compute is not None and row.extra_compute in budgets
     ]
 
 
-def mean_removed(found: Iterable[Removed], policy: str, budget: float) -> float:
+def mean_removed(found: Iterable[Removed], policy: str, extra_compute: float) -> float:
     """Return the mean over all cases."""
-    return fmean(each.parts[budget] for each in found if each.policy == policy)
+    return fmean(each.parts[extra_compute] for each in found if each.policy == policy)
 
 
-def _plain_beside(point: Replayed) -> Replayed:
-    """Return the plain cache that a replay was compared with: every policy may do the same."""
-    return replace(point, misses=point.plain_misses, refreshes=0, wasted=0, compute_s=point.plain_compute_s)
+def _baseline_beside(point: ReplayResult) -> ReplayResult:
+    """Return the baseline of a replay, which every policy can match."""
+    return replace(point, misses=point.baseline_misses, refreshes=0, wasted=0, compute_s=point.baseline_compute_s)

@@ -376,7 +376,7 @@ def test_a_signal_before_rq_listens_is_not_forgotten(fleet, make_warmer):
 def test_dev_ends_when_a_worker_cannot_go_on(fleet):
     dev = fleet.run("dev", "--import", "no_such_module", "--", "sleep", "60", log="dev")
     assert dev.wait(timeout=30) == 2
-    assert "worker 1 has ended by itself" in "".join(fleet.lines("dev.txt"))
+    assert "worker 1 ended unexpectedly" in "".join(fleet.lines("dev.txt"))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ def test_one_that_ends_by_itself_is_noticed_with_what_it_said() -> None:
         broken = children.start("a broken one", "no_such_module", quiet=True)
         broken.process.wait(30)
         with pytest.raises(
-            ChildDiedError, match=r"(?s)a broken one has ended by itself with exit code 1.*no_such_module"
+            ChildDiedError, match=r"(?s)a broken one ended unexpectedly with exit code 1.*no_such_module"
         ):
             children.check()
 

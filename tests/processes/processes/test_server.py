@@ -15,7 +15,9 @@ import redis
 
 from warmer.errors import ServerNotFoundError, StoreUnavailableError
 from warmer.processes import private_server as server_module
-from warmer.processes.private_server import PrivateServer, bundled_server_binary, find_server_binary
+from warmer.processes import server_binary
+from warmer.processes.private_server import PrivateServer
+from warmer.processes.server_binary import bundled_server_binary, find_server_binary
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="the private server needs a POSIX system")
 
@@ -233,7 +235,7 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(
 def test_a_server_that_never_answers_is_given_up_and_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pid_file = tmp_path / "pid"
     silent = script(tmp_path / "redis-server", f'echo "$$" > {pid_file}; exec sleep 600')
-    monkeypatch.setattr(server_module, "START_LIMIT_S", 0.5)
+    monkeypatch.setattr(server_module, "MAX_START_S", 0.5)
     with pytest.raises(StoreUnavailableError, match="did not answer"):
         PrivateServer.start(silent)
     assert not is_running(int(pid_file.read_text()))
@@ -275,7 +277,7 @@ def test_a_server_that_is_too_old_is_passed_over(tmp_path: Path, monkeypatch: py
 
 def only_on_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr(server_module, "bundled_server_binary", lambda: None)
+    monkeypatch.setattr(server_binary, "bundled_server_binary", lambda: None)
 
 
 def script(path: Path, line: str) -> Path:

@@ -104,7 +104,7 @@ def test_an_error_lasts_as_long_as_its_nearest_class_says(warmer, shop):
     header = header_of(warmer)
     assert header.codec == ERROR
     assert 20_000 <= header.fresh_until_ms - header.computed_at_ms < 25_000
-    assert header.expires_at_ms == header.fresh_until_ms == header.renew_from_ms, "no grace for errors"
+    assert header.expires_at_ms == header.fresh_until_ms == header.refresh_from_ms, "no grace for errors"
     assert 0 < store_of(warmer).entries._client.pttl(store_of(warmer).keys.entry("product")) <= 20_000
 
 

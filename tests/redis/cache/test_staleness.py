@@ -346,15 +346,15 @@ def test_however_short_its_freshness_a_new_value_is_not_renewed_at_once(quiet, v
     function = warmer.warmed("k", task_id="t", ttl=100, refresh_ahead=99, negative_ttl=5, jitter=jitter)(lambda: value)
     function()
     header, _ = unpack(store_of(warmer).entries.read("k"))
-    assert header.renew_from_ms - header.computed_at_ms >= 0.099 * fresh_for_ms(warmer, "k")
-    assert header.renew_from_ms < header.fresh_until_ms
+    assert header.refresh_from_ms - header.computed_at_ms >= 0.099 * fresh_for_ms(warmer, "k")
+    assert header.refresh_from_ms < header.fresh_until_ms
 
 
 def test_without_jitter_a_value_is_renewed_exactly_that_long_ahead(quiet):
     warmer = quiet()
     warmer.warmed("k", task_id="t", ttl=100, refresh_ahead=20, jitter=0)(lambda: "value")()
     header, _ = unpack(store_of(warmer).entries.read("k"))
-    assert header.fresh_until_ms - header.renew_from_ms == 20_000
+    assert header.fresh_until_ms - header.refresh_from_ms == 20_000
 
 
 # --- a computation that takes longer than its value lasts -------------------------------------------------------------

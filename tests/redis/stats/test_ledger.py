@@ -429,7 +429,7 @@ def test_what_fails_for_warming_is_spent(warmer, flush):
     flush.hits()
     assert complete(store_of(warmer), outcome(REF, "", ("never", 0), Result.FAILED, "warm", 2000.0, error="no"))
     found = ledger(warmer)
-    assert (found.spent_compute_seconds, found.counterfactual.plain_compute_seconds) == (2.0, 0.0)
+    assert (found.spent_compute_s, found.counterfactual.plain_compute_seconds) == (2.0, 0.0)
 
 
 # --- bounds ------------------------------------------------------------------------------------------------------
@@ -463,7 +463,7 @@ def test_knobs_of_the_fleet_and_of_tasks_are_shown_with_what_they_hold(make_warm
     register(warmer, "own", target_hit_ratio=0.99)
     flush.hits()
     flush.hits('own{"n":1}', count=3)
-    fleet, own = warmer.performance().knobs
-    assert (fleet.task_id, fleet.knob, fleet.target, fleet.holds_at) == (None, "extra_compute", 0.1, None)
-    assert (own.task_id, own.knob, own.target) == ("own", "target_hit_ratio", 0.99)
+    fleet, own = warmer.performance().budgets
+    assert (fleet.task_id, fleet.budget, fleet.target, fleet.actual) == (None, "extra_compute", 0.1, None)
+    assert (own.task_id, own.budget, own.target) == ("own", "target_hit_ratio", 0.99)
     assert (fleet.counterfactual.reads, own.counterfactual.reads) == (1, 3)

@@ -25,7 +25,7 @@ from measuring.rounds import crowded_hits
 from measuring.store.history_store import Cost, Flood
 from measuring.store.store_calls import chunks
 from measuring.warming import warming_tasks
-from warmer.simulation.result import Finding, Replayed
+from warmer.simulation.result import ComparisonRow, ReplayResult
 
 
 @given(st.integers(24, 3000))
@@ -223,50 +223,50 @@ NASA = Case("nasa", 900.0)
 
 def replayed(compute, misses, seconds=None):
     """A replay beside a plain cache of 100 misses, 20 of them first reads, that took 100 seconds."""
-    return Replayed(
+    return ReplayResult(
         reads=1000,
         misses=misses,
         compulsory=20,
         refreshes=compute - misses,
         wasted=0,
         compute_s=seconds,
-        plain_misses=100,
-        plain_compute_s=None if seconds is None else 100,
+        baseline_misses=100,
+        baseline_compute_s=None if seconds is None else 100,
         peak_concurrency=1,
     )
 
 
-def finding(policy, extra_compute, found, ttl_s=900.0):
-    return Finding("nasa", ttl_s, policy, extra_compute, found)
+def row(policy, extra_compute, found, ttl_s=900.0):
+    return ComparisonRow("nasa", ttl_s, policy, extra_compute, found)
 
 
 def test_what_policies_remove_is_compared_at_exactly_the_same_compute():
-    findings = [
-        finding("priced", 0.2, replayed(120, 60)),
-        finding("priced", 0.1, replayed(110, 80)),
-        finding("plain", None, replayed(100, 100)),
-        finding("rlfu", 0.2, replayed(110, 92)),
+    rows = [
+        row("warmer", 0.2, replayed(120, 60)),
+        row("warmer", 0.1, replayed(110, 80)),
+        row("plain", None, replayed(100, 100)),
+        row("rlfu", 0.2, replayed(110, 92)),
     ]
-    ours, rival = removed_by(findings, [0.05, 0.15, 0.5])
-    assert (ours.case, ours.policy, rival.policy) == (NASA, "priced", "rlfu")
+    ours, rival = removed_by(rows, [0.05, 0.15, 0.5])
+    assert (ours.case, ours.policy, rival.policy) == (NASA, "warmer", "rlfu")
     assert list(ours.parts.values()) == pytest.approx([0.125, 0.375, 0.5])
     assert list(rival.parts.values()) == pytest.approx([0.05, 0.1, 0.1])
 
 
-def test_what_is_spent_is_told_in_seconds_where_computations_have_costs():
-    findings = [
-        finding("priced", 0.25, replayed(130, 60, seconds=124.0)),
-        finding("priced", 0.3, replayed(130, 60)),
-        finding("priced", 0.25, replayed(127, 60), ttl_s=60.0),
-        finding("rlfu", 0.25, replayed(125, 60)),
+def test_spending_is_in_seconds_if_computations_have_costs():
+    rows = [
+        row("warmer", 0.25, replayed(130, 60, seconds=124.0)),
+        row("warmer", 0.3, replayed(130, 60)),
+        row("warmer", 0.25, replayed(127, 60), ttl_s=60.0),
+        row("rlfu", 0.25, replayed(125, 60)),
     ]
-    held = held_by(findings, [0.25])
+    held = held_by(rows, [0.25])
     assert [each.case.ttl_s for each in held] == [900.0, 60.0]
     assert [each.spent for each in held] == pytest.approx([0.24, 0.27])
 
 
 def removed(policy_name, *parts, case=NASA):
-    return Removed(case, policy_name, dict(zip(policy.BUDGETS, parts, strict=True)))
+    return Removed(case, policy_name, dict(zip(policy.EXTRA_COMPUTES, parts, strict=True)))
 
 
 def test_a_mean_is_over_all_cases():
@@ -283,12 +283,12 @@ def test_a_mean_is_over_all_cases():
         ((0.22, 0.39, 0.51, 0.55), 0.351, [False, True, True, True, False, False, False]),
     ],
 )
-def test_policies_are_judged_by_the_study_by_rivals_and_by_what_they_were_told(ours, spent, held):
+def test_the_policy_is_judged_by_its_study_by_rivals_and_by_its_budgets(ours, spent, held):
     rivals = [removed(rival, 0.2, 0.3, 0.4, 0.6) for rival in policy.RIVALS]
-    of_knob = [Held(NASA, told, replayed(100 + 100 * told, 60)) for told in policy.TOLD if told != 0.25]
-    of_knob.append(Held(NASA, 0.25, replayed(100 + 100 * spent, 60)))
-    promises = list(policy.judged(policy.Outcome({}, [], [], [removed("priced", *ours), *rivals], of_knob)))
-    at_a_quarter = [promise for promise in promises if promise.text.startswith("told 25 %")]
+    of_budget = [Held(NASA, budget, replayed(100 + 100 * budget, 60)) for budget in policy.BUDGETS if budget != 0.25]
+    of_budget.append(Held(NASA, 0.25, replayed(100 + 100 * spent, 60)))
+    promises = list(policy.judged(policy.Outcome({}, [], [], [removed("warmer", *ours), *rivals], of_budget)))
+    at_a_quarter = [promise for promise in promises if promise.text.startswith("with a budget of 25 %")]
     assert [promise.is_held for promise in [*promises[:5], *at_a_quarter]] == held
 
 
@@ -298,4 +298,4 @@ def test_every_trace_that_is_replayed_is_there_with_its_source():
         assert recorded.file.exists()
         assert f"| {recorded.name} |" in readme
     cases = {Case(recorded.name, ttl_s) for recorded in ALL for ttl_s in recorded.ttls_s}
-    assert set(policy.LEAST_REMOVED) <= cases
+    assert set(policy.MIN_REMOVED) <= cases

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from warmer.codec.annotation import UNKNOWN, rebuilding, return_annotation
+from warmer.codec.annotation import UNKNOWN, rebuilder_of, return_annotation
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -80,8 +80,8 @@ def test_a_missing_or_unresolvable_annotation_is_unknown(function):
 
 
 def test_an_annotation_that_pydantic_knows_has_an_adapter():
-    assert rebuilding(list[Product]).adapter is not None
-    assert "list[" in rebuilding(list[Product]).advice
+    assert rebuilder_of(list[Product]).adapter is not None
+    assert "list[" in rebuilder_of(list[Product]).advice
 
 
 @pytest.mark.parametrize(
@@ -89,12 +89,12 @@ def test_an_annotation_that_pydantic_knows_has_an_adapter():
     [Loader, 5, list[Loader], Annotated[int, []], type("Late", (BaseModel,), {"__annotations__": {"a": "No"}})],
 )
 def test_an_annotation_that_pydantic_does_not_know_has_none_and_is_named(annotation):
-    found = rebuilding(annotation)
+    found = rebuilder_of(annotation)
     assert found.adapter is None
     assert found.advice.startswith("pydantic cannot rebuild the return annotation ")
     assert "arbitrary_types_allowed" not in found.advice
 
 
 def test_adapters_are_built_once_for_each_annotation_and_order_of_its_union():
-    assert rebuilding(list[Product]).adapter is rebuilding(list[Product]).adapter
-    assert rebuilding(int | str).adapter is not rebuilding(str | int).adapter
+    assert rebuilder_of(list[Product]).adapter is rebuilder_of(list[Product]).adapter
+    assert rebuilder_of(int | str).adapter is not rebuilder_of(str | int).adapter

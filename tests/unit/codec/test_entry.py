@@ -21,7 +21,7 @@ moments = st.integers(0, 2**63)
 headers = st.builds(
     Header,
     computed_at_ms=moments,
-    renew_from_ms=moments,
+    refresh_from_ms=moments,
     fresh_until_ms=moments,
     expires_at_ms=moments,
     useful_from_ms=moments,

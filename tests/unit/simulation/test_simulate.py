@@ -10,10 +10,13 @@ from warmer.simulation import chart
 from warmer.simulation.comparison import Comparison, compare
 from warmer.simulation.frontier import Frontier, frontier_of
 from warmer.simulation.policies import POLICIES
-from warmer.simulation.result import Replayed
+from warmer.simulation.result import ReplayResult
 from warmer.simulation.trace.trace import Trace
 
-FIELDS = {"trace", "ttl_s", "policy", "extra_compute", "miss_ratio", "compulsory_ratio", "compute_ratio", "removed"}
+FIELDS = {
+    "trace", "ttl_s", "policy", "extra_compute", "miss_ratio", "baseline_miss_ratio", "compulsory_ratio",
+    "compute_ratio", "removed", "wasted_ratio", "peak_concurrency", "reads",
+}  # fmt: skip
 CSV = "".join(f"{second},{second % 7 % 3}\n" for second in range(0, 9000, 5))
 
 
@@ -32,7 +35,7 @@ def test_json_has_a_row_for_each_trace_ttl_policy_and_extra_compute(reads):
     result = simulate(reads, "--ttl", "60,300", "--extra-compute", "0.1,0.5", "--policy", "plain,rlfu,all", "--json")
     assert result.exit_code == 0, result.output
     rows = json.loads(result.stdout)
-    assert all(set(row) >= FIELDS | {"wasted_ratio", "plain_miss_ratio", "peak_concurrency", "reads"} for row in rows)
+    assert all(set(row) >= FIELDS for row in rows)
     assert [(row["ttl_s"], row["policy"], row["extra_compute"]) for row in rows] == [
         (ttl_s, policy, extra)
         for ttl_s in (60.0, 300.0)
@@ -60,7 +63,7 @@ def test_standard_input_is_a_trace(reads):
     assert [row["trace"] for row in rows] == ["stdin"]
 
 
-def test_traces_of_one_name_are_told_apart(reads, tmp_path):
+def test_traces_with_equal_names_are_distinguished(reads, tmp_path):
     (tmp_path / "folder").mkdir()
     other = tmp_path / "folder" / "reads.csv"
     other.write_text("0,a\n1,a\n")
@@ -68,27 +71,27 @@ def test_traces_of_one_name_are_told_apart(reads, tmp_path):
     assert [row["trace"] for row in rows] == ["reads", str(other)]
 
 
-def test_lines_that_cannot_be_read_are_reported_beside_the_result(tmp_path):
+def test_invalid_lines_are_reported_beside_the_result(tmp_path):
     (tmp_path / "reads.csv").write_text(CSV + "rubbish\n")
     result = simulate(tmp_path / "reads.csv", "--policy", "plain", "--json")
     assert json.loads(result.stdout)
-    assert "1 of 1,801 lines cannot be read and are left out; the first is line 1801, 'rubbish'" in result.stderr
+    assert "skipped 1 of 1,801 lines as invalid; the first is line 1801, 'rubbish'" in result.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--ttl", "0"], "expected numbers from 1 to"),
+        (["--ttl", "0"], "expected comma-separated numbers from 1 to"),
         (["--ttl", "60,,300"], "got ''"),
         (["--extra-compute", "nan"], "got 'nan'"),
-        (["--policy", "best"], "expected names out of"),
+        (["--policy", "best"], "expected comma-separated names out of"),
         (["--warmup", "1"], "0<=x<1"),
         (["--plot", "/no/such/folder/frontier.png"], "a folder that exists"),
         (["--plot", "frontier.docx", "--policy", "plain"], "a file such as frontier.png"),
         (["nothing.csv"], "No such file"),
     ],
 )
-def test_what_cannot_be_done_is_refused_with_exit_code_2(reads, arguments, said):
+def test_invalid_arguments_are_refused_with_exit_code_2(reads, arguments, said):
     result = simulate(reads, *arguments)
     assert result.exit_code == 2
     assert said in result.stderr
@@ -101,30 +104,30 @@ def test_a_picture_is_drawn(reads, tmp_path):
     assert file.read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_matplotlib_it_is_said_before_anything_is_replayed(reads, monkeypatch):
+def test_without_matplotlib_plotting_is_refused_before_the_replay(reads, monkeypatch):
     monkeypatch.setattr(chart, "find_spec", lambda name: None)
     result = simulate(reads, "--plot", "frontier.png")
     assert result.exit_code == 2
     assert "pip install 'warmer[bench]'" in result.stderr
 
 
-def test_processes_find_the_same_as_one_alone():
+def test_several_processes_give_the_results_of_one():
     times_s = [float(second) for second in range(0, 9000, 5)]
     trace = Trace("reads", times_s, [row % 5 % 3 for row in range(len(times_s))], [1] * len(times_s))
-    comparison = Comparison([trace], [60.0], [name for name in POLICIES if name != "priced"], [0.1, 0.5], 0.2)
+    comparison = Comparison([trace], [60.0], [name for name in POLICIES if name != "warmer"], [0.1, 0.5], 0.2)
     assert list(compare(comparison, processes=2)) == list(compare(comparison, processes=1))
 
 
 def point(compute, misses):
-    return Replayed(
+    return ReplayResult(
         reads=1000,
         misses=misses,
         compulsory=0,
         refreshes=compute - misses,
         wasted=0,
         compute_s=None,
-        plain_misses=100,
-        plain_compute_s=None,
+        baseline_misses=100,
+        baseline_compute_s=None,
         peak_concurrency=1,
     )
 
@@ -132,11 +135,11 @@ def point(compute, misses):
 def test_between_two_settings_a_policy_stands_on_the_line_between_them():
     frontier = Frontier([point(100, 100), point(120, 60), point(160, 40)])
     found = [frontier.at(extra) for extra in (0.0, 0.1, 0.2, 0.3)]
-    assert [replayed.compute_ratio for replayed in found] == pytest.approx([1.0, 1.1, 1.2, 1.3])
-    assert [replayed.removed for replayed in found] == pytest.approx([0.0, 0.2, 0.4, 0.45])
+    assert [result.compute_ratio for result in found] == pytest.approx([1.0, 1.1, 1.2, 1.3])
+    assert [result.removed for result in found] == pytest.approx([0.0, 0.2, 0.4, 0.45])
 
 
-def test_a_policy_that_cannot_spend_as_much_stands_at_its_dearest_setting():
+def test_a_policy_that_cannot_spend_as_much_stands_at_its_most_expensive_setting():
     frontier = Frontier([point(100, 100), point(120, 60)])
     assert frontier.at(0.5) == point(120, 60)
     assert frontier.reaches(0.2)
@@ -148,7 +151,7 @@ def test_a_setting_that_computes_more_and_misses_no_less_is_no_point_of_a_fronti
     assert Frontier.through([point(100, 100), useless, dear, free]).points == [free, dear]
 
 
-def test_only_the_settings_next_to_what_is_asked_about_are_points_of_a_frontier():
+def test_only_the_settings_next_to_a_requested_amount_are_points_of_a_frontier():
     tried = []
 
     def replay(setting):
@@ -156,11 +159,11 @@ def test_only_the_settings_next_to_what_is_asked_about_are_points_of_a_frontier(
         return point(100 + setting, 100 - setting)
 
     frontier = frontier_of(replay, range(1, 65), point(100, 100), [0.305])
-    assert [replayed.misses for replayed in frontier.points] == [100, 70, 69]
+    assert [result.misses for result in frontier.points] == [100, 70, 69]
     assert len(tried) == len(set(tried)) <= 8
     assert frontier.at(0.305).removed == pytest.approx(0.305)
 
 
-def test_the_command_is_told_by_help():
+def test_help_names_the_command():
     assert "simulate" in CliRunner().invoke(main, ["--help"]).stdout
     assert "clairvoyant" in simulate("--help").stdout

@@ -1,4 +1,4 @@
-"""Recorded reads are understood in each of their formats, and refused with reasons."""
+"""Traces are read in each format, and refused with a reason."""
 
 import gzip
 import io
@@ -32,9 +32,9 @@ def written(folder, text, name="reads.csv"):
 
 @pytest.mark.parametrize("heading", ["", "time_s,key,reads,cost_s\n"])
 def test_csv_is_read_with_and_without_a_heading(tmp_path, heading):
-    trace, account = read_trace(written(tmp_path, heading + "0,a,2,0.5\n1.5,b,1,0.1\n3,a,4,0.7\n"))
+    trace, counts = read_trace(written(tmp_path, heading + "0,a,2,0.5\n1.5,b,1,0.1\n3,a,4,0.7\n"))
     assert trace == Trace("reads", [0.0, 1.5, 3.0], [0, 1, 0], [2, 1, 4], [0.5, 0.1, 0.7])
-    assert (account.lines, account.bad, account.left_out) == (3, 0, 0)
+    assert (counts.lines, counts.invalid, counts.skipped) == (3, 0, 0)
 
 
 def test_columns_are_found_by_their_names(tmp_path):
@@ -43,11 +43,11 @@ def test_columns_are_found_by_their_names(tmp_path):
 
 
 def test_quoted_keys_may_contain_commas(tmp_path):
-    trace, account = read_trace(written(tmp_path, '0,"a,1",1\n1,"a,2",1\n2,"a,1",1\n'))
-    assert (trace.keys, account.bad) == ([0, 1, 0], 0)
+    trace, counts = read_trace(written(tmp_path, '0,"a,1",1\n1,"a,2",1\n2,"a,1",1\n'))
+    assert (trace.keys, counts.invalid) == ([0, 1, 0], 0)
 
 
-def test_compression_is_told_by_content_and_not_by_name(tmp_path):
+def test_compression_is_detected_by_content_not_by_name(tmp_path):
     (tmp_path / "plain.gz").write_text("0,a\n")
     (tmp_path / "packed.csv").write_bytes(gzip.compress(b"0,a\n", mtime=0))
     read = [read_trace(str(tmp_path / name))[0] for name in ("plain.gz", "packed.csv")]
@@ -61,9 +61,9 @@ def test_standard_input_may_be_compressed_too(monkeypatch):
 
 
 def test_reads_of_a_log_are_get_and_head_requests_that_did_not_fail(tmp_path):
-    trace, account = read_trace(written(tmp_path, LOG))
+    trace, counts = read_trace(written(tmp_path, LOG))
     assert trace == Trace("reads", [1760129736.0, 1760129742.0], [0, 1], [2, 1], None)
-    assert (account.lines, account.bad, account.left_out) == (5, 0, 2)
+    assert (counts.lines, counts.invalid, counts.skipped) == (5, 0, 2)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_a_key_of_a_log_is_the_path_and_the_query_if_wanted(asked_for, with_quer
     assert row_of_line(line, with_query).key == key
 
 
-def test_bad_lines_are_counted_and_the_first_is_told(tmp_path):
-    _, account = read_trace(written(tmp_path, "0,a\n\nsoon,b\n2\n3,c,0\n4,c,1,-1\n5,d\n"))
-    assert (account.lines, account.bad) == (6, 4)
-    assert account.first_bad == "line 3, 'soon,b': expected time_s as a number of seconds, got 'soon'"
+def test_invalid_lines_are_counted_and_the_first_is_reported(tmp_path):
+    _, counts = read_trace(written(tmp_path, "0,a\n\nsoon,b\n2\n3,c,0\n4,c,1,-1\n5,d\n"))
+    assert (counts.lines, counts.invalid) == (6, 4)
+    assert counts.first_invalid == "line 3, 'soon,b': expected time_s as a number of seconds, got 'soon'"
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_bad_lines_are_counted_and_the_first_is_told(tmp_path):
     [
         ("", "0 lines"),
         ("hello\nworld\n", "expected a time and a key"),
-        (LOG.splitlines(keepends=True)[3], "1 lines, 0 of them unreadable"),
+        (LOG.splitlines(keepends=True)[3], "1 lines, 0 of them invalid"),
     ],
 )
-def test_a_trace_without_reads_is_refused_and_told_what_was_expected(tmp_path, text, said):
+def test_a_trace_without_reads_is_refused_with_the_expected_formats(tmp_path, text, said):
     with pytest.raises(TraceError, match=r"time_s,key\[,reads\[,cost_s\]\]") as raised:
         read_trace(written(tmp_path, text))
     assert said in str(raised.value)
@@ -110,12 +110,12 @@ def test_a_damaged_archive_is_refused(tmp_path, damaged):
         read_trace(str(tmp_path / "reads.gz"))
 
 
-def test_a_place_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(TraceError, match="No such file"):
         read_trace(str(tmp_path / "nothing.csv"))
 
 
-def test_a_cost_that_is_missing_is_the_latest_of_the_key_or_the_mean_of_all():
+def test_a_missing_cost_is_the_latest_of_the_key_or_the_mean_of_all():
     trace = trace_of("costs", [(0.0, "a", 1, 2.0), (1.0, "a", 1, None), (2.0, "b", 1, None), (3.0, "b", 1, 6.0)])
     assert trace.costs_s == [2.0, 2.0, 4.0, 6.0]
 
@@ -124,7 +124,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 50), st.sampled_from("abcd"), st.intege
 
 
 @given(ROWS, st.randoms())
-def test_the_order_of_lines_changes_nothing_but_the_numbers_of_keys(rows, random):
+def test_the_order_of_lines_changes_only_the_numbers_of_keys(rows, random):
     def reads_of(lines):
         trace = trace_of("any", [(float(at), key, reads, None) for at, key, reads in lines])
         return sorted(zip(trace.times_s, trace.reads, strict=True)), trace.key_count, trace.read_count
@@ -143,5 +143,5 @@ def test_a_trace_is_ascending_has_dense_keys_and_one_row_for_a_key_at_a_moment(r
 
 
 @given(st.floats(-1e12, 1e12), st.integers(1, 10**6), st.floats(0, 1e6))
-def test_a_line_of_csv_says_what_was_written(time_s, reads, cost_s):
+def test_a_line_of_csv_is_parsed_as_written(time_s, reads, cost_s):
     assert row_of([repr(time_s), "key", str(reads), repr(cost_s)]) == (time_s, "key", reads, cost_s)

@@ -1,42 +1,46 @@
-"""The policies that a simulation compares, and how each is replayed."""
+"""Registry of the policies that a simulation compares."""
 
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from warmer.simulation.frontier import Frontier, frontier_of
 from warmer.simulation.policies.clairvoyant import replay_clairvoyant
-from warmer.simulation.policies.plain import replay_all
 from warmer.simulation.policies.renewal_credits import replay_rlfu, replay_rlru
 from warmer.simulation.policies.tiers import replay_tiers
+from warmer.simulation.policies.unconditional import replay_all
 from warmer.simulation.policies.xfetch import replay_xfetch
-from warmer.simulation.result import Replayed
+from warmer.simulation.result import ReplayResult
 from warmer.simulation.trace.by_key import ReadsByKey
 
-PRICED = "priced"
-PLAIN = "plain"
+PRODUCTION = "warmer"
+BASELINE = "plain"
 
-FIXED: dict[str, Callable[[ReadsByKey, Replayed], Replayed]] = {
-    PLAIN: lambda course, plain: plain,
+FIXED: dict[str, Callable[[ReadsByKey, ReplayResult], ReplayResult]] = {
+    BASELINE: lambda by_key, baseline: baseline,
     "all": replay_all,
     "tiers": replay_tiers,
 }
-"""Policies that spend what they spend."""
+"""Policies without a setting for how much they spend."""
 
 
 class Sweep(NamedTuple):
-    """A policy with a setting that says how much it spends.
+    """A policy with a setting for how much it spends.
 
     Args:
         replay: Replays it in one setting.
-        settings: From cheap to dear.
+        settings: From cheap to expensive.
     """
 
-    replay: Callable[[ReadsByKey, float, Replayed], Replayed]
+    replay: Callable[[ReadsByKey, float, ReplayResult], ReplayResult]
     settings: tuple[float, ...]
 
-    def frontier(self, course: ReadsByKey, plain: Replayed, extras: Iterable[float]) -> Frontier:
-        """Return what the policy achieves, at these amounts of extra compute."""
-        return frontier_of(lambda setting: self.replay(course, setting, plain), self.settings, plain, extras)
+    def frontier(self, by_key: ReadsByKey, baseline: ReplayResult, extra_computes: Iterable[float]) -> Frontier:
+        """Return the policy's frontier at these amounts of extra compute."""
+
+        def replay(setting: float) -> ReplayResult:
+            return self.replay(by_key, setting, baseline)
+
+        return frontier_of(replay, self.settings, baseline, extra_computes)
 
 
 SWEPT: dict[str, Sweep] = {
@@ -51,7 +55,7 @@ SWEPT: dict[str, Sweep] = {
         (.02, .1, .3, .5, .7, .85, 1, 1.2, 1.4, 1.7, 2, 2.5, 3, 4, 5, 6.5, 8, 11, 15, 22, 30, 50, 100),
     ),
 }  # fmt: skip
-"""Policies that spend what they are set to."""
+"""Policies with a setting."""
 
-POLICIES = (PRICED, *FIXED, *SWEPT)
-"""All of them, ours first."""
+POLICIES = (PRODUCTION, *FIXED, *SWEPT)
+"""The names of all policies."""

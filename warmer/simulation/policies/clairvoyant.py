@@ -1,40 +1,39 @@
-"""Renewal that knows every read to come: the bound for all that decide at the end of freshness."""
+"""Clairvoyant renewal: the upper bound for policies that decide at the end of freshness."""
 
 from bisect import bisect_left
 from typing import NamedTuple
 
 from warmer.simulation.policies.renewal import replay_renewals
-from warmer.simulation.result import Replayed
+from warmer.simulation.result import ReplayResult
 from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
 LOOKAHEAD = 4
-"""How many steps the two ways from a decision are followed; more change no figure by half a point."""
+"""How many steps of both paths are followed; more steps change no figure by half a point."""
 
 
-class _Way(NamedTuple):
-    """Where a way has led, and what it has cost so far, in misses."""
+class _Path(NamedTuple):
+    """A point on one of two paths, and its cost so far, in misses."""
 
     fresh_until_s: float
     row: int
     cost: float
 
 
-class Foresight:
-    """Renews a key if that, with all that follows, is the cheaper way.
+class ClairvoyantRenewal:
+    """Renews a key if the path that begins with a renewal is the cheaper one.
 
-    A miss costs 1 and a computation costs `1 / patience`. Freshness that reaches further is worth the computations that
-    it saves, `1 / ttl` of one for each second. So to renew up to the next read is worth it, as a rule, if that read
-    comes within `patience` ttls. What the rule does not see is seen by going both ways for some steps: they often meet
-    again, and then what each has cost decides.
+    A miss costs 1 and a computation `1 / patience`. Freshness that lasts longer saves computations, `1 / ttl` of one
+    for each second. So a renewal up to the next read is usually worth it if that read comes within `patience` ttls. The
+    rest is found by following both paths for some steps: they often meet again, and then their costs decide.
 
     Args:
-        key: The reads, also those to come.
-        ttl_s: How long a value is fresh.
+        key: The reads, including future ones.
+        ttl_s: The ttl of a value.
         patience: How many computations may be spent for each miss that is saved; above 0.
 
     Example:
         >>> key = KeyReads([0.0, 90.0], [1, 1], [0.0, 0.0])
-        >>> Foresight(key, ttl_s=60.0, patience=1.0).renew(60.0, 1, needed=1)
+        >>> ClairvoyantRenewal(key, ttl_s=60.0, patience=1.0).renew(60.0, 1, needed=1)
         1
     """
 
@@ -48,14 +47,13 @@ class Foresight:
         """Learn nothing: all is known."""
 
     def renew(self, fresh_until_s: float, row: int, needed: int) -> int:
-        """Compare the two ways."""
+        """Compare the two paths."""
         if row == len(self._times_s) or self._times_s[row] - fresh_until_s > 4 * self._within_s:
             return 0
-        if (
-            needed == 1 and self._computation <= 1.0
-        ):  # it saves a miss, and at most one more computation is needed later
+        if needed == 1 and self._computation <= 1.0:  # saves a miss, and costs at most one more computation later
             return 1
-        renewing, waiting = self._renewed(_Way(fresh_until_s, row, 0.0)), self._missed(_Way(fresh_until_s, row, 0.0))
+        start = _Path(fresh_until_s, row, 0.0)
+        renewing, waiting = self._renewed(start), self._missed(start)
         for _ in range(LOOKAHEAD):
             if self._meet(renewing, waiting):
                 return needed if renewing.cost <= waiting.cost else 0
@@ -65,36 +63,36 @@ class Foresight:
                 waiting = self._next(waiting)
         return needed if self._balance(renewing) <= self._balance(waiting) else 0
 
-    def _meet(self, one: _Way, other: _Way) -> bool:
-        """Say whether both go on alike: at the end of the reads, or with a miss at the same read."""
+    def _meet(self, one: _Path, other: _Path) -> bool:
+        """Return whether both continue alike: at the end of the reads, or with a miss at the same read."""
         return one.row == other.row and not self._is_worth_it(one) and not self._is_worth_it(other)
 
-    def _is_worth_it(self, way: _Way) -> bool:
-        return way.row < len(self._times_s) and self._times_s[way.row] - way.fresh_until_s <= self._within_s
+    def _is_worth_it(self, path: _Path) -> bool:
+        return path.row < len(self._times_s) and self._times_s[path.row] - path.fresh_until_s <= self._within_s
 
-    def _next(self, way: _Way) -> _Way:
-        if way.row == len(self._times_s):
-            return way
-        return self._renewed(way) if self._is_worth_it(way) else self._missed(way)
+    def _next(self, path: _Path) -> _Path:
+        if path.row == len(self._times_s):
+            return path
+        return self._renewed(path) if self._is_worth_it(path) else self._missed(path)
 
-    def _renewed(self, way: _Way) -> _Way:
-        renewals = int((self._times_s[way.row] - way.fresh_until_s) // self._ttl_s) + 1
-        return self._arrived(way, way.fresh_until_s + renewals * self._ttl_s, renewals * self._computation)
+    def _renewed(self, path: _Path) -> _Path:
+        renewals = int((self._times_s[path.row] - path.fresh_until_s) // self._ttl_s) + 1
+        return self._arrived(path, path.fresh_until_s + renewals * self._ttl_s, renewals * self._computation)
 
-    def _missed(self, way: _Way) -> _Way:
-        return self._arrived(way, self._times_s[way.row] + self._ttl_s, self._computation + 1.0)
+    def _missed(self, path: _Path) -> _Path:
+        return self._arrived(path, self._times_s[path.row] + self._ttl_s, self._computation + 1.0)
 
-    def _arrived(self, way: _Way, fresh_until_s: float, cost: float) -> _Way:
-        return _Way(fresh_until_s, bisect_left(self._times_s, fresh_until_s, way.row), way.cost + cost)
+    def _arrived(self, path: _Path, fresh_until_s: float, cost: float) -> _Path:
+        return _Path(fresh_until_s, bisect_left(self._times_s, fresh_until_s, path.row), path.cost + cost)
 
-    def _balance(self, way: _Way) -> float:
-        return way.cost - self._computation * way.fresh_until_s / self._ttl_s
+    def _balance(self, path: _Path) -> float:
+        return path.cost - self._computation * path.fresh_until_s / self._ttl_s
 
 
-def replay_clairvoyant(course: ReadsByKey, patience: float, plain: Replayed) -> Replayed:
-    """Replay renewal with foresight; `patience` computations may be spent for each miss that is saved."""
+def replay_clairvoyant(by_key: ReadsByKey, patience: float, baseline: ReplayResult) -> ReplayResult:
+    """Replay clairvoyant renewal; `patience` computations may be spent for each miss that is saved."""
 
-    def renewals(key: KeyReads) -> Foresight:
-        return Foresight(key, course.ttl_s, patience)
+    def renewal_of(key: KeyReads) -> ClairvoyantRenewal:
+        return ClairvoyantRenewal(key, by_key.ttl_s, patience)
 
-    return replay_renewals(course, renewals, plain)
+    return replay_renewals(by_key, renewal_of, baseline)

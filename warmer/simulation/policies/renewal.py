@@ -1,54 +1,53 @@
-"""Replays policies that decide when a value's freshness ends: renew it, or let it go."""
+"""Replay of renewal policies: at the end of freshness, a value is renewed or expires."""
 
 from bisect import bisect_left
 from collections.abc import Callable
 from typing import Protocol
 
-from warmer.simulation.result import Replayed
+from warmer.simulation.result import ReplayResult
 from warmer.simulation.tally import Tally
 from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
 
 class Renewal(Protocol):
-    """What decides of one key's renewals."""
+    """Decides on the renewals of one key."""
 
     def read(self, reads: int) -> None:
-        """Take note of the reads that came since the last time."""
+        """Count the reads since the last call."""
 
     def renew(self, fresh_until_s: float, row: int, needed: int) -> int:
-        """Return how often in a row to renew, from 0 to what is needed.
+        """Return how many times in a row to renew, from 0 to `needed`.
 
         Args:
-            fresh_until_s: When freshness ends; each renewal prolongs it by one ttl.
-            row: The row of the key's next reads; only a clairvoyant looks at it.
+            fresh_until_s: When freshness ends; each renewal extends it by one ttl.
+            row: The row of the key's next reads; for clairvoyant policies only.
             needed: How many renewals reach up to those reads, or to the end of the trace.
         """
 
 
-Renewals = Callable[[KeyReads], Renewal]
-"""Makes what decides of one key, given its reads."""
-
-
 def replay_renewals(
-    course: ReadsByKey, renewals: Renewals, plain: Replayed | None, peak_from_s: float | None = None
-) -> Replayed:
+    by_key: ReadsByKey,
+    renewal_of: Callable[[KeyReads], Renewal],
+    baseline: ReplayResult | None,
+    peak_from_s: float | None = None,
+) -> ReplayResult:
     """Replay a policy that renews at the end of freshness, or not at all.
 
     Args:
-        course: What is replayed.
-        renewals: Makes what decides of each key.
-        plain: What a plain cache did on the same course; None for a plain cache.
+        by_key: The reads to replay.
+        renewal_of: Makes the policy of one key.
+        baseline: The baseline's result on the same reads; None if this is the baseline.
         peak_from_s: See `Tally`.
     """
-    tally = Tally(course, peak_from_s)
-    for key in course.keys:
-        _replay_key(key, course, renewals(key), tally)
-    return tally.replayed(plain)
+    tally = Tally(by_key, peak_from_s)
+    for key in by_key.keys:
+        _replay_key(key, by_key, renewal_of(key), tally)
+    return tally.result(baseline)
 
 
-def _replay_key(key: KeyReads, course: ReadsByKey, renewal: Renewal, tally: Tally) -> None:
-    """Go from one end of freshness to the next: the reads between them are hits."""
-    times_s, costs_s, ttl_s = key.times_s, key.costs_s, course.ttl_s
+def _replay_key(key: KeyReads, by_key: ReadsByKey, renewal: Renewal, tally: Tally) -> None:
+    """Step from one end of freshness to the next: the reads between them are hits."""
+    times_s, costs_s, ttl_s = key.times_s, key.costs_s, by_key.ttl_s
     fresh_until_s, row = times_s[0], 0
     while row < len(times_s):
         needed = _renewals_up_to(times_s[row], fresh_until_s, ttl_s)
@@ -64,8 +63,8 @@ def _replay_key(key: KeyReads, course: ReadsByKey, renewal: Renewal, tally: Tall
         next_row = bisect_left(times_s, fresh_until_s, row + 1)
         renewal.read(key.reads_before[next_row] - key.reads_before[row])
         row = next_row
-    if course.end_s >= fresh_until_s:
-        renewed = renewal.renew(fresh_until_s, row, _renewals_up_to(course.end_s, fresh_until_s, ttl_s))
+    if by_key.end_s >= fresh_until_s:
+        renewed = renewal.renew(fresh_until_s, row, _renewals_up_to(by_key.end_s, fresh_until_s, ttl_s))
         tally.chain(fresh_until_s, renewed, costs_s[-1], is_useful=False)
 
 

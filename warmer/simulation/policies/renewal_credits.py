@@ -1,22 +1,22 @@
-"""Renewal credits: reads buy the renewals to come.
+"""Renewal credits (R-LRU and R-LFU): reads earn credits, and each renewal costs one.
 
 Source: Cohen and Kaplan, "Proactive caching of DNS records: addressing a performance bottleneck" (2001), and the bound
 on credits of Pappas, Massey and Zhang, "Enhancing DNS resilience against denial of service attacks" (2007).
 """
 
 from warmer.simulation.policies.renewal import replay_renewals
-from warmer.simulation.result import Replayed
+from warmer.simulation.result import ReplayResult
 from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
-MOST_CREDITS = 20.0
-"""What a key of R-LFU may hold: more would renew long after its reads have ended."""
+MAX_CREDITS = 20.0
+"""Bound on the credits of an R-LFU key: more would renew it long after its reads have ended."""
 
 
 class RecencyCredits:
-    """R-LRU: each read sets the key's credits to the same number; a renewal takes one.
+    """R-LRU: each read sets the key's credits to the same number.
 
     Args:
-        each_time: That number, from 0.
+        per_read: That number, from 0.
 
     Example:
         >>> renewal = RecencyCredits(2)
@@ -25,26 +25,26 @@ class RecencyCredits:
         (2, 0)
     """
 
-    def __init__(self, each_time: int) -> None:
-        self._each_time = each_time
+    def __init__(self, per_read: int) -> None:
+        self._per_read = per_read
         self._left = 0
 
     def read(self, reads: int) -> None:
-        """Fill up."""
-        self._left = self._each_time
+        """Reset the credits."""
+        self._left = self._per_read
 
     def renew(self, fresh_until_s: float, row: int, needed: int) -> int:
-        """Spend what there is."""
+        """Spend the credits that are left."""
         renewed = min(needed, self._left)
         self._left -= renewed
         return renewed
 
 
 class FrequencyCredits:
-    """R-LFU: each read adds to the key's credits; a renewal takes one.
+    """R-LFU: each read adds to the key's credits.
 
     Args:
-        for_each: What each read adds, from 0; mostly a fraction.
+        per_read: What each read adds, from 0; mostly a fraction.
 
     Example:
         >>> renewal = FrequencyCredits(0.25)
@@ -53,34 +53,34 @@ class FrequencyCredits:
         1
     """
 
-    def __init__(self, for_each: float) -> None:
-        self._for_each = for_each
+    def __init__(self, per_read: float) -> None:
+        self._per_read = per_read
         self._left = 0.0
 
     def read(self, reads: int) -> None:
-        """Add up."""
-        self._left = min(self._left + reads * self._for_each, MOST_CREDITS)
+        """Add credits."""
+        self._left = min(self._left + reads * self._per_read, MAX_CREDITS)
 
     def renew(self, fresh_until_s: float, row: int, needed: int) -> int:
-        """Spend what there is."""
+        """Spend the credits that are left."""
         renewed = min(needed, int(self._left))
         self._left -= renewed
         return renewed
 
 
-def replay_rlru(course: ReadsByKey, each_time: float, plain: Replayed) -> Replayed:
-    """Replay R-LRU, with this whole number of credits."""
+def replay_rlru(by_key: ReadsByKey, per_read: float, baseline: ReplayResult) -> ReplayResult:
+    """Replay R-LRU, with this whole number of credits after each read."""
 
-    def renewals(key: KeyReads) -> RecencyCredits:
-        return RecencyCredits(int(each_time))
+    def renewal_of(key: KeyReads) -> RecencyCredits:
+        return RecencyCredits(int(per_read))
 
-    return replay_renewals(course, renewals, plain)
+    return replay_renewals(by_key, renewal_of, baseline)
 
 
-def replay_rlfu(course: ReadsByKey, for_each: float, plain: Replayed) -> Replayed:
+def replay_rlfu(by_key: ReadsByKey, per_read: float, baseline: ReplayResult) -> ReplayResult:
     """Replay R-LFU, with these credits for each read."""
 
-    def renewals(key: KeyReads) -> FrequencyCredits:
-        return FrequencyCredits(for_each)
+    def renewal_of(key: KeyReads) -> FrequencyCredits:
+        return FrequencyCredits(per_read)
 
-    return replay_renewals(course, renewals, plain)
+    return replay_renewals(by_key, renewal_of, baseline)

@@ -1,40 +1,40 @@
-"""XFetch: a read shortly before the end of freshness may begin a refresh, by lot.
+"""XFetch (probabilistic early expiration): a read shortly before the end of freshness may start a refresh.
 
 Source: Vattani, Chierichetti and Lowenstein, "Optimal probabilistic cache stampede prevention" (VLDB 2015). The refresh
-runs in the background here: the read that begins it is served the value that is still fresh.
+runs in the background here: the read that starts it gets the value that is still fresh.
 """
 
 from bisect import bisect_left
 from math import exp, inf
 from random import Random
 
-from warmer.simulation.result import Replayed
+from warmer.simulation.result import ReplayResult
 from warmer.simulation.tally import UNKNOWN_COST_S, Tally
 from warmer.simulation.trace.by_key import KeyReads, ReadsByKey
 
-NO_CHANCE = 38.0
-"""So many scales before the end of freshness, the chance of a refresh is 0 in the numbers of a computer."""
+NEGLIGIBLE_SCALES = 38.0
+"""This many scales before the end of freshness, the chance of a refresh is 0 in floating point."""
 
 
-def replay_xfetch(course: ReadsByKey, beta: float, plain: Replayed) -> Replayed:
-    """Replay XFetch: a read begins a refresh if `now - cost * beta * ln(random())` is past the end of freshness.
+def replay_xfetch(by_key: ReadsByKey, beta: float, baseline: ReplayResult) -> ReplayResult:
+    """Replay XFetch: a read starts a refresh if `now - cost * beta * ln(random())` is past the end of freshness.
 
     Args:
-        course: What is replayed; where it has no costs, each computation is taken to cost 1 second.
+        by_key: The reads to replay; without costs, each computation counts as 1 second.
         beta: How early; 1 in the source, more to spend more.
-        plain: What a plain cache did on the same course.
+        baseline: The baseline's result on the same reads.
     """
-    tally, random = Tally(course), Random(1)
-    for key in course.keys:
-        _replay_key(key, course, beta, tally, random)
-    return tally.replayed(plain)
+    tally, random = Tally(by_key), Random(1)
+    for key in by_key.keys:
+        _replay_key(key, by_key, beta, tally, random)
+    return tally.result(baseline)
 
 
-def _replay_key(key: KeyReads, course: ReadsByKey, beta: float, tally: Tally, random: Random) -> None:
-    """Go from one computation to the next; a refresh is judged when the next one comes, or the end."""
+def _replay_key(key: KeyReads, by_key: ReadsByKey, beta: float, tally: Tally, random: Random) -> None:
+    """Step from one computation to the next; a refresh is judged at the next one, or at the end."""
     times_s, costs_s, row = key.times_s, key.costs_s, 0
     tally.miss(times_s[0], costs_s[0], is_first=True)
-    fresh_until_s = times_s[0] + course.ttl_s
+    fresh_until_s = times_s[0] + by_key.ttl_s
     refreshed_s, useful_from_s = 0.0, -inf
     while True:
         row = _next_computation(key, row, fresh_until_s, beta, random)
@@ -49,13 +49,13 @@ def _replay_key(key: KeyReads, course: ReadsByKey, beta: float, tally: Tally, ra
         else:
             tally.refresh(times_s[row], costs_s[row])
             refreshed_s, useful_from_s = times_s[row], fresh_until_s
-        fresh_until_s = times_s[row] + course.ttl_s
+        fresh_until_s = times_s[row] + by_key.ttl_s
 
 
 def _next_computation(key: KeyReads, row: int, fresh_until_s: float, beta: float, random: Random) -> int:
-    """Return the row of the reads that begin the next computation; the number of rows if none do."""
+    """Return the row of the reads that start the next computation; the number of rows if none do."""
     times_s, reads, costs_s = key.times_s, key.reads, key.costs_s
-    earliest_s = fresh_until_s - NO_CHANCE * beta * (key.highest_cost_s or UNKNOWN_COST_S)
+    earliest_s = fresh_until_s - NEGLIGIBLE_SCALES * beta * (key.max_cost_s or UNKNOWN_COST_S)
     for candidate in range(bisect_left(times_s, earliest_s, row + 1), len(times_s)):
         left_s = fresh_until_s - times_s[candidate]
         if left_s <= 0.0:
@@ -67,12 +67,12 @@ def _next_computation(key: KeyReads, row: int, fresh_until_s: float, beta: float
 
 
 def chance_of_refresh(left_s: float, scale_s: float, reads: int) -> float:
-    """Return the chance that one of some reads at one moment begins a refresh.
+    """Return the chance that at least one of some simultaneous reads starts a refresh.
 
     Args:
-        left_s: How long the value is fresh yet.
-        scale_s: The computation's cost times beta.
-        reads: How many reads draw a lot each.
+        left_s: How much longer the value is fresh, in seconds.
+        scale_s: The computation's cost times beta, in seconds.
+        reads: How many reads.
 
     Example:
         >>> round(chance_of_refresh(left_s=10.0, scale_s=10.0, reads=1), 3)

@@ -1,1 +1,1 @@
-"""Traces: recorded reads, read from files."""
+"""Traces of recorded reads, and their file formats."""

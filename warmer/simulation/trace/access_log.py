@@ -1,4 +1,4 @@
-"""Recorded reads as an access log of Apache, nginx and others: the common or the combined format."""
+"""Parser of access logs in the common or combined format (Apache, nginx and others)."""
 
 import re
 from calendar import timegm
@@ -7,16 +7,16 @@ from functools import lru_cache
 from warmer.simulation.trace.trace import Row
 
 _LINE = re.compile(
-    r"\[(\d\d/[A-Z][a-z][a-z]/\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})\] "  # when
-    r'"([^\s"]+) ([^\s"]+)(?: (?:[^"\\]|\\.)*)?" (\d{3})\b'  # what was asked for, and the status of the answer
+    r"\[(\d\d/[A-Z][a-z][a-z]/\d{4}):(\d\d):(\d\d):(\d\d) ([+-]\d{4})\] "  # time
+    r'"([^\s"]+) ([^\s"]+)(?: (?:[^"\\]|\\.)*)?" (\d{3})\b'  # request and status
 )
 _ORIGIN = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://[^/?]*")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-FIRST_FAILURE = 400
+MIN_ERROR_STATUS = 400
 
 
 def is_log_line(line: str) -> bool:
-    """Say whether a line is of an access log.
+    """Return whether a line is of an access log.
 
     Example:
         >>> is_log_line('::1 - - [10/Oct/2025:13:55:36 -0700] "GET / HTTP/1.1" 200 2326')
@@ -26,17 +26,17 @@ def is_log_line(line: str) -> bool:
 
 
 def row_of_line(line: str, with_query: bool) -> Row | None:
-    """Return the read that a line of an access log tells of.
+    """Return the read in a line of an access log.
 
     Args:
         line: The line.
         with_query: Whether the key is the path with its query string, or the path alone.
 
     Returns:
-        The read; None for what no cache would have answered: other methods than GET and HEAD, and errors.
+        The read; None for requests that a cache does not answer: other methods than GET and HEAD, and errors.
 
     Raises:
-        ValueError: It is no line of an access log.
+        ValueError: The line is not of an access log.
 
     Example:
         >>> line = '::1 - - [10/Oct/2025:13:55:36 -0700] "GET /index.html?page=2 HTTP/1.1" 200 2326 "-" "curl"'
@@ -46,12 +46,12 @@ def row_of_line(line: str, with_query: bool) -> Row | None:
     found = _LINE.search(line)
     if found is None:
         raise ValueError("expected a line of the common or combined log format")
-    day, hours, minutes, seconds, zone, method, asked_for, status = found.groups()
+    day, hours, minutes, seconds, zone, method, requested, status = found.groups()
     midnight_s = _midnight_s(day, zone)
-    if method not in ("GET", "HEAD") or int(status) >= FIRST_FAILURE:
+    if method not in ("GET", "HEAD") or int(status) >= MIN_ERROR_STATUS:
         return None
     return Row(
-        float(midnight_s + 3600 * int(hours) + 60 * int(minutes) + int(seconds)), _key(asked_for, with_query=with_query)
+        float(midnight_s + 3600 * int(hours) + 60 * int(minutes) + int(seconds)), _key(requested, with_query=with_query)
     )
 
 
@@ -64,8 +64,8 @@ def _midnight_s(day: str, zone: str) -> int:
     return timegm((int(year), _MONTHS.index(month) + 1, int(number), 0, 0, 0)) - (east_s if zone[0] == "+" else -east_s)
 
 
-def _key(asked_for: str, with_query: bool) -> str:
-    """Return the path, and the query if it counts, without the server that a proxy's log names before it."""
-    target = _ORIGIN.sub("", asked_for).partition("#")[0]
+def _key(requested: str, with_query: bool) -> str:
+    """Return the path and, if wanted, the query, without the origin that a proxy's log has before it."""
+    target = _ORIGIN.sub("", requested).partition("#")[0]
     path, mark, query = target.partition("?")
     return (path or "/") + (mark + query if with_query and query else "")

@@ -1,4 +1,4 @@
-"""Recorded reads as CSV: `time_s,key[,reads[,cost_s]]`."""
+"""Parser of CSV traces: `time_s,key[,reads[,cost_s]]`."""
 
 from collections.abc import Sequence
 from math import inf
@@ -8,19 +8,19 @@ from warmer.simulation.trace.trace import Row
 COLUMNS = ("time_s", "key", "reads", "cost_s")
 
 
-def places_of(fields: Sequence[str]) -> list[int] | None:
-    """Return where time, key, reads and cost stand, by a line that names columns; None for a line that does not.
+def columns_of(fields: Sequence[str]) -> list[int] | None:
+    """Return the column numbers of time, key, reads and cost in a header line; None for another line.
 
     Args:
-        fields: The first line, taken apart. Columns may come in any order, and among others.
+        fields: The fields of the first line. Columns may come in any order, and among others.
 
     Returns:
-        Four places; one beyond every line for a column that is not there.
+        Four column numbers; one beyond the line for a column that is missing.
 
     Example:
-        >>> places_of(["key", "time_s", "reads"])
+        >>> columns_of(["key", "time_s", "reads"])
         [1, 0, 2, 3]
-        >>> places_of(["0.5", "/index.html"]) is None
+        >>> columns_of(["0.5", "/index.html"]) is None
         True
     """
     names = [field.strip().lower() for field in fields]
@@ -29,21 +29,21 @@ def places_of(fields: Sequence[str]) -> list[int] | None:
     return [names.index(column) if column in names else len(names) for column in COLUMNS]
 
 
-def row_of(fields: Sequence[str], places: Sequence[int] = range(4)) -> Row:
-    """Return what the fields of one line say.
+def row_of(fields: Sequence[str], columns: Sequence[int] = range(4)) -> Row:
+    """Return the row in the fields of one line.
 
     Args:
-        fields: The line, taken apart.
-        places: Where time, key, reads and cost stand. Where the line says nothing, reads are 1 and the cost is unknown.
+        fields: The fields of the line.
+        columns: Column numbers of time, key, reads and cost. Missing reads are 1, a missing cost is unknown.
 
     Raises:
-        ValueError: The line says something else; the message says what.
+        ValueError: A field cannot be parsed.
 
     Example:
         >>> row_of(["7", "/index.html", "2"])
         Row(time_s=7.0, key='/index.html', reads=2, cost_s=None)
     """
-    time_at, key_at, reads_at, cost_at = places
+    time_at, key_at, reads_at, cost_at = columns
     count = len(fields)
     key = fields[key_at].strip() if key_at < count else ""
     if not key or time_at >= count:

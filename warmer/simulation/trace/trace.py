@@ -1,4 +1,4 @@
-"""Recorded reads, as every replay takes them."""
+"""Traces: recorded reads in the order of time."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from typing import NamedTuple
 
 @dataclass(frozen=True)
 class Trace:
-    """The reads of many keys, in the order of time; row by row.
+    """Recorded reads of many keys, row by row in the order of time.
 
     Args:
-        name: What it is called in reports.
-        times_s: When the reads of each row came, in seconds; ascending.
-        keys: Which key they read: 0, 1, 2, ... in the order of first reads.
-        reads: How many they were, at least 1.
-        costs_s: How long one computation of that key took then, in seconds; None if the source does not say.
+        name: Its name in reports.
+        times_s: The time of each row, in seconds; ascending.
+        keys: The key of each row: 0, 1, 2, ... in the order of first reads.
+        reads: The number of reads in each row, at least 1.
+        costs_s: Seconds of one computation of the key at that time; None if unknown.
 
     Example:
         >>> trace = Trace("two keys", [0.0, 5.0, 60.0], [0, 1, 0], [1, 3, 2], None)
@@ -32,12 +32,12 @@ class Trace:
 
     @property
     def start_s(self) -> float:
-        """When the first reads came."""
+        """The time of the first reads."""
         return self.times_s[0]
 
     @property
     def end_s(self) -> float:
-        """When the last reads came."""
+        """The time of the last reads."""
         return self.times_s[-1]
 
     @property
@@ -47,19 +47,16 @@ class Trace:
 
     @cached_property
     def key_count(self) -> int:
-        """How many keys are read."""
+        """The number of keys."""
         return max(self.keys) + 1
 
     @cached_property
     def read_count(self) -> int:
-        """How many reads there are, of all rows."""
+        """The number of reads in all rows."""
         return sum(self.reads)
 
     def counted_from_s(self, warmup: float) -> float:
-        """Return the end of the part that is learnt from and not counted.
-
-        Args:
-            warmup: That part of the span, from 0 to below 1.
+        """Return the end of the warm-up, which takes a part of the time span from 0 to below 1.
 
         Example:
             >>> Trace("one key", [100.0, 200.0], [0, 0], [1, 1]).counted_from_s(0.2)
@@ -68,14 +65,30 @@ class Trace:
         return self.start_s + warmup * self.span_s
 
 
-def trace_of(name: str, rows: Iterable[tuple[float, object, int, float | None]]) -> Trace:
-    """Return the trace of rows in any order, whose keys are anything that can be told apart.
-
-    Rows of one key at one moment become one row. A computation whose cost is not known costs what the key's latest one
-    did, or else what all of them cost on average.
+class Row(NamedTuple):
+    """Reads of one key at one moment.
 
     Args:
-        name: What it is called in reports.
+        time_s: Seconds since the epoch, or since any other moment.
+        key: The key that was read.
+        reads: The number of reads, at least 1.
+        cost_s: Seconds of one computation of the key; None if unknown.
+    """
+
+    time_s: float
+    key: str
+    reads: int = 1
+    cost_s: float | None = None
+
+
+def trace_of(name: str, rows: Iterable[tuple[float, object, int, float | None]]) -> Trace:
+    """Return the trace of rows in any order, with keys of any hashable type.
+
+    Rows of one key at one moment become one row. An unknown cost becomes the latest cost of the key, or else the mean
+    of all costs.
+
+    Args:
+        name: Its name in reports.
         rows: Time in seconds, key, number of reads, and seconds of one computation or None; at least one row.
 
     Example:
@@ -103,7 +116,7 @@ def trace_of(name: str, rows: Iterable[tuple[float, object, int, float | None]])
 
 
 def _completed(costs_s: list[float | None], keys: list[int]) -> list[float] | None:
-    """Fill in what is not known; None if nothing is."""
+    """Fill in unknown costs; None if all are unknown."""
     known = [cost_s for cost_s in costs_s if cost_s is not None]
     if not known:
         return None
@@ -115,19 +128,3 @@ def _completed(costs_s: list[float | None], keys: list[int]) -> list[float] | No
             latest_s[key] = cost_s
         completed.append(latest_s.get(key, mean_s))
     return completed
-
-
-class Row(NamedTuple):
-    """Reads of one key at one moment.
-
-    Args:
-        time_s: When, in seconds; since the epoch if the source says so, else since any moment.
-        key: Which key.
-        reads: How many reads, at least 1.
-        cost_s: How long one computation of the key took, in seconds; None if the source does not say.
-    """
-
-    time_s: float
-    key: str
-    reads: int = 1
-    cost_s: float | None = None

@@ -28,8 +28,8 @@ from typing import Any, NamedTuple, cast
 import orjson
 from pydantic import SecretStr
 
-from warmer.client.warmer import Warmer
 from warmer.codec import Encoded
+from warmer.engine.switching import forbid_switching_on
 from warmer.errors import NotImportableError, described
 from warmer.refresh.batch import Part, computing_many
 from warmer.refresh.cache_options import CacheOptions
@@ -62,7 +62,7 @@ def main(channel: int, lifeline: int) -> None:
         os.set_inheritable(inherited, False)  # what a task starts must not hold them open
     _end_with_worker(lifeline)
     _leave_signals_to_worker()
-    _switch_nothing_on()
+    forbid_switching_on()
     worker = Channel(socket.socket(fileno=channel))
     with contextlib.suppress(BrokenPipeError):
         worker.send({"ready": True})
@@ -91,11 +91,6 @@ def _leave_signals_to_worker() -> None:
         signal.signal(number, lambda signum, frame: None)
     # What a task forks, such as the workers of a multiprocessing.Pool, is ended by signals as ever.
     os.register_at_fork(after_in_child=lambda: [signal.signal(number, signal.SIG_DFL) for number in to_stop])
-
-
-def _switch_nothing_on() -> None:
-    """Let modules that switch warming on when they are imported do so to no effect: that is the worker's business."""
-    Warmer.start = lambda *arguments, **options: None  # type: ignore[method-assign]
 
 
 class _Prepared(NamedTuple):

@@ -1,61 +1,8 @@
-"""The figures of the statistics: what warming spends, what that buys, and what stands where."""
+"""Statistics of the fleet: its state, its costs and its benefit. Durations end in ``_ms``, sums of them in ``_s``."""
 
-from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
-
-class DictLike(BaseModel):
-    """A model whose fields can also be read as items.
-
-    Example:
-        >>> class Found(DictLike):
-        ...     hits: int
-        >>> Found(hits=42)["hits"]
-        42
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    def __getitem__(self, name: str) -> Any:
-        """Return a field by name.
-
-        Raises:
-            KeyError: there is no such field.
-        """
-        if name not in type(self).model_fields:
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def __contains__(self, name: object) -> bool:
-        """Say whether there is a field of this name."""
-        return name in type(self).model_fields
-
-    def __len__(self) -> int:
-        """Return the number of fields."""
-        return len(type(self).model_fields)
-
-    def __iter__(self) -> Iterator[str]:  # type: ignore[override]  # as a dict iterates, over the names
-        """Iterate over the names of the fields."""
-        return iter(type(self).model_fields)
-
-    def keys(self) -> list[str]:
-        """Return the names of the fields."""
-        return list(type(self).model_fields)
-
-    def values(self) -> list[Any]:
-        """Return the values of the fields."""
-        return [getattr(self, name) for name in type(self).model_fields]
-
-    def items(self) -> list[tuple[str, Any]]:
-        """Return the fields as pairs of name and value."""
-        return list(zip(self.keys(), self.values(), strict=True))
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a field by name, or the default when there is none."""
-        return getattr(self, name) if name in type(self).model_fields else default
+from warmer.results.dict_like import DictLike
 
 
 class MissesByCause(DictLike):
@@ -135,41 +82,41 @@ class Counterfactual(DictLike):
 
 
 class BudgetWhatIf(DictLike):
-    """What one price would do: a point of the curve of misses against extra compute, drawn from the last hours.
+    """Effect of another threshold: one point of the curve of misses against extra compute, from the last hours.
 
     Args:
-        price: The chance of a read within the next ttl from which on a target is refreshed, from 0.0 to 1.0.
+        threshold: The chance of a read within the next ttl from which on a target is refreshed, from 0.0 to 1.0.
         extra_compute: What would be computed beyond a plain cache, as a part of what that would compute.
         miss_ratio: The part of reads that would begin a computation their user waits for.
-        refresh_seconds_per_minute: Compute seconds of refreshes in a minute.
+        refresh_s_per_minute: Compute seconds of refreshes in a minute.
     """
 
-    price: float
+    threshold: float
     extra_compute: float
     miss_ratio: float
-    refresh_seconds_per_minute: float
+    refresh_s_per_minute: float
 
 
 class BudgetState(DictLike):
-    """How a knob is held: the fleet's, or that of a task with one of its own. What is always kept warm is left out.
+    """State of one budget: the fleet's, or that of a task with its own. Tasks that are always kept warm do not count.
 
     Args:
         task_id: The task; None for the fleet.
-        knob: "extra_compute", "target_hit_ratio" or "budget_s_per_minute".
+        budget: "extra_compute", "target_hit_ratio" or "budget_s_per_minute".
         target: What it was set to.
-        holds_at: Where it stands, in the same unit, over about a day; None before the first decision.
-        price: The chance of a read within the next ttl from which on a target is refreshed now, from 0.0 to 1.0.
-        fuse_blown: Whether refreshing has stopped for a while, as far more was spent than the knob allows.
+        actual: What is spent or reached, in the same unit, over about a day; None before the first decision.
+        threshold: The chance of a read within the next ttl from which on a target is refreshed now, from 0.0 to 1.0.
+        is_cut_off: Whether refreshing has stopped for a while, as far more was spent than the budget allows.
         counterfactual: What was computed since the beginning, beside what a plain cache would have.
-        what_if: What other prices would do, from the least extra compute to the most.
+        what_if: The effect of other thresholds, from the least extra compute to the most.
     """
 
     task_id: str | None
-    knob: str
+    budget: str
     target: float
-    holds_at: float | None
-    price: float
-    fuse_blown: bool
+    actual: float | None
+    threshold: float
+    is_cut_off: bool
     counterfactual: Counterfactual
     what_if: list[BudgetWhatIf]
 
@@ -182,9 +129,9 @@ class Ledger(DictLike):
             if a user read its value after the moment the previous one would have expired, else wasted.
         judged: Refreshes judged so far.
         useful: Those among them that were useful.
-        saved_user_seconds: What users would have waited for without the useful refreshes: one computation for each.
-        spent_compute_seconds: What computations by warming took, failed ones too.
-        wasted_compute_seconds: What those of wasted refreshes took.
+        saved_user_s: What users would have waited for without the useful refreshes: one computation for each.
+        spent_compute_s: What computations by warming took, failed ones too.
+        wasted_compute_s: What those of wasted refreshes took.
         late: Refreshes that were to be done while the previous value was fresh, and were not done when it expired.
         stale_hits: Hits that got a stale value, while it was renewed or because it could not be.
         misses_by_cause: Why reads missed.
@@ -194,9 +141,9 @@ class Ledger(DictLike):
     efficiency_score: float
     judged: int
     useful: int
-    saved_user_seconds: float
-    spent_compute_seconds: float
-    wasted_compute_seconds: float
+    saved_user_s: float
+    spent_compute_s: float
+    wasted_compute_s: float
     late: int
     stale_hits: int
     misses_by_cause: MissesByCause
@@ -219,8 +166,8 @@ class WarmingPerformance(Ledger):
         p99_ms: What 99 of 100 of the latest stayed under.
         hit_ratio: Reads that were hits, from 0.0 to 1.0; 0.0 before the first read.
         unjudged: Refreshes that are never judged: too many others waited for a read (`WARMER_HISTORY_CAPACITY`).
-        knobs: How the knobs are held: the fleet's first, then those of tasks with one of their own.
-        what_if: What other prices would do under the fleet's knob, from the least extra compute to the most.
+        budgets: The state of each budget: the fleet's first, then those of tasks with their own.
+        what_if: The effect of other thresholds on the fleet's budget, from the least extra compute to the most.
     """
 
     total_warmings: int
@@ -233,7 +180,7 @@ class WarmingPerformance(Ledger):
     p99_ms: float
     hit_ratio: float
     unjudged: int
-    knobs: list[BudgetState]
+    budgets: list[BudgetState]
     what_if: list[BudgetWhatIf]
 
 
@@ -341,140 +288,3 @@ class WarmingStats(DictLike):
     incidents: dict[str, int]
     quarantined: list[QuarantinedTarget]
     limits: list[LimitUse]
-
-
-class CriticalTask(DictLike):
-    """How one critical task fared.
-
-    Args:
-        task_id: Its id.
-        name: What people call it.
-        success: Whether a fresh value is cached now.
-        duration_ms: How long the computation took; 0.0 if none was needed.
-        error: What went wrong, if it failed.
-    """
-
-    task_id: str
-    name: str
-    success: bool
-    duration_ms: float
-    error: str | None
-
-
-class CriticalWarming(DictLike):
-    """How `warm_critical_data` went.
-
-    Args:
-        total: Enabled critical tasks.
-        succeeded: Those computed and published.
-        failed: Those that failed, or were not finished in time.
-        skipped: Those whose value was fresh already.
-        tasks: Each of them, highest priority first.
-        total_duration_ms: How long the call took.
-    """
-
-    total: int
-    succeeded: int
-    failed: int
-    skipped: int
-    tasks: list[CriticalTask]
-    total_duration_ms: float
-
-
-class UserWarming(DictLike):
-    """What `warm_user_data_optimized` asked for.
-
-    Args:
-        user_id: The user.
-        requested: Ids of the tasks whose values are being warmed.
-        skipped: Ids of user-scoped tasks that were left out.
-    """
-
-    user_id: str
-    requested: list[str]
-    skipped: list[str]
-
-
-class WarmOutcome(DictLike):
-    """How one target fared that workers were asked to warm.
-
-    Args:
-        ref: Canonical text of the target.
-        success: Whether a fresh value is cached now.
-        result: "published", "fresh" (one was there already), or "failed".
-        duration_ms: How long the computation took; 0.0 if none was needed.
-        error: What went wrong, if it failed.
-    """
-
-    ref: str
-    success: bool
-    result: str
-    duration_ms: float
-    error: str | None
-
-    @classmethod
-    def of(cls, told: Mapping[str, Any]) -> "WarmOutcome":
-        """Return the outcome that was told to those who wait."""
-        success = told["result"] in ("published", "fresh")
-        return cls(
-            ref=told["ref"],
-            success=success,
-            result=told["result"],
-            duration_ms=told["duration_ms"],
-            error=None if success else told["error"],
-        )
-
-
-class BulkOutcome(DictLike):
-    """How the targets of one `warm_many` fared.
-
-    Args:
-        total: Items of the iterable; None if that was never known.
-        warmed: Items whose value was computed and published.
-        fresh: Those whose value was fresh already.
-        failed: Those that could not be computed, or fitted no target.
-        cancelled: Those that were not warmed because it was cancelled before.
-        errors: The first 100 failures: canonical text of the target -> what went wrong. An item that fitted no target
-            stands there as "item 3: " and what it was, counted from 1.
-        duration_s: How long it took.
-    """
-
-    total: int | None
-    warmed: int
-    fresh: int
-    failed: int
-    cancelled: int
-    errors: dict[str, str]
-    duration_s: float
-
-
-class ScheduleAdjustment(DictLike):
-    """One schedule that was changed.
-
-    Args:
-        task_id: Its task.
-        ref: Canonical text of the target: the task's id, and its arguments if it has any.
-        frequency: Reads per minute.
-        interval_minutes: How often it is refreshed from now on; None if it is left to lapse.
-        previous_interval_minutes: How often it was refreshed until now; None if it was left to lapse.
-        reason: Why.
-    """
-
-    task_id: str
-    ref: str
-    frequency: float
-    interval_minutes: float | None
-    previous_interval_minutes: float | None
-    reason: str
-
-
-class Optimization(DictLike):
-    """What `optimize_warming_schedules` changed.
-
-    Args:
-        tasks_optimized: How many schedules.
-        schedules_adjusted: Each of them, the most read first.
-    """
-
-    tasks_optimized: int
-    schedules_adjusted: list[ScheduleAdjustment]

@@ -10,7 +10,7 @@ from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitR
 from warmer.policy.spending import Spent
 from warmer.policy.threshold import Threshold
 from warmer.results import BudgetState, BudgetWhatIf, TaskDetail, WarmingPerformance, WarmingStats
-from warmer.stats.budgets import standing_of
+from warmer.stats.budgets import budget_state
 from warmer.stats.ledger import ledger_of, performance_of
 
 COUNTERS = {
@@ -20,15 +20,15 @@ COUNTERS = {
 }  # fmt: skip
 
 
-def decided(knob: Budget, chance: float = 0.5) -> BudgetState:
-    """A knob under which something was decided and spent."""
-    price = Threshold(knob)
-    price.observe(1000.0, Spent())
-    price.record(0.0, chance, 1.0, 0.5, True)
-    price.observe(
+def decided(budget: Budget, chance: float = 0.5) -> BudgetState:
+    """A budget under which something was decided and spent."""
+    threshold = Threshold(budget)
+    threshold.observe(1000.0, Spent())
+    threshold.record(0.0, chance, 1.0, 0.5, True)
+    threshold.observe(
         1060.0, Spent(reads=100, misses=4, miss_s=3.0, refreshes=4, refresh_s=2.0, baseline_misses=8, baseline_s=4)
     )
-    return standing_of("", price, {})
+    return budget_state("", threshold, {})
 
 
 def stats_of(performance: WarmingPerformance) -> WarmingStats:
@@ -63,14 +63,14 @@ def test_what_was_spent_and_what_it_bought_is_said():
 
 def test_the_what_if_table_has_a_line_for_what_can_be_had():
     curve = [
-        BudgetWhatIf(price=0.7, extra_compute=0.2, miss_ratio=0.03, refresh_seconds_per_minute=2.0),
-        BudgetWhatIf(price=0.1, extra_compute=0.9, miss_ratio=0.01, refresh_seconds_per_minute=9.0),
+        BudgetWhatIf(threshold=0.7, extra_compute=0.2, miss_ratio=0.03, refresh_s_per_minute=2.0),
+        BudgetWhatIf(threshold=0.1, extra_compute=0.9, miss_ratio=0.01, refresh_s_per_minute=9.0),
     ]
-    knob = BudgetState(**{**dict(decided(ExtraCompute(0.25)).items()), "what_if": curve})
-    rows = [row.split() for row in drawn(stats_of(performance_of(COUNTERS, [], [knob]))).splitlines()]
+    state = BudgetState(**{**dict(decided(ExtraCompute(0.25)).items()), "what_if": curve})
+    rows = [row.split() for row in drawn(stats_of(performance_of(COUNTERS, [], [state]))).splitlines()]
     assert ["+25.0", "%", "3.00", "%", "of", "reads", "2.0", "s", "a", "minute"] in rows
     assert ["+100.0", "%", "1.00", "%", "of", "reads", "9.0", "s", "a", "minute"] in rows
-    assert not any(row[:2] == ["+10.0", "%"] for row in rows), "no price takes as little"
+    assert not any(row[:2] == ["+10.0", "%"] for row in rows), "no threshold takes as little"
     assert what_if_at(0.1, curve) is None
 
 
@@ -85,23 +85,23 @@ def test_errors_are_said_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("knob", "name", "holds_at"),
+    ("budget", "name", "actual"),
     [
         (ExtraCompute(0.25), "extra_compute", 0.25),
         (TargetHitRatio(0.99), "target_hit_ratio", 0.96),
         (ComputeBudget(10.0), "budget_s_per_minute", 2.0),
     ],
 )
-def test_each_knob_stands_at_an_amount_in_its_own_unit(knob, name, holds_at):
-    found = decided(knob)
-    assert (found.knob, found.holds_at) == (name, pytest.approx(holds_at))
+def test_each_budget_shows_its_amount_in_its_own_unit(budget, name, actual):
+    found = decided(budget)
+    assert (found.budget, found.actual) == (name, pytest.approx(actual))
     assert drawn(stats_of(performance_of(COUNTERS, [], [found, found]))).count("stands at") == 2
 
 
 def test_a_curve_runs_from_the_least_extra_compute_to_the_most():
     points = decided(ExtraCompute(0.25), chance=0.5).what_if
     assert len(points) == 2, "without a refresh, and with the only one there was"
-    assert points[0].refresh_seconds_per_minute == 0.0
+    assert points[0].refresh_s_per_minute == 0.0
     assert points[0].extra_compute < points[1].extra_compute
     assert points[0].miss_ratio == 0.08
     assert points[1].miss_ratio < 0.08

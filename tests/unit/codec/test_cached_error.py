@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from warmer.codec.cached_error import MOST_BYTES, is_of, lifetime_s, name_of, pack, restored
+from warmer.codec.cached_error import MAX_BYTES, is_of, lifetime_s, name_of, pack, restored
 from warmer.errors import ComputationFailedError
 
 
@@ -38,7 +38,7 @@ def test_a_named_exception_comes_back_with_its_arguments(arguments):
     packed = pack(NotFoundError(*arguments), {NotFoundError: 30})
     back = restored(packed, {NotFoundError: 30})
     assert type(back) is NotFoundError
-    if b"://" not in packed and len(packed) < MOST_BYTES and back.args != tuple(arguments):
+    if b"://" not in packed and len(packed) < MAX_BYTES and back.args != tuple(arguments):
         assert any(isinstance(argument, str) and "@" in argument for argument in arguments), "credentials are masked"
 
 
@@ -46,7 +46,7 @@ def test_a_named_exception_comes_back_with_its_arguments(arguments):
 def test_whatever_was_raised_can_be_packed_and_restored(arguments):
     for known in ({}, {NotFoundError: 30}, {Exception: 5}):
         packed = pack(NotFoundError(*arguments), known)
-        assert len(packed) <= MOST_BYTES
+        assert len(packed) <= MAX_BYTES
         assert isinstance(restored(packed, known), Exception)
 
 
@@ -61,8 +61,8 @@ def test_whatever_stands_in_redis_is_an_exception_and_never_a_crash(packed):
     )
 )
 def test_records_of_any_shape_are_no_crash_either(record):
-    whole = {"kind": name_of(NotFoundError), "arguments": record, "said": record}
-    for packed in (record, {"kind": record, "arguments": record, "said": "x"}, whole):
+    whole = {"kind": name_of(NotFoundError), "arguments": record, "message": record}
+    for packed in (record, {"kind": record, "arguments": record, "message": "x"}, whole):
         try:
             bytes_ = orjson.dumps(packed)
         except TypeError:  # beyond what JSON holds
