@@ -1,4 +1,4 @@
-"""Shows the statistics to people: what stands where, what warming spends, and what that buys."""
+"""Terminal view of the statistics: the state of the fleet, what warming costs and what it saves."""
 
 import shlex
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from warmer.results import (
 )
 
 SHOWN_EXTRA_COMPUTE = (0.05, 0.1, 0.25, 0.5, 1.0)
-"""For which extra compute the what-if curve is shown."""
+"""Points of the what-if curve to show."""
 
 CAUSES = {
     "first": "first reads",
@@ -34,12 +34,8 @@ CAUSES = {
 }
 
 
-def shown(stats: WarmingStats) -> Iterator[RenderableType]:
-    """Yield what is shown, from top to bottom.
-
-    Args:
-        stats: The state of the fleet.
-    """
+def tables_of(stats: WarmingStats) -> Iterator[RenderableType]:
+    """Yield the tables from top to bottom."""
     yield _summary(stats)
     yield _task_table(stats)
     if stats.performance.counterfactual.plain_misses:
@@ -53,24 +49,20 @@ def shown(stats: WarmingStats) -> Iterator[RenderableType]:
 
 
 def problems_of(stats: WarmingStats) -> Iterator[str]:
-    """Yield a line, with markup, for each task that failed last, and for what is in quarantine.
-
-    Args:
-        stats: The state of the fleet.
-    """
+    """Yield a line with markup for each task whose last computation failed, and for each target in quarantine."""
     for task in stats.task_details:
         if task.last_error is not None:
-            yield f"{escape(task.task_id)} failed last: {escape(task.last_error)}"
+            yield f"{escape(task.task_id)}: the last computation failed: {escape(task.last_error)}"
     for target in stats.quarantined:
         yield _in_quarantine(target)
 
 
 def what_if_at(extra_compute: float, curve: list[BudgetWhatIf]) -> BudgetWhatIf | None:
-    """Return the point of the curve that makes the most of this extra compute; None if none takes as little.
+    """Return the last point of the curve within this extra compute; None if every point needs more.
 
     Args:
-        extra_compute: As a part of what a plain cache computes.
-        curve: From the least extra compute to the most.
+        extra_compute: As a part of the baseline's compute.
+        curve: Ordered by extra compute.
 
     Example:
         >>> curve = [BudgetWhatIf(threshold=0.7, extra_compute=0.1, miss_ratio=0.04, refresh_s_per_minute=2.0),
@@ -105,7 +97,7 @@ def _summary(stats: WarmingStats) -> Table:
         f"of it wasted; users saved {_seconds(performance.saved_user_s)} of waiting",
     )
     if performance.counterfactual.plain_misses:
-        table.add_row("a plain cache", _beside_plain(performance.counterfactual))
+        table.add_row("baseline", _compared(performance.counterfactual))
     for state in performance.budgets[:1]:
         table.add_row("budget", _budget_line(state))
     return table
@@ -116,34 +108,32 @@ def _causes(misses: MissesByCause) -> str:
 
 
 def _efficiency(performance: WarmingPerformance) -> str:
-    late = f", {performance.late} came too late" if performance.late else ""
+    late = f", {performance.late} were too late" if performance.late else ""
     if not performance.judged:
-        return f"nothing judged yet{late}"
+        return f"no refresh judged yet{late}"
     return f"{performance.efficiency_score:.1f} % of {performance.judged} refreshes were used{late}"
 
 
-def _beside_plain(found: Counterfactual) -> str:
+def _compared(found: Counterfactual) -> str:
     return (
-        f"would have missed {found.plain_misses} times, where {found.misses} were left, and computed for "
-        f"{_seconds(found.plain_compute_seconds)}, where {_seconds(found.compute_seconds)} were: "
+        f"a plain ttl cache would have had {found.plain_misses} misses instead of {found.misses}, and computed for "
+        f"{_seconds(found.plain_compute_seconds)} instead of {_seconds(found.compute_seconds)}: "
         f"{_signed(found.extra_compute)} compute for {_signed(-found.misses_removed)} misses"
     )
 
 
 def _budget_line(state: BudgetState) -> str:
-    stands = (
-        "not decided on anything yet" if state.actual is None else f"stands at {_amount(state.budget, state.actual)}"
-    )
-    blown = "; [red]refreshing has stopped: far more was spent[/]" if state.is_cut_off else ""
+    actual = "no decision yet" if state.actual is None else f"actual {_amount(state.budget, state.actual)}"
+    cutoff = "; [red]refreshes have stopped: far more was spent[/]" if state.is_cut_off else ""
     return (
-        f"{state.budget} {_amount(state.budget, state.target)}, {stands}; a value is refreshed if the chance of a read "
-        f"is {100 * state.threshold:.0f} % or more{blown}"
+        f"{state.budget} {_amount(state.budget, state.target)}, {actual}; a value is refreshed if the chance of a read "
+        f"is {100 * state.threshold:.0f} % or more{cutoff}"
     )
 
 
 def _task_table(stats: WarmingStats) -> Table:
     table = _table("task", "priority", "runs", "failed", "avg ms", "hits", "misses", "next run")
-    table.caption = "* critical: kept warm whatever its reads"
+    table.caption = "* critical: kept warm with or without reads"
     for task in stats.task_details:
         table.add_row(
             f"{task.task_id}{' *' if task.is_critical else ''}{'' if task.enabled else ' (disabled)'}",
@@ -160,7 +150,7 @@ def _task_table(stats: WarmingStats) -> Table:
 
 def _ledger_table(stats: WarmingStats) -> Table:
     table = _table("task", "spent", "wasted", "saved", "used", "late", "extra compute", "misses")
-    table.caption = "beside a plain cache on the same reads; saved: what users did not wait for"
+    table.caption = "compared with a plain ttl cache on the same reads; saved: waiting that users were spared"
     for task in stats.task_details:
         table.add_row(
             task.task_id,
@@ -176,10 +166,10 @@ def _ledger_table(stats: WarmingStats) -> Table:
 
 
 def _budget_table(states: list[BudgetState]) -> Table:
-    table = _table("budget of", "budget", "set to", "stands at", "threshold")
+    table = _table("budget of", "budget", "target", "actual", "threshold")
     for state in states:
         table.add_row(
-            state.task_id or "the fleet",
+            state.task_id or "fleet",
             state.budget,
             _amount(state.budget, state.target),
             "" if state.actual is None else _amount(state.budget, state.actual),
@@ -189,7 +179,7 @@ def _budget_table(states: list[BudgetState]) -> Table:
 
 
 def _what_if_table(curve: list[BudgetWhatIf]) -> Table:
-    table = _table("with extra compute", "users would wait for", "refreshes take")
+    table = _table("extra compute", "users wait for", "refreshes take")
     for extra_compute in SHOWN_EXTRA_COMPUTE:
         point = what_if_at(extra_compute, curve)
         if point is not None:
@@ -202,7 +192,7 @@ def _what_if_table(curve: list[BudgetWhatIf]) -> Table:
 
 
 def _limit_table(limits: list[LimitUse]) -> Table:
-    table = _table("limit", "in use", "by readers", "rate/s", "may begin now")
+    table = _table("limit", "in use", "by readers", "rate/s", "available now")
     for limit in limits:
         table.add_row(
             limit.name,
@@ -225,8 +215,8 @@ def _table(first: str, *others: str) -> Table:
 def _in_quarantine(target: QuarantinedTarget) -> str:
     return (
         f"{escape(target.name)} has been in quarantine since {target.since:%Y-%m-%d %H:%M:%S} UTC: it killed "
-        f"{target.deaths} processes, the last one ended by {escape(target.error)}; workers compute it again after a "
-        f"new definition, or after: warmer release {escape(shlex.quote(target.name))}"
+        f"{target.deaths} processes, the last one with {escape(target.error)}; workers compute it again after a "
+        f"changed definition, or after: warmer release {escape(shlex.quote(target.name))}"
     )
 
 

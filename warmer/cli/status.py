@@ -7,7 +7,7 @@ from redis.exceptions import RedisError
 from rich.console import Console
 
 from warmer.cli.exits import EXIT_NO, handle_errors
-from warmer.cli.stats_view import problems_of, shown
+from warmer.cli.stats_view import problems_of, tables_of
 from warmer.client.default import fleet, fleet_runtime
 from warmer.engine.worker_name import is_of_this_host
 from warmer.errors import described
@@ -27,7 +27,7 @@ def stats(as_json: bool) -> None:
         click.echo(found.model_dump_json(indent=2))
         return
     console = Console()
-    for part in shown(found):
+    for part in tables_of(found):
         console.print(part)
     for line in problems_of(found):
         console.print(line, style="red", soft_wrap=True, highlight=False)  # one line, so that it can be copied

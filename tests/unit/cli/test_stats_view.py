@@ -1,11 +1,11 @@
-"""What `warmer stats` tells people of the ledger."""
+"""The tables of `warmer stats`."""
 
 from io import StringIO
 
 import pytest
 from rich.console import Console
 
-from warmer.cli.stats_view import problems_of, shown, what_if_at
+from warmer.cli.stats_view import problems_of, tables_of, what_if_at
 from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.spending import Spent
 from warmer.policy.threshold import Threshold
@@ -45,7 +45,7 @@ def stats_of(performance: WarmingPerformance) -> WarmingStats:
 
 def drawn(stats: WarmingStats) -> str:
     console = Console(file=StringIO(), width=200)
-    for part in shown(stats):
+    for part in tables_of(stats):
         console.print(part)
     assert isinstance(console.file, StringIO)
     return console.file.getvalue()
@@ -53,12 +53,12 @@ def drawn(stats: WarmingStats) -> str:
 
 def test_what_was_spent_and_what_it_bought_is_said():
     text = drawn(stats_of(performance_of(COUNTERS, [], [decided(ExtraCompute(0.25))])))
-    assert "75.0 % of 4 refreshes were used, 3 came too late" in text
+    assert "75.0 % of 4 refreshes were used, 3 were too late" in text
     assert "2.0 s by warming, 0.5 s of it wasted; users saved 1.5 s of waiting" in text
-    assert "would have missed 8 times, where 4 were left" in text
+    assert "would have had 8 misses instead of 4" in text
     assert "+25.0 % compute for -50.0 % misses" in text
     assert "2 first reads, 3 refreshed too late" in text
-    assert "extra_compute +25.0 %, stands at +25.0 %" in text
+    assert "extra_compute +25.0 %, actual +25.0 %" in text
 
 
 def test_the_what_if_table_has_a_line_for_what_can_be_had():
@@ -76,12 +76,14 @@ def test_the_what_if_table_has_a_line_for_what_can_be_had():
 
 def test_a_fleet_in_which_nothing_has_happened_shows_no_empty_tables():
     text = drawn(stats_of(performance_of({}, [])))
-    assert "nothing judged yet" in text
+    assert "no refresh judged yet" in text
     assert "extra compute" not in text
 
 
 def test_errors_are_said_as_they_are():
-    assert list(problems_of(stats_of(performance_of({}, [])))) == [r"catalog failed last: \[db] is away"]
+    assert list(problems_of(stats_of(performance_of({}, [])))) == [
+        r"catalog: the last computation failed: \[db] is away"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_errors_are_said_as_they_are():
 def test_each_budget_shows_its_amount_in_its_own_unit(budget, name, actual):
     found = decided(budget)
     assert (found.budget, found.actual) == (name, pytest.approx(actual))
-    assert drawn(stats_of(performance_of(COUNTERS, [], [found, found]))).count("stands at") == 2
+    assert drawn(stats_of(performance_of(COUNTERS, [], [found, found]))).count("actual") == 2
 
 
 def test_a_curve_runs_from_the_least_extra_compute_to_the_most():
