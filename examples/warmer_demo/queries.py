@@ -1,4 +1,4 @@
-"""The demo's dashboard: what it asks of the flights, from cheap indexed boards to reports of the whole year.
+"""The queries of the dashboards, from fast indexed boards to reports of the whole year.
 
 Delays are in minutes, negative when early. On time means at the gate less than 15 minutes late, as the US
 Department of Transportation counts it; a flight without a departure time was cancelled. The data ends with
@@ -26,7 +26,7 @@ _opened = threading.local()
 
 
 def close_connections() -> None:
-    """Close what this thread has opened; its next query opens anew."""
+    """Close the connections of this thread; its next query opens a new one."""
     for connection in _connections().values():
         connection.close()
     _connections().clear()

@@ -1,7 +1,7 @@
-"""The users: each opens one dashboard after another, once with warming and once without.
+"""Simulated users: each opens one dashboard after another, with warming and without.
 
-Run as `python -m warmer_demo.readers`, a process of its own, so that the latencies it measures are not those of
-drawing a screen. It writes what it measured to standard output, as lines of JSON, until it is told to stop.
+Runs as a separate process, `python -m warmer_demo.readers`, so that drawing the screen does not affect the latencies.
+It writes its measurements to standard output as lines of JSON until SIGTERM.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from .queries import QUERIES
 from .tasks import FRONT_PAGE, REPORTS
 
 USERS = 4
-READS_PER_S = 100  # of all users together, if nobody had to wait
+READS_PER_S = 100  # of all users together, without waiting
 REPORT_EVERY_S = 0.25
 PLAIN_PREFIX = "without-warming"
 
@@ -36,13 +36,13 @@ TASKS = {task.task_id: task for task in FRONT_PAGE + REPORTS}
 
 
 class GetOrCompute(Protocol):
-    """Both ways of reading look the same."""
+    """The common signature of both ways to read."""
 
     def __call__(self, key: str, query: Callable[[], Any], ttl: float, /) -> Any: ...
 
 
 class PlainCache:
-    """The same reads without warming: ordinary cache-aside, on the same Redis, with the same ttl and format."""
+    """The baseline: cache-aside on the same Redis, with the same ttl and format."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self._redis: Any = Redis.from_url(url, protocol=2)
@@ -58,29 +58,29 @@ class PlainCache:
 
 
 class User:
-    """Reads at random moments, whatever is popular then.
+    """Reads popular dashboards at random moments.
 
-    The two ways are fair to each other: the same dashboard at the same moment, from the same process, and each way
-    comes first every other time. A user who has to wait opens nothing else meanwhile, so a stampede on an expired
-    value is never larger than the number of users. What cannot be had on one small machine is silence: computing,
-    for whichever way, takes a processor from the other, mostly from the users without warming to those with it.
+    The comparison is fair: both ways read the same dashboard at the same moment from the same process, and take turns
+    in being first. A waiting user opens nothing else, so a stampede is never larger than the number of users. On one
+    small machine the two ways compete for processor time: mostly the computations of users without warming slow down
+    the users with it.
 
     Args:
-        ways: How each way reads.
-        report: Where reads go.
-        seed: Makes users differ.
+        ways: The function that reads, for each way.
+        report: Queue of finished reads.
+        seed: Of the random numbers of this user.
     """
 
     def __init__(self, ways: dict[Way, GetOrCompute], report: SimpleQueue[Read], seed: int) -> None:
         self._ways = ways
         self._report = report
-        self._luck = random.Random(seed)
+        self._rng = random.Random(seed)
 
     def read_until(self, stop: threading.Event) -> None:
         began_s = time.monotonic()
         order: Sequence[Way] = WAYS
-        while not stop.wait(self._luck.expovariate(READS_PER_S / USERS)):
-            task = TASKS[pick(FRONT_PAGE_IDS, REPORT_IDS, time.monotonic() - began_s, self._luck)]
+        while not stop.wait(self._rng.expovariate(READS_PER_S / USERS)):
+            task = TASKS[pick(FRONT_PAGE_IDS, REPORT_IDS, time.monotonic() - began_s, self._rng)]
             for way in order:
                 self._report.put(self._read(way, task))
             order = order[::-1]
@@ -99,7 +99,7 @@ class User:
 
 
 def main() -> None:
-    """Read until told to stop; what was read last is reported, too."""
+    """Read until SIGTERM, and report all reads."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda signum, frame: stop.set())
     settings = default_warmer().settings
@@ -113,18 +113,18 @@ def main() -> None:
         thread.start()
     while all(thread.is_alive() for thread in threads):
         time.sleep(REPORT_EVERY_S)
-        _write(_waiting(report))
-    was_told = stop.is_set()
-    stop.set()  # one user who cannot read on ends the show: the figures would no longer be those of all
+        _write(_drain(report))
+    was_stopped = stop.is_set()
+    stop.set()  # if one user fails, the demo ends: its figures would be incomplete
     for thread in threads:
         thread.join()
-    _write(_waiting(report))
+    _write(_drain(report))
     default_warmer().close()  # sends the last counted reads
-    if not was_told:
+    if not was_stopped:
         sys.exit(1)
 
 
-def _waiting(report: SimpleQueue[Read]) -> list[Read]:
+def _drain(report: SimpleQueue[Read]) -> list[Read]:
     reads = []
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Why a dashboard is warmed, or is not: what the policy decides, in words."""
+"""The policy's decision about a dashboard, in words."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from .snapshot import Target
 
 
 def chance(target: Target) -> float:
-    """Tell how likely a read of the dashboard within one ttl is, from 0 to 1, were reads to come at random."""
+    """Return the chance of a read within one ttl, from 0 to 1, for reads at random moments."""
     return -math.expm1(-target.reads_per_s * target.ttl_s)
 
 
 def why(target: Target, threshold: float) -> str:
-    """Say why a dashboard is being kept warm, or let go.
+    """Return why a dashboard is kept warm, or not.
 
     Args:
         target: The dashboard.
-        threshold: The chance of a read within one ttl that makes a refresh worth it.
+        threshold: The chance of a read within one ttl from which on a refresh is worth it.
     """
     if target.is_requested:
-        return "by request"
+        return "on demand"
     if target.is_critical:
         return "critical"
     if target.reads_per_s == 0:
-        return "not read: let go" if target.standing == "lapsing" else "new: warmed once"
+        return "not read: expires" if target.state == "expiring" else "new: warmed once"
     is_worth_it = chance(target) >= threshold
-    if target.standing == "lapsing":
-        return "read again: comes back" if is_worth_it else "hardly read: let go"
-    return "read often" if is_worth_it else "hardly read: goes soon"
+    if target.state == "expiring":
+        return "read again: returns" if is_worth_it else "rarely read: expires"
+    return "read often" if is_worth_it else "rarely read: expires soon"

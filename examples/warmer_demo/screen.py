@@ -1,4 +1,4 @@
-"""Draws what is going on."""
+"""The screen of the demo: one picture of the fleet and its users, as tables or as one line."""
 
 from __future__ import annotations
 
@@ -12,55 +12,53 @@ from rich.text import Text
 
 from .measure import WAYS, Experience, Way
 from .reasons import chance, why
-from .snapshot import Snapshot, Standing, Target
+from .snapshot import Snapshot, State, Target
 
 BAR_WIDTH = 5
-MARKS: dict[Standing, str] = {"computing": "▶", "waiting": "·", "planned": "", "lapsing": ""}
+MARKS: dict[State, str] = {"computing": "▶", "waiting": "·", "planned": "", "expiring": ""}
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What there is to draw.
+    """The data of one picture.
 
     Args:
         elapsed_s: Seconds since the first read.
         snapshot: The state of the fleet.
-        users: What users have experienced, with warming and without.
-        threshold: The chance of a read within one ttl that makes a refresh worth it.
+        users: The experience of users with warming and without.
     """
 
     elapsed_s: float
     snapshot: Snapshot
     users: dict[Way, Experience]
-    threshold: float
 
     def hit_ratio(self, way: Way) -> float:
-        """Tell which part of the reads found a value."""
+        """Return the part of the reads that found a value."""
         if way == "with":
             return self.snapshot.stats.performance.hit_ratio
         users = self.users[way]
         return 1 - users.computations / max(1, users.latencies.reads)
 
     def computed_by_workers(self, way: Way) -> int:
-        """Tell how many values were computed ahead of the users."""
+        """Return how many values were computed before users asked for them."""
         return self.snapshot.stats.performance.total_warmings if way == "with" else 0
 
 
 def screen(picture: Picture, until: str) -> RenderableType:
-    """Draw everything, for a terminal."""
+    """Return everything, for a terminal."""
     title = Text.assemble(("warmer demo", "bold"), f"  {picture.elapsed_s:.0f} s {until}")
     return Group(title, _headline(picture), _fleet(picture), _targets(picture))
 
 
 def line(picture: Picture) -> str:
-    """Say it in one line, where there is no terminal."""
-    ways = "; ".join(f"{way} warming {_in_short(picture, way)}" for way in WAYS)
+    """Return the main figures in one line, for output that is not a terminal."""
+    ways = "; ".join(f"{way} warming {_short(picture, way)}" for way in WAYS)
     backlog = picture.snapshot.stats.backlog
     return f"{picture.elapsed_s:4.0f} s  {ways}; backlog {backlog}; computing {_computing(picture)}"
 
 
 def summary(picture: Picture) -> Table:
-    """Draw what came of it, with and without warming."""
+    """Return the final comparison, with and without warming."""
     table = Table("", "with warming", "without", box=SIMPLE_HEAD)
     table.columns[1].style = "bold green"
     for column in table.columns[1:]:
@@ -72,11 +70,11 @@ def summary(picture: Picture) -> Table:
 
 _MEASURES: dict[str, Callable[[Picture, Way], str]] = {
     "reads": lambda picture, way: str(picture.users[way].latencies.reads),
-    "found in the cache": lambda picture, way: f"{100 * picture.hit_ratio(way):.1f} %",
+    "hits": lambda picture, way: f"{100 * picture.hit_ratio(way):.1f} %",
     "half of the reads took at most": lambda picture, way: f"{picture.users[way].latencies.percentile_ms(50):.1f} ms",
     "99 of 100 took at most": lambda picture, way: f"{picture.users[way].latencies.percentile_ms(99):.1f} ms",
     "the slowest took": lambda picture, way: f"{picture.users[way].latencies.slowest_ms:.0f} ms",
-    "users waited in all": lambda picture, way: f"{picture.users[way].latencies.waited_s:.1f} s",
+    "users waited in total": lambda picture, way: f"{picture.users[way].latencies.waited_s:.1f} s",
     "computed by workers": lambda picture, way: str(picture.computed_by_workers(way)),
     "computed by waiting users": lambda picture, way: str(picture.users[way].computations),
 }
@@ -85,11 +83,11 @@ _MEASURES: dict[str, Callable[[Picture, Way], str]] = {
 def _headline(picture: Picture) -> Table:
     table = Table.grid(padding=(0, 2))
     for way, style in zip(WAYS, ("bold green", ""), strict=True):
-        table.add_row(f"{way} warming", _in_short(picture, way), style=style)
+        table.add_row(f"{way} warming", _short(picture, way), style=style)
     return table
 
 
-def _in_short(picture: Picture, way: Way) -> str:
+def _short(picture: Picture, way: Way) -> str:
     latencies = picture.users[way].latencies
     return (
         f"{100 * picture.hit_ratio(way):.1f} % hits, p50 {latencies.percentile_ms(50):.1f} ms, "
@@ -107,8 +105,8 @@ def _fleet(picture: Picture) -> Text:
 
 
 def _computing(picture: Picture) -> str:
-    computing = [target for target in picture.snapshot.targets if target.standing == "computing"]
-    return ", ".join(f"{target.name} ({why(target, picture.threshold)})" for target in computing) or "nothing"
+    computing = [target for target in picture.snapshot.targets if target.state == "computing"]
+    return ", ".join(f"{target.name} ({why(target, picture.snapshot.threshold)})" for target in computing) or "nothing"
 
 
 def _targets(picture: Picture) -> Table:
@@ -122,19 +120,19 @@ def _targets(picture: Picture) -> Table:
     table.add_column("ms", justify="right", min_width=4)
     table.add_column("why", no_wrap=True, min_width=22)
     for target in picture.snapshot.targets:
-        table.add_row(*_cells(target, picture.threshold), style=_style(target))
+        table.add_row(*_cells(target, picture.snapshot.threshold), style=_style(target))
     return table
 
 
 def _cells(target: Target, threshold: float) -> list[str]:
     return [
-        MARKS[target.standing],
+        MARKS[target.state],
         target.name,
         str(target.priority),
         f"{60 * target.reads_per_s:.0f}",
         f"{100 * chance(target):.0f} %",
         _freshness(target),
-        "" if target.computed_in_ms is None else f"{target.computed_in_ms:.0f}",
+        "" if target.compute_ms is None else f"{target.compute_ms:.0f}",
         why(target, threshold),
     ]
 
@@ -147,6 +145,6 @@ def _freshness(target: Target) -> str:
 
 
 def _style(target: Target) -> str:
-    if target.standing == "computing":
+    if target.state == "computing":
         return "bold yellow"
-    return "dim" if target.standing == "lapsing" else ""
+    return "dim" if target.state == "expiring" else ""

@@ -1,21 +1,21 @@
-"""The real state of all dashboards at one moment, as the fleet's Redis tells it."""
+"""Snapshot of the fleet: the state of every dashboard at one moment."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from warmer import Warmer
 from warmer.client.warmer import runtime_of
 from warmer.codec.entry import Header, unpack
-from warmer.engine.reviews import PolicyState, budgets_of
-from warmer.policy.model import chance_of
 from warmer.results import TaskDetail, WarmingStats
 from warmer.store import Store
+from warmer.store.upcoming import UpcomingTargets
 
-MOST_TARGETS = 1000
+MAX_TARGETS = 1000
 
-Standing = Literal["computing", "waiting", "planned", "lapsing"]
+State = Literal["computing", "waiting", "planned", "expiring"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +23,15 @@ class Target:
     """One dashboard.
 
     Args:
-        name: What people call it.
+        name: Its name on the screen.
         priority: Higher first.
-        is_critical: Whether it is kept warm whatever its reads.
-        is_requested: Whether somebody has asked for it by hand.
+        is_critical: Whether it is kept warm with or without reads.
+        is_requested: Whether a refresh on demand is pending.
         ttl_s: For how long a value is fresh.
-        reads_per_s: Its decayed read rate, as warming sees it.
-        standing: Being computed, waiting for a worker, planned for later, or left to lapse.
+        reads_per_s: Its decayed read rate, as the policy sees it.
+        state: It is being computed, waits for a worker, is planned for later, or will expire.
         fresh_for_s: Seconds for which the present value is still fresh; None if there is none.
-        computed_in_ms: How long computing the present value took; None if there is none.
+        compute_ms: How long the computation of the present value took; None if there is none.
     """
 
     name: str
@@ -40,43 +40,45 @@ class Target:
     is_requested: bool
     ttl_s: float
     reads_per_s: float
-    standing: Standing
+    state: State
     fresh_for_s: float | None
-    computed_in_ms: float | None
+    compute_ms: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All of it.
+    """The state of the fleet.
 
     Args:
-        stats: The fleet's own statistics.
-        targets: Every dashboard, most important first, then the most read.
-        price: The chance of a read within one ttl that makes a refresh worth it at present.
+        stats: The statistics of the fleet.
+        targets: Every dashboard, by priority and then by reads.
+        threshold: The chance of a read within one ttl from which on a refresh is worth it.
     """
 
     stats: WarmingStats
     targets: list[Target]
-    price: float
+    threshold: float
 
 
-def take(warmer: Warmer) -> Snapshot:
-    """Look at the fleet.
+def take(warmer: Warmer, requested: Collection[str]) -> Snapshot:
+    """Take a snapshot.
+
+    Args:
+        warmer: The fleet.
+        requested: Refs of the targets with a pending refresh on demand.
 
     Raises:
         StoreUnavailableError: Redis did not answer.
         redis.RedisError: Redis did not answer.
     """
-    stats, store = warmer.stats(), runtime_of(warmer).store
-    definitions = store.tasks.definitions()
-    rates = {hot.ref: hot.reads_per_s for hot in store.reads.hottest(MOST_TARGETS)[1]}
-    # What is claimed and what was asked for has no method of its own: only this screen wants to know.
-    claimed = {ref.decode() for ref in store.control.zrange(store.keys.claims, 0, -1)}
-    requested = _asked_for(store, list(definitions))
-    now_ms = runtime_of(warmer).clock.now_ms()
+    stats, runtime = warmer.stats(), runtime_of(warmer)
+    definitions = runtime.store.tasks.definitions()
+    rates = {hot.ref: hot.reads_per_s for hot in runtime.store.reads.hottest(MAX_TARGETS)[1]}
+    now_ms = runtime.clock.now_ms()
+    claimed = _claimed(runtime.store, now_ms)
 
     def target_of(task: TaskDetail, definition: dict[str, Any]) -> Target:
-        header = _header(store.entries.read(definition["cache_key"]))
+        header = _header(runtime.store.entries.read(definition["cache_key"]))
         return Target(
             name=task.name,
             priority=task.priority,
@@ -84,31 +86,18 @@ def take(warmer: Warmer) -> Snapshot:
             is_requested=task.task_id in requested,
             ttl_s=definition["ttl"],
             reads_per_s=rates.get(task.task_id, 0.0),
-            standing="computing" if task.task_id in claimed else _standing(task, now_ms),
+            state="computing" if task.task_id in claimed else _state(task, now_ms),
             fresh_for_s=None if header is None else max(0.0, (header.fresh_until_ms - now_ms) / 1000),
-            computed_in_ms=None if header is None else header.compute_us / 1000,
+            compute_ms=None if header is None else header.compute_us / 1000,
         )
 
     targets = [target_of(task, definitions[task.task_id]) for task in stats.task_details]
     ranked = sorted(targets, key=lambda target: (-target.priority, -target.reads_per_s))
-    return Snapshot(stats, ranked, _price(warmer))
+    return Snapshot(stats, ranked, stats.performance.budgets[0].threshold)
 
 
-def _price(warmer: Warmer) -> float:
-    mind = PolicyState(runtime_of(warmer).store.targets.states([]).memory)
-    mind.know(budgets_of(runtime_of(warmer).store, warmer.settings, []))
-    return chance_of(mind.price_of("").log_odds)
-
-
-def _asked_for(store: Store, task_ids: list[str]) -> set[str]:
-    """Return what somebody has asked for by hand, be it waiting or claimed already."""
-    pipeline = store.control.pipeline(transaction=False)
-    pipeline.hgetall(store.keys.tokens)
-    for task_id in task_ids:
-        pipeline.zscore(store.keys.asked + task_id, task_id)
-    claimed, *waiting = pipeline.execute()
-    asked = {ref.decode() for ref, text in claimed.items() if text.split(b"|")[2] == b"a"}
-    return asked | {task_id for task_id, since in zip(task_ids, waiting, strict=True) if since is not None}
+def _claimed(store: Store, now_ms: int) -> set[str]:
+    return {target.ref for target in UpcomingTargets(store.control, store.keys, now_ms) if target.spot == "claimed"}
 
 
 def _header(entry: bytes | None) -> Header | None:
@@ -116,7 +105,7 @@ def _header(entry: bytes | None) -> Header | None:
     return None if unpacked is None else unpacked[0]
 
 
-def _standing(task: TaskDetail, now_ms: int) -> Standing:
+def _state(task: TaskDetail, now_ms: int) -> State:
     if task.next_run is None:
-        return "lapsing"
+        return "expiring"
     return "planned" if 1000 * task.next_run.timestamp() > now_ms else "waiting"

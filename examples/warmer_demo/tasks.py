@@ -1,7 +1,7 @@
-"""The application's part: which dashboards are kept warm, for how long each is valid, how much each matters.
+"""The tasks of the demo: the dashboards with their ttl and priority.
 
-Importing this module registers them, which is how workers come to know them: `warmer worker --import
-warmer_demo.tasks`. The ttls are short, so that much happens within a minute.
+Importing this module registers them, as in `warmer worker --import warmer_demo.tasks`. The ttls are short, so that much
+happens within a minute.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ def dashboard(query: Callable[[], queries.JSON], ttl: float, priority: int = 0) 
 
 
 FRONT_PAGE = (
-    # 100 and above: critical. Kept warm whatever its reads, and before all others.
+    # 100 and above: critical. Kept warm with or without reads, and before all others.
     dashboard(queries.overview, ttl=5, priority=120),
     dashboard(queries.airport_board, ttl=5, priority=110),
     dashboard(queries.recent_departures, ttl=5, priority=100),
 )
 
 REPORTS = (
-    # 50 and above: important, so kept warm as well.
+    # 50 and above: important. Kept warm as well.
     dashboard(queries.carrier_league, ttl=8, priority=60),
     dashboard(queries.weather_impact, ttl=10, priority=50),
-    # All others are kept warm while they are read often enough for that to pay.
+    # All others are kept warm while they are read often enough to be worth it.
     dashboard(queries.last_week_routes, ttl=5),
     dashboard(queries.last_month_by_carrier, ttl=5),
     dashboard(queries.delay_by_month, ttl=6),

@@ -87,6 +87,6 @@ def demo(seconds: int, keep: bool, workers: int) -> None:
 
     Example: warmer demo --keep
     """
-    from warmer_demo.show import run
+    from warmer_demo.demo import run
 
     run(seconds=seconds, keep=keep, workers=workers)

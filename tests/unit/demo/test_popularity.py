@@ -45,8 +45,8 @@ def test_weights_fall_off_evenly_and_add_up_to_one() -> None:
 
 
 def test_picks_follow_the_weights() -> None:
-    luck, picks = random.Random(7), 20_000
-    counted = Counter(pick(FRONT_PAGE, REPORTS, 0.0, luck) for _ in range(picks))
+    rng, picks = random.Random(7), 20_000
+    counted = Counter(pick(FRONT_PAGE, REPORTS, 0.0, rng) for _ in range(picks))
     favourite, second = ranking(REPORTS, 0.0)[:2]
     assert sum(counted[name] for name in FRONT_PAGE) / picks == pytest.approx(FRONT_PAGE_SHARE, abs=0.02)
     assert counted[favourite] / picks == pytest.approx((1 - FRONT_PAGE_SHARE) * weights(13)[0], abs=0.02)

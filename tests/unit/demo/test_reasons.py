@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from warmer_demo.reasons import chance, why
-from warmer_demo.snapshot import Standing, Target
+from warmer_demo.snapshot import State, Target
 
 IDLE = Target(
     name="plane age",
@@ -16,11 +16,11 @@ IDLE = Target(
     is_requested=False,
     ttl_s=10.0,
     reads_per_s=0.0,
-    standing="planned",
+    state="planned",
     fresh_for_s=None,
-    computed_in_ms=None,
+    compute_ms=None,
 )
-OFTEN, HARDLY = 1.0, 0.01
+OFTEN, RARELY = 1.0, 0.01
 
 
 def test_the_chance_is_that_of_a_read_within_one_ttl() -> None:
@@ -29,32 +29,32 @@ def test_the_chance_is_that_of_a_read_within_one_ttl() -> None:
 
 
 def test_a_request_is_the_reason_before_all_others() -> None:
-    assert why(replace(IDLE, is_requested=True, is_critical=True, reads_per_s=OFTEN), 0.5) == "by request"
+    assert why(replace(IDLE, is_requested=True, is_critical=True, reads_per_s=OFTEN), 0.5) == "on demand"
 
 
-@pytest.mark.parametrize("reads_per_s", [0.0, HARDLY, OFTEN])
+@pytest.mark.parametrize("reads_per_s", [0.0, RARELY, OFTEN])
 def test_critical_is_critical_whatever_its_reads(reads_per_s: float) -> None:
     assert why(replace(IDLE, is_critical=True, reads_per_s=reads_per_s), 0.5) == "critical"
 
 
 @pytest.mark.parametrize(
-    ("reads_per_s", "standing", "reason"),
+    ("reads_per_s", "state", "reason"),
     [
         (0.0, "planned", "new: warmed once"),
         (0.0, "computing", "new: warmed once"),
-        (0.0, "lapsing", "not read: let go"),
+        (0.0, "expiring", "not read: expires"),
         (OFTEN, "planned", "read often"),
         (OFTEN, "waiting", "read often"),
-        (OFTEN, "lapsing", "read again: comes back"),
-        (HARDLY, "planned", "hardly read: goes soon"),
-        (HARDLY, "lapsing", "hardly read: let go"),
+        (OFTEN, "expiring", "read again: returns"),
+        (RARELY, "planned", "rarely read: expires soon"),
+        (RARELY, "expiring", "rarely read: expires"),
     ],
 )
-def test_others_live_by_their_reads(reads_per_s: float, standing: Standing, reason: str) -> None:
-    assert why(replace(IDLE, reads_per_s=reads_per_s, standing=standing), 0.5) == reason
+def test_others_live_by_their_reads(reads_per_s: float, state: State, reason: str) -> None:
+    assert why(replace(IDLE, reads_per_s=reads_per_s, state=state), 0.5) == reason
 
 
 def test_the_threshold_decides() -> None:
     target = replace(IDLE, reads_per_s=0.1)
     assert why(target, threshold=0.63) == "read often"
-    assert why(target, threshold=0.64) == "hardly read: goes soon"
+    assert why(target, threshold=0.64) == "rarely read: expires soon"

@@ -15,7 +15,7 @@ from warmer_demo.screen import Picture, line, screen, summary
 from warmer_demo.snapshot import Snapshot, Target
 
 OVERVIEW = Target("overview", 120, True, False, 5.0, 8.0, "computing", 2.5, 90.0)
-LAPSED = Target("on time by carrier and month", 0, False, False, 8.0, 0.0, "lapsing", None, None)
+EXPIRED = Target("on time by carrier and month", 0, False, False, 8.0, 0.0, "expiring", None, None)
 OFTEN = Target("plane age", 0, False, False, 12.0, 3.0, "planned", 12.0, 390.0)
 
 
@@ -32,7 +32,7 @@ def picture() -> Picture:
         users["without"].add(Read("without", 1.0, False))
     users["with"].add(Read("with", 1.0, False))
     users["without"].add(Read("without", 400.0, True))
-    return Picture(12.3, Snapshot(stats, [OVERVIEW, OFTEN, LAPSED], 0.5), users, threshold=0.5)
+    return Picture(12.3, Snapshot(stats, [OVERVIEW, OFTEN, EXPIRED], 0.5), users)
 
 
 def drawn(renderable: RenderableType, width: int = 80) -> list[str]:
@@ -63,7 +63,7 @@ def test_the_screen_fits_a_small_terminal_and_keeps_every_column(picture: Pictur
     rows = drawn(screen(picture, "of 45 s"), width=80)
     assert rows[0] == "warmer demo  12 s of 45 s"
     assert any(row.split()[:3] == ["▶", "overview", "120"] and row.endswith("critical") for row in rows)
-    assert any(row.endswith("not read: let go") for row in rows)
+    assert any(row.endswith("not read: expires") for row in rows)
     assert any("█████ 12.0" in row and row.endswith("read often") for row in rows)
     assert len(rows) == 3 + 2 + 3
 

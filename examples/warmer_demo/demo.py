@@ -1,4 +1,4 @@
-"""Runs the demo: a fleet that keeps dashboards warm, users who read them, and a screen that shows both."""
+"""The demo: runs a fleet that keeps dashboards warm, users who read them, and a screen that shows both."""
 
 from __future__ import annotations
 
@@ -19,64 +19,64 @@ from rich.console import Console
 from rich.live import Live
 from rich.progress import Progress
 
-from warmer import StoreUnavailableError, Warmer
+from warmer import StoreUnavailableError, WaitTimeoutError, Warmer, Warming
 from warmer.processes.children import Child, ChildDiedError, Children
 from warmer.results import WarmingStats
 
 from . import snapshot
+from .demo_redis import demo_warmer
 from .flights import FLIGHT_COUNT, build_database, default_path, is_complete
+from .interval import Interval
 from .measure import WAYS, Experience, Read, Way
-from .pace import Every
-from .place import redis_place
 from .screen import Picture, line, screen, summary
 
-LOOK_EVERY_S = 0.25
-LINE_EVERY_S = 5.0
-START_LIMIT_S = 30.0
+REDRAW_INTERVAL_S = 0.25
+LINE_INTERVAL_S = 5.0
+MAX_START_S = 30.0
 WORKER_NICENESS = 10
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-REQUEST_EVERY_S = 9.0
-REQUESTED = ("plane_age", "worst_routes", "knock_on_delays")
-"""What somebody asks for by hand from time to time, as if its data had just been corrected."""
+REQUEST_INTERVAL_S = 9.0
+REQUESTED_TASKS = ("plane_age", "worst_routes", "knock_on_delays")
+"""Tasks that are refreshed on demand in turn, as if their data had just been corrected."""
 
 
 class StartError(Exception):
-    """The fleet did not come up."""
+    """The fleet did not start in time."""
 
 
 def run(seconds: int, keep: bool, workers: int) -> None:
-    """Run the demo in this process; exits with 1 if it breaks down.
+    """Run the demo; exit with code 1 if it fails.
 
     Args:
         seconds: How long users read.
-        keep: Whether they read on until Ctrl-C.
-        workers: How many worker processes there are.
+        keep: Whether they read until Ctrl-C instead.
+        workers: Number of worker processes.
     """
     console = Console(highlight=False)
     try:
         _prepare_flights(console)
         with (
             _stop_signals() as stop,
-            redis_place(partial(console.print, soft_wrap=True)) as warmer,
+            demo_warmer(partial(console.print, soft_wrap=True)) as warmer,
             Children() as children,
         ):
-            show = Show(console, warmer, children, stop)
-            if show.bring_up(workers):
-                show.play(None if keep else seconds)
+            demo = Demo(console, warmer, children, stop)
+            if demo.start(workers):
+                demo.play(None if keep else seconds)
     except (ChildDiedError, StartError, ModuleNotFoundError, StoreUnavailableError, RedisError) as error:
         Console(stderr=True, highlight=False, markup=False).print(f"warmer demo: {error}", soft_wrap=True)
         sys.exit(1)
 
 
-class Show:
-    """One performance.
+class Demo:
+    """One run of the demo.
 
     Args:
-        console: Where to draw.
-        warmer: Looks at the fleet.
+        console: Shows the screen.
+        warmer: The fleet.
         children: The processes.
-        stop: Set when people want it to end.
+        stop: Set by Ctrl-C and SIGTERM.
     """
 
     def __init__(self, console: Console, warmer: Warmer, children: Children, stop: threading.Event) -> None:
@@ -85,75 +85,76 @@ class Show:
         self._children = children
         self._stop = stop
         self._users: dict[Way, Experience] = {way: Experience() for way in WAYS}
+        self._requests: list[Warming] = []
         self._began_s = 0.0
 
-    def bring_up(self, workers: int) -> bool:
-        """Start the fleet and warm all dashboards, before the first user comes; False if told to stop."""
+    def start(self, workers: int) -> bool:
+        """Start the fleet and warm all dashboards before the first read; return False if stopped."""
         self._children.start("the scheduler", "warmer", "scheduler", quiet=True)
         for number in range(1, workers + 1):
             worker = self._children.start(
                 f"worker {number}", "warmer", "worker", "--import", "warmer_demo.tasks", quiet=True
             )
-            # Users come first on a machine that both share; in production workers have machines of their own.
+            # On a shared machine users have priority; in production workers run on other machines.
             os.setpriority(os.PRIO_PROCESS, worker.process.pid, WORKER_NICENESS)
-        if not self._comes_true(lambda stats: stats.scheduler_alive and stats.workers >= workers):
+        if not self._wait_for(lambda stats: stats.scheduler_alive and stats.workers >= workers):
             return False
         self._warmer.start()
         began_s = time.monotonic()
-        critical = self._warmer.warm_critical_data(timeout_s=START_LIMIT_S)
-        if not self._comes_true(lambda stats: all(task.run_count for task in stats.task_details)):
+        critical = self._warmer.warm_critical_data(timeout_s=MAX_START_S)
+        if not self._wait_for(lambda stats: all(task.run_count for task in stats.task_details)):
             return False
         self._console.print(
-            f"{workers} workers are up; before the first user, {critical.total} critical dashboards were warm within "
+            f"{workers} workers are up; before the first read, {critical.total} critical dashboards were warm within "
             f"{critical.total_duration_ms / 1000:.1f} s and all others within {time.monotonic() - began_s:.1f} s",
             soft_wrap=True,
         )
         return True
 
     def play(self, seconds: int | None) -> None:
-        """Let users read for this long, or until told to stop, and draw; then sum up."""
+        """Let users read for this long, or until stopped, and show the screen; then print the summary."""
         readers = self._children.start(
             "the readers' process", "warmer_demo.readers", quiet=True, stdout=subprocess.PIPE
         )
-        taking_in = threading.Thread(target=self._take_in, args=(readers,), daemon=True)
-        taking_in.start()
+        collector = threading.Thread(target=self._collect, args=(readers,), daemon=True)
+        collector.start()
         self._began_s = time.monotonic()
-        self._watch(seconds)
+        self._show(seconds)
         self._children.end(readers)
-        taking_in.join()
+        collector.join()
         self._sum_up()
 
-    def _comes_true(self, condition: Callable[[WarmingStats], bool]) -> bool:
-        """Wait for the fleet; False if told to stop."""
-        deadline_s = time.monotonic() + START_LIMIT_S
+    def _wait_for(self, condition: Callable[[WarmingStats], bool]) -> bool:
+        """Wait until the fleet fulfils a condition; return False if stopped."""
+        deadline_s = time.monotonic() + MAX_START_S
         while not self._stop.wait(0.1):
             self._children.check()
             if condition(self._warmer.stats()):
                 return True
             if time.monotonic() > deadline_s:
-                raise StartError(f"the fleet did not come up within {START_LIMIT_S:.0f} s")
+                raise StartError(f"the fleet did not start within {MAX_START_S:.0f} s")
         return False
 
-    def _take_in(self, readers: Child) -> None:
+    def _collect(self, readers: Child) -> None:
         for batch in readers.output():
             for record in orjson.loads(batch):
                 read = Read(**record)
                 self._users[read.way].add(read)
 
-    def _watch(self, seconds: int | None) -> None:
-        request, wanted = Every(REQUEST_EVERY_S), cycle(REQUESTED)
+    def _show(self, seconds: int | None) -> None:
+        request, task_ids = Interval(REQUEST_INTERVAL_S), cycle(REQUESTED_TASKS)
         with self._drawing(seconds) as draw:
-            while not self._stop.wait(LOOK_EVERY_S) and (seconds is None or self._elapsed_s() < seconds):
+            while not self._stop.wait(REDRAW_INTERVAL_S) and (seconds is None or self._elapsed_s() < seconds):
                 self._children.check()
-                if request.has_come():
-                    self._warmer.warm(next(wanted), force=True)
+                if request.is_due():
+                    self._requests.append(self._warmer.warm(next(task_ids), force=True))
                 draw()
 
     @contextmanager
     def _drawing(self, seconds: int | None) -> Iterator[Callable[[], None]]:
         if not self._console.is_terminal:
-            next_line = Every(LINE_EVERY_S)
-            yield lambda: self._console.print(line(self._picture()), soft_wrap=True) if next_line.has_come() else None
+            next_line = Interval(LINE_INTERVAL_S)
+            yield lambda: self._console.print(line(self._picture()), soft_wrap=True) if next_line.is_due() else None
             return
         until = "until Ctrl-C" if seconds is None else f"of {seconds} s"
         with Live(console=self._console, auto_refresh=False) as live:
@@ -162,24 +163,33 @@ class Show:
     def _sum_up(self) -> None:
         picture = self._picture()
         if not picture.users["with"].latencies.reads:
-            return  # ended before anybody had read anything
+            return  # it ended before the first read
         performance = picture.snapshot.stats.performance
         self._console.print(summary(picture))
         self._console.print(
-            f"{performance.efficiency_score:.0f} % of {performance.judged} judged refreshes were of use to somebody; "
+            f"{performance.efficiency_score:.0f} % of {performance.judged} judged refreshes were used; "
             f"{performance.failed} computations failed"
         )
 
     def _picture(self) -> Picture:
-        taken = snapshot.take(self._warmer)
-        return Picture(self._elapsed_s(), taken, self._users, taken.price)
+        self._requests = [request for request in self._requests if _is_pending(request)]
+        requested = {request.ref for request in self._requests}
+        return Picture(self._elapsed_s(), snapshot.take(self._warmer, requested), self._users)
 
     def _elapsed_s(self) -> float:
         return time.monotonic() - self._began_s
 
 
+def _is_pending(request: Warming) -> bool:
+    try:
+        request.wait(timeout_s=0)
+    except WaitTimeoutError:
+        return True
+    return False
+
+
 def _prepare_flights(console: Console) -> None:
-    """Build the database once; later runs find it."""
+    """Build the database at the first run."""
     path = default_path()
     if not is_complete(path):
         with Progress(console=console) as progress:
@@ -190,7 +200,7 @@ def _prepare_flights(console: Console) -> None:
 
 @contextmanager
 def _stop_signals() -> Iterator[threading.Event]:
-    """Yield an event that Ctrl-C and the like set, so that everything ends in good order."""
+    """Yield an event that Ctrl-C and SIGTERM set, so that everything stops gracefully."""
     stop = threading.Event()
     before = {number: signal.signal(number, lambda signum, frame: stop.set()) for number in STOP_SIGNALS}
     try:

@@ -1,4 +1,4 @@
-"""What happens again and again in a loop, but not in every turn."""
+"""Interval: an action that a loop repeats, but not in every turn."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 
 
-class Every:
-    """Comes round once per interval, for the first time after one.
+class Interval:
+    """Due once per interval, for the first time after one.
 
     Args:
         interval_s: Seconds between two times.
-        now_s: Tells the time.
+        now_s: Returns the time in seconds.
     """
 
     def __init__(self, interval_s: float, now_s: Callable[[], float] = time.monotonic) -> None:
@@ -19,8 +19,8 @@ class Every:
         self._now_s = now_s
         self._next_s = now_s() + interval_s
 
-    def has_come(self) -> bool:
-        """Say whether it is time again; an interval that was overslept is not made up for."""
+    def is_due(self) -> bool:
+        """Whether it is due; missed intervals are skipped."""
         now_s = self._now_s()
         if now_s < self._next_s:
             return False

@@ -1,4 +1,4 @@
-"""Where the demo's Redis is: a private server, or the one that is configured."""
+"""Redis of the demo: a private server, or the configured one."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from warmer.errors import redacted
 from warmer.processes.private_server import PrivateServer
 
 HEAT_HALF_LIFE_S = 3
-"""Reads count half after so long: the demo's days are seconds, so it has to forget as fast."""
+"""Half-life of the read rates; short, because popularity in the demo changes within seconds."""
 
 COMPUTATIONS_PER_WORKER = 1
-"""The demo's own machine does all the work, so workers leave some of it to the users."""
+"""The demo runs on one machine, so workers leave processor time to the users."""
 
 
 @contextmanager
-def redis_place(say: Callable[[str], None]) -> Iterator[Warmer]:
-    """Yield a `Warmer` with the demo's settings, which child processes inherit, and leave nothing behind.
+def demo_warmer(announce: Callable[[str], None]) -> Iterator[Warmer]:
+    """Yield a `Warmer` with the demo's settings, which child processes inherit; delete all data at the end.
 
     Args:
-        say: Tells people where Redis is.
+        announce: Called with a line about the address of Redis.
     """
     with ExitStack() as stack:
         url = os.environ.get("WARMER_REDIS_URL")
         if url is None:
             server = stack.enter_context(PrivateServer.start())
             url = server.url
-            say(f"private {server.binary.name} at {url}, gone when this ends")
+            announce(f"private {server.binary.name} at {url}, its data is lost at the end")
         else:
-            stack.callback(_leave_nothing)
-            say(f"Redis at {redacted(url)}")
-        # A namespace of its own keeps the demo apart from whatever else is in that Redis.
+            stack.callback(_delete_all)
+            announce(f"Redis at {redacted(url)}")
+        # A separate namespace keeps the demo's data apart from other data in that Redis.
         os.environ |= {
             "WARMER_REDIS_URL": url,
             "WARMER_NAMESPACE": f"warmer-demo-{os.getpid()}",
@@ -50,7 +50,7 @@ def redis_place(say: Callable[[str], None]) -> Iterator[Warmer]:
         yield warmer
 
 
-def _leave_nothing() -> None:
+def _delete_all() -> None:
     settings = Settings.load()
     with suppress(RedisError), Redis.from_url(settings.required_redis_url()) as redis:
         Queue(settings.namespace, connection=redis).delete(delete_jobs=True)
