@@ -12,11 +12,11 @@ import pytest
 from hypothesis import settings
 
 from tests.support.fleets import Fleet
+from tests.support.runtimes import runtime_of
 from tests.support.topologies import Cluster, Sentinels
 from warmer import Settings, Warmer
 from warmer.processes.private_server import PrivateServer
 from warmer.processes.server_binary import bundled_server_binary
-from warmer.testing.without_threads import without_threads
 
 settings.register_profile("any_machine", deadline=None)  # however slow or busy it is
 settings.load_profile("any_machine")
@@ -93,13 +93,11 @@ def make_warmer(server: PrivateServer, namespace: str) -> Iterator[Callable[...,
         quick = {
             "redis_url": server.url,
             "namespace": namespace,
-            "embedded": True,  # so that local functions are allowed
             "tick_s": 0.1,
             "flush_s": 0.1,
         }
-        warmer = Warmer(Settings.load(**{**quick, **values}))
-        if not threads:
-            without_threads(warmer._embedded)
+        warmer = Warmer(Settings.load(**{**quick, **values, "embedded": threads}))
+        runtime_of(warmer).registration.accepts_local = values.get("embedded", True)
         made.append(warmer)
         return warmer
 

@@ -41,6 +41,30 @@ def _run_hooks() -> None:
 os.register_at_fork(after_in_child=_run_hooks)
 
 
+class ForkSafe:
+    """Base class of objects that are reset in a forked child, where threads are gone and locks may be held for ever.
+
+    A subclass sets all that a child must not share with its parent in `_reset_after_fork`. That is called when the
+    object is made, too: a subclass calls ``super().__init__()`` once everything that it needs is set.
+
+    Example:
+        >>> import threading
+        >>> class Counter(ForkSafe):
+        ...     def _reset_after_fork(self) -> None:
+        ...         self.lock = threading.Lock()
+        >>> Counter().lock.acquire(blocking=False)
+        True
+    """
+
+    def __init__(self) -> None:
+        """Set what forked children set for themselves."""
+        self._reset_after_fork()
+        self._fork_hook = in_child(self._reset_after_fork)
+
+    def _reset_after_fork(self) -> None:
+        raise NotImplementedError
+
+
 def at_exit(action: Callable[[], None]) -> Callable[[], object]:
     """Run an action when this process ends, be it a child of `multiprocessing`, which skips what `atexit` knows.
 

@@ -1,15 +1,10 @@
-"""The composition root: the parts of a process of the fleet, each made at first use from those that it needs."""
+"""The composition root: what a process of the fleet consists of, each part made from those before it."""
 
-import threading
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
-
-from warmer import fork
 from warmer.cache import MissHandler
 from warmer.cache.background_refresh import BackgroundRefresh
 from warmer.cache.cache import Cache
 from warmer.clock import Clock
-from warmer.engine.background import Background
+from warmer.engine.background import Background, EpochWatch, MissRecorder, ReadFlusher, Retries, WorkerHeartbeat
 from warmer.engine.claims import Claims
 from warmer.engine.drain_queue import DrainQueue
 from warmer.engine.registration import Registration
@@ -17,195 +12,120 @@ from warmer.engine.switching import Switching
 from warmer.on_demand.bulk import BulkRuns
 from warmer.on_demand.warming import OnDemandWarming
 from warmer.refresh.cache_options import TaskCacheOptions
+from warmer.refresh.lease_renewal import LeaseRenewer
 from warmer.refresh.read_counter import ReadCounter
 from warmer.refresh.reader_usage import ReaderUsage
 from warmer.refresh.refresher import Refresher
 from warmer.settings import Settings
-from warmer.store import Store
+from warmer.spawn import Spawn, start_thread
+from warmer.store import Entries, Store
 from warmer.tasks.registry import Registry
-from warmer.tasks.switch import Switch
-
-Made = TypeVar("Made")
-
-
-class lazy(cached_property[Made]):  # noqa: N801  # used like cached_property
-    """A cached property that is made only once, however many threads come at the same time.
-
-    The object has a re-entrant lock in `_making`. Once made, a part is found without it.
-    """
-
-    if not TYPE_CHECKING:  # the base class has the very types that are wanted
-
-        def __get__(self, instance: Any, owner: type[Any] | None = None) -> Any:
-            """Make it under the lock."""
-            if instance is None:
-                return self
-            with instance._making:
-                return super().__get__(instance, owner)
 
 
 class Runtime:
-    """The parts of a process of the fleet: an application, a worker or a scheduler.
+    """The parts of a process of the fleet: of an application, a worker or a scheduler.
+
+    Making it sends nothing and starts no thread; each part does so when it is first used.
 
     Args:
         settings: All settings, with the address of Redis.
         registry: The tasks that this process knows; a new one unless given.
         clock: Tells the time; a new one unless given.
+        spawn: Starts the threads that work in the background.
+        background_refresh: Where refreshes run that no reader waits for; a new one unless given.
 
     Raises:
         SettingsError: no Redis is configured.
+
+    Example:
+        >>> runtime = Runtime(Settings.load(redis_url="redis://localhost:6379/0"))
+        >>> runtime.registry.tasks()
+        []
+        >>> runtime.close()
     """
 
-    def __init__(self, settings: Settings, registry: Registry | None = None, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        registry: Registry | None = None,
+        clock: Clock | None = None,
+        spawn: Spawn = start_thread,
+        background_refresh: BackgroundRefresh | None = None,
+    ) -> None:
         """Prepare; nothing is sent and no thread runs yet."""
-        settings.required_redis_url()
         self.settings = settings
         self.registry = Registry() if registry is None else registry
         self.clock = clock or Clock()
-        self.counter = ReadCounter()
-        self.registration = Registration(
-            self.registry,
-            lambda: self.store,
-            settings.embedded,
-            lambda epoch: self.background.registered_in(epoch),
+        self.store = Store(settings, self.clock)
+        self.queue = DrainQueue(self.store.control, settings)
+        self.retries = Retries()
+        self._compose_refresh(spawn)
+        self._compose_engine(spawn)
+        self._compose_cache(background_refresh or BackgroundRefresh())
+        self.on_demand = OnDemandWarming(self.store, self.registry, self.cache_options, self.refresher, self.claims)
+        self.bulk_runs = BulkRuns(self.store, self.registry, settings, self.queue.try_hint)
+
+    def _compose_refresh(self, spawn: Spawn) -> None:
+        """Make what refreshes values: by hand and for workers, and with the shorter time-outs of readers."""
+        settings = self.settings
+        self.cache_options = TaskCacheOptions(settings)
+        self.reader_usage = ReaderUsage(self.store.limits.report_reader_usage, settings.lease_timeout_s, spawn)
+
+        def refresher(entries: Entries) -> Refresher:
+            renewer = LeaseRenewer(min(settings.lease_timeout_s, settings.claim_timeout_s) / 3, spawn)
+            return Refresher(entries, renewer, self.clock, self.retries.add, self.reader_usage)
+
+        self.refresher = refresher(self.store.entries)
+        self.readers_refresher = refresher(self.store.readers_entries)
+
+    def _compose_engine(self, spawn: Spawn) -> None:
+        """Make what serves the fleet: claims, registration, the background thread with its duties, and the switch."""
+        settings, store = self.settings, self.store
+        self.claims = Claims(store, self.registry, self.cache_options, settings)
+        self.registration = Registration(self.registry, store, settings.limits, settings.embedded)
+        self.worker_heartbeat = WorkerHeartbeat(store)
+        self.epoch_watch = EpochWatch(store, self.registration, self.queue)
+        self.read_counter = ReadCounter()
+        self.miss_recorder = MissRecorder(store, self.claims)
+        duties = (
+            self.worker_heartbeat.beat,
+            self.epoch_watch.check,
+            self.registration.register_known,
+            ReadFlusher(store, self.read_counter).flush,
+            self.retries.run,
+            self.miss_recorder.run,
         )
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
+        self.background = Background(duties, min(settings.flush_s, settings.tick_s), spawn)
+        self.switching = Switching(store, self.epoch_watch, self.background, self.clock)
 
-    def _start_afresh(self) -> None:
-        self._making = threading.RLock()
-        self._has_declared_limits = False
-
-    @lazy
-    def store(self) -> Store:
-        """The keys in Redis."""
-        return Store(self.settings, self.clock)
-
-    @lazy
-    def queue(self) -> DrainQueue:
-        """The RQ queue."""
-        return DrainQueue(self.store.control, self.settings)
-
-    @lazy
-    def refresher(self) -> Refresher:
-        """The refresh routine."""
-        return Refresher(self.store.entries, self.settings, self.clock, self.background.retry_later, self.reader_usage)
-
-    @lazy
-    def reader_usage(self) -> ReaderUsage:
-        """What this process computes under limits without having been asked by a worker."""
-        return ReaderUsage(self.store.limits.report_reader_usage, self.settings.lease_timeout_s)
-
-    @lazy
-    def cache_options(self) -> TaskCacheOptions:
-        """On which terms each task's values are cached."""
-        return TaskCacheOptions(self.settings)
-
-    @lazy
-    def claims(self) -> Claims:
-        """What workers do with claims."""
-        return Claims(self.store, self.registry, self.cache_options, self.settings)
-
-    @lazy
-    def on_demand(self) -> OnDemandWarming:
-        """Warming by hand."""
-        return OnDemandWarming(self.store, self.registry, self.cache_options, self.refresher, self.claims)
-
-    @lazy
-    def readers_refresher(self) -> Refresher:
-        """The refresh routine, with the patience of a reader."""
-        return Refresher(
-            self.store.readers_entries, self.settings, self.clock, self.background.retry_later, self.reader_usage
-        )
-
-    @lazy
-    def miss_handler(self) -> MissHandler:
-        """What happens at a miss."""
-        return MissHandler(
-            self.store.keys,
-            self.store.reader,
+    def _compose_cache(self, background_refresh: BackgroundRefresh) -> None:
+        """Make the read path."""
+        keys, reader = self.store.keys, self.store.reader
+        self.miss_handler = MissHandler(
+            keys,
+            reader,
             self.readers_refresher,
             self.settings,
             self.clock,
-            self.background.record_miss,
-            self.background_refresh,
+            self.miss_recorder.add,
+            background_refresh,
         )
-
-    @lazy
-    def background_refresh(self) -> BackgroundRefresh:
-        """Where refreshes run that no reader waits for."""
-        return BackgroundRefresh()
-
-    @lazy
-    def cache(self) -> Cache:
-        """The read path."""
-        return Cache(
-            self.store.keys,
-            self.store.reader,
+        self.cache = Cache(
+            keys,
+            reader,
             self.miss_handler,
             self.registry,
             self.cache_options,
-            self.counter,
+            self.read_counter,
             self.settings,
             self.clock,
             self.background.keep_running,
         )
 
-    @lazy
-    def bulk_runs(self) -> BulkRuns:
-        """The runs of `warm_many` in this process."""
-        return BulkRuns(self.store, self.registry, self.settings, self.queue.try_hint)
-
-    @lazy
-    def background(self) -> Background:
-        """The background thread."""
-        return Background(
-            self.store,
-            self.counter,
-            lambda ended: self.claims.settle(ended),
-            self._emptied,
-            self._register,
-            min(self.settings.flush_s, self.settings.tick_s),
-        )
-
-    @lazy
-    def switching(self) -> Switching:
-        """The fleet's switch."""
-        return Switching(self.store, self.background, self.clock)
-
     def close(self) -> None:
-        """Send what is unsent, stop the threads of this object and close its connections."""
-        parts = vars(self)
-        if "bulk_runs" in parts:
-            self.bulk_runs.close()
-        if "background" in parts:
-            self.background.stop()
-        if "miss_handler" in parts:
-            self.miss_handler.close()
-        if "reader_usage" in parts:
-            self.reader_usage.close()
-        if "store" in parts:
-            self.store.close()
-
-    # --- what they owe to one another ------------------------------------------------------------------------
-    def _register(self) -> None:
-        """Register what was declared; at first also the limits that this process knows of."""
-        if not self._has_declared_limits:
-            self._declare_limits()
-        self.registration.register_declared()
-
-    def _declare_limits(self) -> None:
-        self.store.limits.declare({name: limit.to_json() for name, limit in self.settings.limits.items()})
-        self._has_declared_limits = True
-
-    def _emptied(self, switch: Switch | None) -> None:
-        """Bring back what this process knows, after Redis was emptied.
-
-        Raises:
-            redis.RedisError: Redis did not answer; it will be tried again.
-        """
-        if switch is not None:
-            self.store.switch.restore(switch)
-        self._declare_limits()
-        self.registration.register_again()
-        self.queue.try_hint()
+        """Send what is unsent, stop all threads and close the connections."""
+        self.bulk_runs.close()
+        self.background.stop()
+        self.miss_handler.close()
+        self.reader_usage.close()
+        self.store.close()

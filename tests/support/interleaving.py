@@ -111,7 +111,7 @@ def around_scripts(monkeypatch: pytest.MonkeyPatch, around: Callable[[str, Calla
 
 def misses(warmer: Any) -> int:
     """Reads of this process that have missed, and not been flushed yet."""
-    return sum(reads.misses for reads in list(runtime_of(warmer).counter._reads.values()))
+    return sum(reads.misses for reads in list(runtime_of(warmer).read_counter._reads.values()))
 
 
 def lease_of(warmer: Any, cache_key: str) -> bytes | None:

@@ -47,7 +47,7 @@ READER = """
     for part in parts:
         part.join()
     runtime = runtime_of(default_warmer())
-    assert runtime.background.beat()
+    assert runtime.background.tick()
     ledger = runtime.store.control.hgetall(runtime.store.keys.accounts)
     print(json.dumps([os.getpid(), {{name.decode()[1:]: float(value) for name, value in ledger.items()}}]))
 """

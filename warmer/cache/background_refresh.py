@@ -7,9 +7,10 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any
 
-from warmer import fork
+from warmer.fork import ForkSafe
 from warmer.refresh.effects import running_loop
 from warmer.refresh.read_counter import uncounted_reads
+from warmer.spawn import start_thread
 
 logger = logging.getLogger("warmer.cache")
 
@@ -17,7 +18,7 @@ MOST_AT_ONCE = 8
 """In one process; what comes beyond them waits for the next read."""
 
 
-class BackgroundRefresh:
+class BackgroundRefresh(ForkSafe):
     """Runs refreshes behind readers' backs.
 
     Example:
@@ -27,12 +28,7 @@ class BackgroundRefresh:
         True
     """
 
-    def __init__(self) -> None:
-        """Start idle."""
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
-
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._lock = threading.RLock()  # a signal's handler may read, too
         self._running: dict[str, asyncio.Task[None] | None] = {}
 
@@ -69,7 +65,7 @@ class BackgroundRefresh:
                 self._running.pop(name, None)
 
         try:
-            threading.Thread(target=run, name="warmer-renew-behind", daemon=True).start()
+            start_thread("warmer-background-refresh", run)
         except RuntimeError as error:  # no more threads, or the interpreter is ending
             logger.warning("%r is not renewed: %s", name, error)
             self._running.pop(name, None)

@@ -9,7 +9,6 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from warmer import fork
 from warmer.cache.background_refresh import BackgroundRefresh
 from warmer.cache.batch_leader import BatchLeader, ManyRefresher
 from warmer.cache.batch_miss import BatchMissHandler
@@ -19,6 +18,7 @@ from warmer.cache.refresh_backoff import RefreshBackoff
 from warmer.cache.request import CacheRequest
 from warmer.clock import Clock
 from warmer.codec.entry import Header, Origin
+from warmer.fork import ForkSafe
 from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.compute import acall, call
 from warmer.refresh.effects import Routine, arun, run
@@ -42,7 +42,7 @@ HEED_FAILURES_MS = 400
 Fly = Callable[[InFlight, CacheRequest, Routine[FlightResult]], None]
 
 
-class MissHandler:
+class MissHandler(ForkSafe):
     """Computes missing values: once, however many ask.
 
     Args:
@@ -75,10 +75,9 @@ class MissHandler:
         self._leader = MissLeader(keys, reads, refresher, clock, self._flights, settle, lambda: self._slots)
         together = BatchLeader(keys, reads, self._leader, ManyRefresher(refresher), self._flights, clock)
         self._many = BatchMissHandler(self._leader, together, clock, self._start, lambda: self._threads)
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
+        super().__init__()
 
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "warmer-cache")
         self._tasks: dict[asyncio.AbstractEventLoop, set[asyncio.Task[Any]]] = {}
         self._slots = FairSemaphore(self._settings.computations_without_redis)

@@ -3,10 +3,12 @@
 import atexit
 import logging
 import threading
+from functools import partial
 
 from warmer.errors import SettingsError
 from warmer.processes.private_server import PrivateServer
 from warmer.runtime import Runtime
+from warmer.spawn import Spawn, start_thread
 
 logger = logging.getLogger("warmer.client")
 
@@ -14,10 +16,15 @@ STOP_LIMIT_S = 5.0
 
 
 class Embedded:
-    """The threads that warm inside the application's own process, and its private server."""
+    """The threads that warm inside the application's own process, and its private server.
 
-    def __init__(self) -> None:
+    Args:
+        spawn: Starts the threads.
+    """
+
+    def __init__(self, spawn: Spawn = start_thread) -> None:
         """Start nothing yet."""
+        self._spawn = spawn
         self._lock = threading.Lock()
         self._threads: list[threading.Thread] = []
         self._stop = threading.Event()
@@ -65,11 +72,9 @@ class Embedded:
                 return
             self._stop = threading.Event()
             self._threads = [
-                threading.Thread(target=run, args=(runtime, self._stop), name=name, daemon=True)
+                self._spawn(name, partial(run, runtime, self._stop))
                 for name, run in (("warmer-scheduler", schedule), ("warmer-worker", work))
             ]
-            for thread in self._threads:
-                thread.start()
         atexit.register(self.stop)
 
     def stop(self) -> None:
@@ -78,5 +83,6 @@ class Embedded:
             threads, self._threads = self._threads, []
             self._stop.set()
         for thread in threads:
-            thread.join(STOP_LIMIT_S)
+            if thread.is_alive():
+                thread.join(STOP_LIMIT_S)
         atexit.unregister(self.stop)

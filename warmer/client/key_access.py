@@ -4,42 +4,61 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterable
 from secrets import token_hex
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from redis.exceptions import RedisError
 
-from warmer import fork
 from warmer.cache.request import CacheRequest
 from warmer.client.embedded import Embedded
 from warmer.codec.entry import Origin
 from warmer.errors import StoreUnavailableError, described
+from warmer.fork import ForkSafe
 from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.publisher import RefreshRequest
-from warmer.runtime import Runtime, lazy
+from warmer.runtime import Runtime
 from warmer.settings import Settings
+from warmer.spawn import Spawn, start_thread
 from warmer.tasks.registry import Registry
 from warmer.tasks.validation import check_function, check_key, check_keys, check_ttl
 
 Answer = TypeVar("Answer")
 
 
-class KeyAccess:
+class _Lazy(Generic[Answer]):
+    """An attribute that is made at first use, once, however many threads come; later reads do not call anything."""
+
+    def __init__(self, make: Callable[[Any], Answer]) -> None:
+        self._make = make
+        self._name = make.__name__
+
+    def __get__(self, instance: Any, owner: object = None) -> Answer:
+        attributes = vars(instance)
+        with instance._making:
+            if self._name not in attributes:
+                attributes[self._name] = self._make(instance)
+        made: Answer = attributes[self._name]
+        return made
+
+
+class KeyAccess(ForkSafe):
     """What a `Warmer` offers to those who know a key. Reads never raise because of Redis; writes do.
 
     Args:
         settings: What is configured; from ``WARMER_*`` variables when not given.
     """
 
+    _spawn: Spawn = staticmethod(start_thread)
+    """Starts all threads of this object; `warmer.testing` starts none."""
+
     def __init__(self, settings: Settings | None = None) -> None:
         """Prepare; nothing is sent and no thread runs yet."""
         self._settings = settings or Settings.load()
         self._is_embedded = self._settings.embedded
         self._registry = Registry()
-        self._embedded = Embedded()
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
+        self._embedded = Embedded(self._spawn)
+        super().__init__()
 
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._making = threading.RLock()
 
     @property
@@ -47,7 +66,7 @@ class KeyAccess:
         """What was configured."""
         return self._settings
 
-    @lazy
+    @_Lazy
     def _runtime(self) -> Runtime:
         """The parts behind all this, made at first use of Redis; with a private server where none is configured."""
         if self._settings.redis_url is None and self._is_embedded:
@@ -55,7 +74,7 @@ class KeyAccess:
         return self._compose(self._settings)
 
     def _compose(self, settings: Settings) -> Runtime:
-        runtime = Runtime(settings, self._registry)
+        runtime = Runtime(settings, self._registry, spawn=self._spawn)
         runtime.registration.accepts_local = self._is_embedded
         return runtime
 

@@ -357,7 +357,7 @@ class Warmer(KeyAccess):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self._runtime.background.beat()
+        self._runtime.background.tick()
         return self._reach(lambda: fleet.stats(self._runtime.store))
 
     def performance(self) -> WarmingPerformance:
@@ -366,7 +366,7 @@ class Warmer(KeyAccess):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self._runtime.background.beat()
+        self._runtime.background.tick()
         return self._reach(lambda: ledger.performance(self._runtime.store))
 
     def optimize(self) -> Optimization:
@@ -375,7 +375,7 @@ class Warmer(KeyAccess):
         Raises:
             StoreUnavailableError: Redis did not answer.
         """
-        self._runtime.background.beat()
+        self._runtime.background.tick()
         return self._reach(lambda: tuning.optimize(self._runtime.store, self._settings))
 
     def plan(

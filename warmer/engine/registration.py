@@ -1,13 +1,14 @@
-"""Registers tasks for the whole fleet: at once, when they were only declared, and again after Redis was emptied."""
+"""Registers tasks and limits for the whole fleet: at once, once they are declared, and again if Redis was emptied."""
 
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping
 
 from redis.exceptions import RedisError
 
 from warmer.errors import InvalidTaskError, TaskConflictError, WarmerError
 from warmer.store import Store
+from warmer.tasks.limit import Limit
 from warmer.tasks.loading import check_importable
 from warmer.tasks.registry import Registry
 from warmer.tasks.task import WarmingTask
@@ -16,32 +17,35 @@ logger = logging.getLogger("warmer")
 
 
 class Registration:
-    """Makes the tasks of this process known to the fleet.
+    """Makes the tasks and limits of this process known to the fleet.
 
     Args:
         registry: The tasks of this process.
-        find_store: Says where definitions are kept; asked only when something is sent.
+        store: Where definitions are kept.
+        limits: The limits that are configured here, by name.
         accepts_local: Whether this process warms by itself, so that only functions that run in other processes need
             to be importable.
-        registered_in: Told in which epoch of Redis something was registered.
 
     Attributes:
         accepts_local: As above; it may be changed.
+        epoch: The epoch of Redis in which this process first registered a task; a later one knows nothing of it.
     """
 
     def __init__(
         self,
         registry: Registry,
-        find_store: Callable[[], Store],
+        store: Store,
+        limits: Mapping[str, Limit],
         accepts_local: bool,
-        registered_in: Callable[[str], None],
     ) -> None:
         """Start with nothing registered."""
         self._registry = registry
-        self._find_store = find_store
+        self._store = store
+        self._limits = {name: limit.to_json() for name, limit in limits.items()}
         self.accepts_local = accepts_local
-        self._registered_in = registered_in
+        self.epoch: str | None = None
         self._refused: dict[str, InvalidTaskError] = {}
+        self._has_declared_limits = False
 
     def register(self, task: WarmingTask, replace: bool) -> str:
         """Register a task now; returns "registered", "changed" or "unchanged".
@@ -54,6 +58,16 @@ class Registration:
         if task.isolation == "process" or not self.accepts_local:
             check_importable(task)
         return self._write(task, replace)
+
+    def register_known(self) -> None:
+        """Declare the limits, the first time, and register what has been declared: a duty of the background thread.
+
+        Raises:
+            redis.RedisError: Redis did not answer; what is left is sent the next time.
+        """
+        if not self._has_declared_limits:
+            self._declare_limits()
+        self.register_declared()
 
     def register_declared(self) -> None:
         """Register now what has been declared, and not registered yet.
@@ -79,11 +93,12 @@ class Registration:
             raise self._refused[task_id].with_traceback(None)  # or it would keep the frames of every caller
 
     def register_again(self) -> None:
-        """Register all that this process knows, after Redis was emptied.
+        """Declare the limits and register all tasks of this process, after Redis was emptied.
 
         Raises:
             redis.RedisError: Redis did not answer.
         """
+        self._declare_limits()
         for task in self._registry.tasks():
             self._register_if_possible(task)
 
@@ -93,9 +108,13 @@ class Registration:
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        known = self._find_store().tasks.unregister(task_id)
+        known = self._store.tasks.unregister(task_id)
         self._registry.remove(task_id)
         return known
+
+    def _declare_limits(self) -> None:
+        self._store.limits.declare(self._limits)
+        self._has_declared_limits = True
 
     def _register_if_possible(self, task: WarmingTask) -> None:
         try:
@@ -109,7 +128,7 @@ class Registration:
         """Know the task first, so that a worker of this process does, too, by the time it can claim it."""
         displaced = self._registry.add(task)
         try:
-            status, other, epoch = self._find_store().tasks.register(task, replace)
+            status, other, epoch = self._store.tasks.register(task, replace)
             if status == "conflict":
                 raise TaskConflictError(
                     f"cache key {task.cache_key!r} of task {task.task_id!r} belongs to the enabled task {other!r}; "
@@ -120,5 +139,5 @@ class Registration:
             raise
         self._registry.remove(other)  # what was replaced, if anything
         self._refused.pop(task.task_id, None)
-        self._registered_in(epoch)
+        self.epoch = self.epoch or epoch
         return status

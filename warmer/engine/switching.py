@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from warmer.clock import Clock
-from warmer.engine.background import Background
+from warmer.engine.background import Background, EpochWatch
 from warmer.store import Store
 from warmer.tasks.switch import Switch
 
@@ -47,14 +47,16 @@ class Switching:
 
     Args:
         store: Where the switch is.
-        pulse: Keeps in mind what this process has set.
+        epoch_watch: Remembers what this process has set.
+        background: Started when warming is switched on.
         clock: Tells the time.
     """
 
-    def __init__(self, store: Store, pulse: Background, clock: Clock) -> None:
+    def __init__(self, store: Store, epoch_watch: EpochWatch, background: Background, clock: Clock) -> None:
         """Start with nothing set."""
         self._store = store
-        self._pulse = pulse
+        self._epoch_watch = epoch_watch
+        self._background = background
         self._clock = clock
 
     def switch_on(self, switch: Switch) -> None:
@@ -69,8 +71,8 @@ class Switching:
             switch = self._store.switch.get()
         else:
             self._store.switch.set(switch)
-        self._pulse.saw(switch)
-        self._pulse.start()
+        self._epoch_watch.set_switch(switch)
+        self._background.start()
         if switch.critical:
             self._store.refreshes.reconcile()
             latest_ms = self._clock.now_ms() + round(1000 * switch.interval_s)
@@ -86,4 +88,4 @@ class Switching:
         """
         switch = replace(self._store.switch.get(), on=False)
         self._store.switch.set(switch)
-        self._pulse.saw(switch)
+        self._epoch_watch.set_switch(switch)

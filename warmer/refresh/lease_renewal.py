@@ -5,8 +5,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from warmer import fork
 from warmer.errors import described
+from warmer.fork import ForkSafe
+from warmer.spawn import OnDemandThread, Spawn, start_thread
 
 logger = logging.getLogger("warmer.refresh")
 
@@ -14,23 +15,24 @@ IDLE_S = 5.0
 """After so long with nothing to renew the thread ends; the next one who holds something starts another."""
 
 
-class LeaseRenewer:
+class LeaseRenewer(ForkSafe):
     """One thread that renews whatever is held, three times per time-out.
 
     Args:
         interval_s: Seconds between two renewals of the same thing.
+        spawn: Starts the thread.
     """
 
-    def __init__(self, interval_s: float) -> None:
+    def __init__(self, interval_s: float, spawn: Spawn = start_thread) -> None:
         """Start idle; the thread runs only once something is held."""
         self._interval_s = interval_s
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
+        self._spawn = spawn
+        super().__init__()
 
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._wake = threading.Condition()
         self._held: dict[object, Callable[[], object]] = {}
-        self._thread: threading.Thread | None = None
+        self._thread = OnDemandThread("warmer-renewal", self._run, self._spawn)
 
     @contextmanager
     def holding(self, renew: Callable[[], object]) -> Iterator[None]:
@@ -43,30 +45,20 @@ class LeaseRenewer:
         handle = object()
         with self._wake:
             self._held[handle] = renew
-            self._ensure_running()
+            self._thread.ensure_running()  # if it cannot be started the lease may lapse, and that is all
+            self._wake.notify()
         try:
             yield
         finally:
             with self._wake:
                 self._held.pop(handle, None)  # in a child forked meanwhile: none
 
-    def _ensure_running(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
-            self._wake.notify()
-            return
-        self._thread = threading.Thread(target=self._run, name="warmer-renewal", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError as error:  # no more threads, or the interpreter is ending: it may lapse, and that is all
-            self._thread = None
-            logger.warning("nothing is renewed: %s", error)
-
     def _run(self) -> None:
         pause = threading.Event()
         while True:
             with self._wake:
                 if not self._held and not self._wake.wait(IDLE_S) and not self._held:
-                    self._thread = None
+                    self._thread.has_ended()
                     return
             pause.wait(self._interval_s)
             with self._wake:

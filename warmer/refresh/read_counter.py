@@ -7,8 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from warmer import fork
 from warmer.codec.entry import Header, Origin
+from warmer.fork import ForkSafe
 from warmer.store import KeyReads
 
 MOST_KEYS = 10_000
@@ -64,7 +64,7 @@ class Counted(NamedTuple):
     errors: int
 
 
-class ReadCounter:
+class ReadCounter(ForkSafe):
     """Counts hits and misses by cache key, in bounded memory.
 
     Example:
@@ -74,12 +74,7 @@ class ReadCounter:
         [('', 'catalog', 0, 1, [], 0, 0, 0)]
     """
 
-    def __init__(self) -> None:
-        """Start at zero."""
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
-
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._lock = threading.RLock()  # a signal's handler may read in the middle of a read
         self._reads: dict[str, _Reads] = {}
         self._dropped = 0

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from secrets import token_hex
 
 from warmer import fork
-from warmer.errors import described
+from warmer.outage import Outage
+from warmer.spawn import OnDemandThread, Spawn, start_thread
 
 logger = logging.getLogger("warmer.limits")
 
@@ -50,7 +51,7 @@ class _Computing:
         self._guests._end(self._count)
 
 
-class ReaderUsage:
+class ReaderUsage(fork.ForkSafe):
     """Tells the fleet what this process's readers compute by themselves; they never wait for that.
 
     Reports say how many run now and how many were ever started: one that is lost, doubled or late does no harm.
@@ -58,6 +59,7 @@ class ReaderUsage:
     Args:
         send: Sends reports to Redis; it may fail.
         timeout_s: Seconds without a report after which this process counts as dead; three are sent in this time.
+        spawn: Starts the thread that sends them.
 
     Example:
         >>> sent = []
@@ -70,22 +72,26 @@ class ReaderUsage:
         >>> guests.close()
     """
 
-    def __init__(self, send: Send, timeout_s: float) -> None:
+    def __init__(self, send: Send, timeout_s: float, spawn: Spawn = start_thread) -> None:
         """Start with none; the thread runs only once something is computed."""
         self._send = send
         self._timeout_s = timeout_s
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
+        self._spawn = spawn
+        super().__init__()
 
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         self._wake = threading.Condition()  # re-entrant: a signal's handler may read, too
         self._sending = threading.Lock()
         self._process = token_hex(8)
         self._counts: dict[str, _Count] = {}
         self._has_changed = False
-        self._is_healthy = True
+        self._outage = Outage(
+            logger,
+            f"workers do not see what readers compute (%s); trying again every {RETRY_S:g} s",
+            "workers see again what readers compute",
+        )
         self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = OnDemandThread("warmer-reader-usage", self._run, self._spawn)
         self._take_back_exit: Callable[[], object] | None = None
 
     def computing(self, limit_name: str) -> _Computing:
@@ -121,7 +127,7 @@ class ReaderUsage:
         take_back, self._take_back_exit = self._take_back_exit, None
         if take_back is not None:
             take_back()
-        if self._is_healthy:
+        if not self._outage.is_on:
             self.report()
 
     # --- what readers do -------------------------------------------------------------------------------------
@@ -146,18 +152,12 @@ class ReaderUsage:
             self._ensure_running()
 
     def _ensure_running(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
-            self._wake.notify()
-            return
         if self._take_back_exit is None:
             self._take_back_exit = fork.at_exit(self.close)
-        self._thread = threading.Thread(target=self._run, name="warmer-guests", daemon=True)
-        try:
-            self._thread.start()
-        except RuntimeError as error:  # no more threads, or the interpreter is ending: it is not counted, that is all
-            self._thread = None
+        if self._thread.ensure_running():
+            self._wake.notify()
+        else:  # it is not counted, and that is all
             self._has_changed = False  # the next one tries again
-            logger.warning("workers are not told what readers compute: %s", error)
 
     # --- what the thread does --------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -172,7 +172,7 @@ class ReaderUsage:
                 self._wake.wait(self._timeout_s / 3 if self._is_anything_running() else IDLE_S)
             if not self._closed.is_set() and (self._has_changed or self._is_anything_running()):
                 return True
-            self._thread = None
+            self._thread.has_ended()
             return False
 
     def _is_anything_running(self) -> bool:
@@ -191,18 +191,12 @@ class ReaderUsage:
         with self._wake:
             for name, (running, started, _) in sent.items():
                 self._counts[name].reported = (running, started)
-        if not self._is_healthy:
-            logger.warning("workers see again what readers compute")
-        self._is_healthy = True
+        self._outage.end()
 
     def _failed(self, error: Exception) -> None:
         with self._wake:
             self._has_changed = True  # what was not taken in is sent again
-        if self._is_healthy:
-            logger.warning(
-                "workers do not see what readers compute (%s); trying again every %g s", described(error), RETRY_S
-            )
-        self._is_healthy = False
+        self._outage.begin(error)
 
 
 def _flat(unsent: dict[str, tuple[int, int, int]]) -> list[str | int]:

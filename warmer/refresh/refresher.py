@@ -17,7 +17,6 @@ from warmer.refresh.lease_renewal import LeaseRenewer
 from warmer.refresh.publisher import Done, Publisher, Refreshed, RefreshRequest, computed_of, fresh_already, present_of
 from warmer.refresh.reader_usage import ReaderUsage
 from warmer.refresh.single_flight import computing
-from warmer.settings import Settings
 from warmer.store import Entries, Lease, Result
 
 
@@ -42,7 +41,7 @@ class Refresher:
 
     Args:
         entries: Where values and leases are.
-        settings: Time-outs.
+        renewer: Keeps leases alive while values are computed.
         clock: Measures durations.
         retry_later: Takes an action that is to be done in the background, once Redis answers again.
         guests: Counts what is computed here under limits.
@@ -51,7 +50,7 @@ class Refresher:
     def __init__(
         self,
         entries: Entries,
-        settings: Settings,
+        renewer: LeaseRenewer,
         clock: Clock,
         retry_later: Callable[[Callable[[], object]], None],
         guests: ReaderUsage,
@@ -62,7 +61,7 @@ class Refresher:
         self._owe = retry_later
         self._clock = clock
         self._guests = guests
-        self.renewer = LeaseRenewer(min(settings.lease_timeout_s, settings.claim_timeout_s) / 3)
+        self.renewer = renewer
 
     def refresh(self, work: RefreshRequest, will_do: Callable[[Header, int], bool]) -> Refreshed:
         """Refresh in this thread; see `refreshing`."""

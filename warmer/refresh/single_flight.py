@@ -9,9 +9,9 @@ from contextvars import ContextVar
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from warmer import fork
 from warmer.codec import Codec, Encoded
 from warmer.errors import ComputationFailedError, described
+from warmer.fork import ForkSafe
 
 
 class FlightResult(NamedTuple):
@@ -83,7 +83,7 @@ class InFlight(Future[FlightResult]):
         return self.loop is not None and self.loop.is_closed() and not self.done()
 
 
-class SingleFlight:
+class SingleFlight(ForkSafe):
     """The computations of this process that are under way, by what they compute.
 
     Example:
@@ -96,12 +96,7 @@ class SingleFlight:
         (42, True)
     """
 
-    def __init__(self) -> None:
-        """Start with nothing in flight."""
-        self._start_afresh()
-        self._fork_hook = fork.in_child(self._start_afresh)
-
-    def _start_afresh(self) -> None:
+    def _reset_after_fork(self) -> None:
         # Re-entrant: the garbage collector may end an abandoned task, and with it its flight, anywhere.
         self._lock = threading.RLock()
         self._flights: dict[Hashable, InFlight] = {}

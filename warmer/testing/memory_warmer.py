@@ -8,30 +8,22 @@ from typing import Any
 
 from warmer.client.default import standing_in
 from warmer.client.warmer import Warmer
-from warmer.engine.background import Background
 from warmer.engine.claims import computed_here
 from warmer.engine.reviews import ReviewLoop
 from warmer.errors import StoreUnavailableError, WarmerError
 from warmer.refresh.effects import running_loop
 from warmer.refresh.publisher import Refreshed
-from warmer.refresh.reader_usage import ReaderUsage
-from warmer.refresh.refresher import Refresher
 from warmer.results import WarmOutcome
-from warmer.runtime import Runtime, lazy
+from warmer.runtime import Runtime
 from warmer.settings import Settings
 from warmer.store import Capacity, Result
+from warmer.tasks.registry import Registry
 from warmer.tasks.task import WarmingTask
 from warmer.testing import memory_server
+from warmer.testing.deferred_refresh import DeferredRefresh
 from warmer.testing.manual_clock import ManualClock
 from warmer.testing.recorder import Recorder
-from warmer.testing.without_threads import (
-    Renewals,
-    StillBulkRuns,
-    StillRenewer,
-    without_reports,
-    without_thread,
-    without_threads,
-)
+from warmer.testing.without_threads import SteppedBulkRuns, never_start
 
 EVERYTHING = Capacity(threads=100, loop=100, processes=100)
 
@@ -44,46 +36,22 @@ SCHEDULER = "the test"
 
 
 class MemoryRuntime(Runtime):
-    """The parts behind a `MemoryWarmer`: none of them starts a thread."""
+    """The parts behind a `MemoryWarmer`: none of them starts a thread.
 
-    @lazy
-    def background(self) -> Background:
-        """What is owed to the fleet, as `drain` does it."""
-        return without_thread(super().background)
+    Args:
+        settings: All settings, with an address in memory.
+        registry: The tasks that this process knows.
+        clock: What all goes by.
+    """
 
-    @lazy
-    def refresher(self) -> Refresher:
-        """The refresh routine."""
-        refresher = super().refresher
-        refresher.renewer = StillRenewer()
-        return refresher
+    bulk_runs: SteppedBulkRuns
 
-    @lazy
-    def readers_refresher(self) -> Refresher:
-        """The refresh routine of readers."""
-        refresher = super().readers_refresher
-        refresher.renewer = StillRenewer()
-        return refresher
-
-    @lazy
-    def background_refresh(self) -> Renewals:
-        """What is to be renewed, until `drain`."""
-        return Renewals()
-
-    @lazy
-    def bulk_runs(self) -> StillBulkRuns:
-        """Runs of `warm_many`, which `drain` moves on."""
-        return StillBulkRuns(self.store, self.registry, self.settings, self.queue.try_hint)
-
-    @lazy
-    def review_loop(self) -> ReviewLoop:
-        """What decides which of the targets that are due are worth a refresh."""
-        return ReviewLoop(self.store, self.settings, SCHEDULER)
-
-    @lazy
-    def reader_usage(self) -> ReaderUsage:
-        """What readers compute under limits: not told, as nobody else computes here."""
-        return without_reports(super().reader_usage)
+    def __init__(self, settings: Settings, registry: Registry, clock: ManualClock) -> None:
+        """Prepare; nothing is sent yet."""
+        self.deferred_refresh = DeferredRefresh()
+        super().__init__(settings, registry, clock, never_start, self.deferred_refresh)
+        self.bulk_runs = SteppedBulkRuns(self.store, registry, settings, self.queue.try_hint)
+        self.review_loop = ReviewLoop(self.store, settings, SCHEDULER)
 
 
 class MemoryWarmer(Warmer):
@@ -115,7 +83,8 @@ class MemoryWarmer(Warmer):
         >>> memory.close()
     """
 
-    _runtime: "MemoryRuntime"
+    _runtime: MemoryRuntime
+    _spawn = staticmethod(never_start)
 
     def __init__(self, clock: ManualClock | None = None, **settings: Any) -> None:
         """Begin with an empty server, unless the address is another's."""
@@ -132,7 +101,6 @@ class MemoryWarmer(Warmer):
         self._urls = [url for url in (self.settings.redis_url, self.settings.cache_url) if url is not None]
         for url in self._urls:
             memory_server.server_at(url, self.clock)
-        without_threads(self._embedded)
         self.start()
 
     def _compose(self, settings: Settings) -> MemoryRuntime:
@@ -162,7 +130,7 @@ class MemoryWarmer(Warmer):
         """
         if running_loop() is not None:
             raise WarmerError("drain() would block the event loop that runs here; use `await memory_warmer.adrain()`")
-        return [*self._runtime.background_refresh.carry_out(), *self._refresh_due()]
+        return [*self._runtime.deferred_refresh.run_all(), *self._refresh_due()]
 
     async def adrain(self) -> list[WarmOutcome]:
         """As `drain`, beside an event loop.
@@ -170,7 +138,7 @@ class MemoryWarmer(Warmer):
         Async functions renew stale values in this loop, as they do for readers; what is due is refreshed in a thread
         with loops of its own, as workers do it.
         """
-        return [*await self._runtime.background_refresh.acarry_out(), *await asyncio.to_thread(self._refresh_due)]
+        return [*await self._runtime.deferred_refresh.arun_all(), *await asyncio.to_thread(self._refresh_due)]
 
     @contextmanager
     def as_default(self) -> Iterator["MemoryWarmer"]:
@@ -198,7 +166,7 @@ class MemoryWarmer(Warmer):
 
     # --- a worker's work -------------------------------------------------------------------------------------------
     def _refresh_due(self) -> list[WarmOutcome]:
-        if not self._runtime.background.beat():
+        if not self._runtime.background.tick():
             raise StoreUnavailableError("the beat failed, see the log of 'warmer.background'")
         refreshed: dict[str, WarmOutcome | None] = {}
         unknown: set[str] = set()

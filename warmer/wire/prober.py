@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from warmer.errors import described
+from warmer.spawn import OnDemandThread
 from warmer.wire.breaker import Breaker
 
 logger = logging.getLogger("warmer.reads")
@@ -51,7 +52,7 @@ class Prober:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._unavailable: list[Probed] = []
-        self._thread: threading.Thread | None = None
+        self._thread = OnDemandThread("warmer-prober", self._run)
         self._is_closed = False
 
     def report_failure(self, failed: Probed, error: RedisError, took_s: float) -> None:
@@ -68,7 +69,7 @@ class Prober:
             if self._is_closed or not failed.breaker.record_failure(now_s, now_s - took_s, is_timeout):
                 return
             self._unavailable.append(failed)
-            if not self._ensure_thread():  # without probes its breaker would stay open
+            if not self._thread.ensure_running():  # without probes its breaker would stay open
                 self._unavailable.remove(failed)
                 failed.breaker.record_successful_probe(now_s)
                 return
@@ -80,16 +81,6 @@ class Prober:
         with self._lock:
             self._is_closed = True
         self._wake.set()
-
-    def _ensure_thread(self) -> bool:
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="warmer-prober", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError:  # the interpreter is shutting down, or the system allows no more threads
-                return False
-            self._thread = thread
-        return True
 
     def _run(self) -> None:
         while (next_one := self._next()) is not None:
@@ -105,7 +96,7 @@ class Prober:
         with self._lock:
             if self._unavailable and not self._is_closed:
                 return min(self._unavailable, key=lambda one: one.breaker.probe_at_s)
-            self._thread = None
+            self._thread.has_ended()
             return None
 
     def _probe(self, probed: Probed) -> None:

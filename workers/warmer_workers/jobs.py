@@ -36,5 +36,5 @@ def optimize() -> int:
     """Apply what reads have taught; returns how many schedules were changed."""
     post = current_job()
     post.promise(math.inf)  # no task's code runs here, and RQ has a time-out of its own
-    post.runtime.background.beat()
+    post.runtime.background.tick()
     return tuning.optimize(post.runtime.store, post.runtime.settings).tasks_optimized

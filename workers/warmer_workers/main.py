@@ -56,14 +56,16 @@ def run_worker(
             stopping.set_handlers()  # whatever handlers the modules have set
             _work_until_told(runtime, stopping, burst)
     finally:
+        runtime.worker_heartbeat.end()
         runtime.background.stop()
     return stopping.exit_code
 
 
 def _work_until_told(runtime: Runtime, stopping: Shutdown, burst: bool) -> None:
     name = worker_name()
-    runtime.background.start(worker=name)
-    runtime.background.beat()  # which also registers what the modules have declared
+    runtime.worker_heartbeat.begin(name)
+    runtime.background.start()
+    runtime.background.tick()  # which also registers what the modules have declared
     logger.info("worker %s knows %d tasks", name, len(runtime.registry.tasks()))
     _warn_of_undeclared_limits(runtime)
     while True:
@@ -78,7 +80,7 @@ def _warn_of_undeclared_limits(runtime: Runtime) -> None:
     undeclared = used - set(runtime.settings.limits)
     if not undeclared:
         return
-    with contextlib.suppress(RedisError):  # the pulse says that it is away
+    with contextlib.suppress(RedisError):  # the background thread logs it
         for name in sorted(undeclared - runtime.store.limits.declared()):
             logger.warning(
                 "the limit %r is used by tasks and declared nowhere: they are computed one at a time; "
@@ -91,8 +93,9 @@ def _warn_of_undeclared_limits(runtime: Runtime) -> None:
 def run_in_thread(runtime: Runtime, stop: threading.Event) -> None:
     """Run a worker in this thread until `stop` is set."""
     name = worker_name()
-    runtime.background.start(worker=name)
-    runtime.background.beat()
+    runtime.worker_heartbeat.begin(name)
+    runtime.background.start()
+    runtime.background.tick()
     while not stop.is_set():
         try:
             connection = connect(runtime.settings.required_redis_url(), runtime.settings.redis_timeout_s, resend=True)
@@ -100,7 +103,7 @@ def run_in_thread(runtime: Runtime, stop: threading.Event) -> None:
         except RedisError as error:
             logger.warning("the embedded worker lost Redis: %s", described(error))
         stop.wait(0 if stop.is_set() else RETRY_S)
-    runtime.background.retire()
+    runtime.worker_heartbeat.end()
 
 
 def _work(runtime: Runtime, name: str, stopping: Shutdown, burst: bool) -> None:
@@ -110,7 +113,7 @@ def _work(runtime: Runtime, name: str, stopping: Shutdown, burst: bool) -> None:
         runtime.queue.hint()  # for what was ready before this worker came
         # RQ refuses a name that a worker which died uncleanly still holds.
         worker = WarmWorker(runtime, connection, f"{name}-{token_hex(2)}", stopping, is_burst=burst)
-        # What an outage means is said once, by the pulse; RQ would say it at every attempt.
+        # What an outage means is logged once, by the background thread; RQ would say it at every attempt.
         worker.work(burst=burst, logging_level="CRITICAL")
     except RedisError as error:
         logger.info("RQ lost Redis: %s", described(error))

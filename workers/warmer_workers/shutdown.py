@@ -179,4 +179,4 @@ class Shutdown:
             self._horse.ended.wait()
             if not self._horse.has_ended_well:
                 give_back_claims(self.runtime, self._horse.life)
-        self.runtime.background.retire()
+        self.runtime.worker_heartbeat.end()

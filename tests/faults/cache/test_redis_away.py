@@ -57,7 +57,7 @@ def test_whatever_else_is_asked_is_refused_with_what_to_do(away, ask):
 
 def test_reads_are_warm_again_once_redis_is_back(app, own_server, eventually):
     own_server.restart_empty()
-    eventually(lambda: runtime_of(app).background.beat())
+    eventually(lambda: runtime_of(app).background.tick())
     assert app.stats()["tasks"] == 1, "the task was registered again"
     assert app.get_or_compute("k", lambda: "value", ttl=60) == "value"
     assert app.get("k") == "value"
@@ -67,7 +67,7 @@ def test_one_beat_and_one_tick_after_it_was_emptied_everything_is_ready_again(ap
     app.start()
     own_server.restart_empty()
     runtime_of(app).background.stop()
-    assert runtime_of(app).background.beat()
+    assert runtime_of(app).background.tick()
     assert store_of(app).switch.get().on, "the switch is as it was"
     store_of(app).refreshes.tick()
     assert refs(claim(store_of(app), 5)) == ["t"]
@@ -89,8 +89,8 @@ def test_a_registration_that_fails_on_the_way_back_is_tried_again(app, own_serve
         return register(task, replace)
 
     monkeypatch.setattr(store_of(app).tasks, "register", time_out_once)
-    assert runtime_of(app).background.beat() is False
-    assert runtime_of(app).background.beat() is True
+    assert runtime_of(app).background.tick() is False
+    assert runtime_of(app).background.tick() is True
     assert set(store_of(app).tasks.definitions()) == {"t", "u"}
 
 
@@ -101,20 +101,20 @@ def test_an_error_that_cannot_be_written_down_stops_nothing(app):
     for _ in range(2):
         with pytest.raises(ValueError, match="lone surrogate"):
             app.get_or_compute("k", fail)
-    assert runtime_of(app).background.beat() is True
+    assert runtime_of(app).background.tick() is True
     assert app.performance()["failed"] == 2
     assert app.warm_cache("k2", fail) is False
     assert app.warm_critical_data()["failed"] == 0
 
 
 def test_an_outage_is_logged_once_and_its_end_too(app, own_server, caplog):
-    runtime_of(app).background.beat()
+    runtime_of(app).background.tick()
     own_server.kill()
     with caplog.at_level(logging.WARNING, logger="warmer.background"):
         for _ in range(3):
-            runtime_of(app).background.beat()
+            runtime_of(app).background.tick()
         own_server.restart_empty()
-        runtime_of(app).background.beat()
+        runtime_of(app).background.tick()
     said = [record.getMessage() for record in caplog.records if "Redis is" in record.getMessage()]
     assert sum("away" in line for line in said) == 1
     assert sum("back" in line for line in said) == 1
@@ -143,7 +143,7 @@ def test_after_a_failure_reads_do_without_redis_until_it_is_back(app, own_server
     assert len(asked) == 1
     assert sum("reads go on without it" in record.getMessage() for record in caplog.records) == 1
     own_server.restart_empty()
-    runtime_of(app).background.beat()
+    runtime_of(app).background.tick()
     eventually(lambda: app.get_or_compute("other", lambda: "cached", ttl=60) == app.get("other") == "cached")
 
 

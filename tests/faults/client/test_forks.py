@@ -21,7 +21,7 @@ def test_children_read_count_and_compute_for_themselves(fleet):
             if pid == 0:
                 good = app.get("k") == "parent"
                 good = good and app.get_or_compute(f"child-{number}", lambda: number, ttl=60) == number
-                good = good and runtime_of(app).background.beat()
+                good = good and runtime_of(app).background.tick()
                 os._exit(0 if good else 1)
             children.append(pid)
         deadline = time.monotonic() + 20
@@ -37,7 +37,7 @@ def test_children_read_count_and_compute_for_themselves(fleet):
         stop.set()
         for thread in busy:
             thread.join()
-        runtime_of(app).background.beat()
+        runtime_of(app).background.tick()
         pid = os.fork()  # as a web server forks workers from a parent that has already read
         if pid == 0:
             for _ in range(50):
@@ -122,7 +122,7 @@ def test_children_of_multiprocessing_send_their_counts_at_their_end(fleet):
             child.join(30)
         with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
             list(pool.map(read, [1]))
-        runtime_of(default_warmer()).background.beat()
+        runtime_of(default_warmer()).background.tick()
         print(int(runtime_of(default_warmer()).store.stats.totals()["misses"]))
         """
     )

@@ -14,7 +14,7 @@ TASKS = """
 
 
 def test_each_is_named_once_but_for_what_this_or_another_process_declares(fleet, make_warmer) -> None:
-    runtime_of(make_warmer(limits={"api": {"concurrency": 2}})).background.beat()
+    runtime_of(make_warmer(limits={"api": {"concurrency": 2}})).background.tick()
     fleet.write("fleet_tasks", TASKS)
     fleet.environment |= {"WARMER_LIMITS": '{"cdn": {"rate_per_s": 5}}'}
     assert fleet.worker("--burst").wait(60) == 0

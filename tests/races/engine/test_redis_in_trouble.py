@@ -64,7 +64,7 @@ def test_a_lease_whose_reply_was_lost_is_given_back(quiet, monkeypatch, eventual
     with monkeypatch.context() as patch:
         Cut(patch, "take_lease", sent=True)
         assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
-    eventually(lambda: runtime_of(warmer).background.beat() and lease_of(warmer, "k") is None)
+    eventually(lambda: runtime_of(warmer).background.tick() and lease_of(warmer, "k") is None)
     assert other.get_or_compute("k", lambda: "other's", ttl=60) == "other's"
 
 
@@ -216,7 +216,7 @@ def test_a_lease_that_nobody_was_told_of_in_time_is_given_back(quiet, monkeypatc
         around_scripts(patch, take_too_long)
         assert warmer.get_or_compute("k", lambda: "value", ttl=60) == "value"
     assert lease_of(warmer, "k") is not None
-    eventually(lambda: runtime_of(warmer).background.beat() and lease_of(warmer, "k") is None)
+    eventually(lambda: runtime_of(warmer).background.tick() and lease_of(warmer, "k") is None)
     assert other.get_or_compute("k", lambda: "other's", ttl=60) == "other's"
 
 

@@ -120,7 +120,7 @@ def test_a_reader_and_a_worker_on_one_target_compute_once(warmer):
     assert work_off(warmer) == [Result.BUSY]
     gate.may_go_on.set()
     reader.result()
-    runtime_of(warmer).background.beat()
+    runtime_of(warmer).background.tick()
     warmer.warm("t")
     assert work_off(warmer) == [Result.FRESH]
     assert gate.calls == 1

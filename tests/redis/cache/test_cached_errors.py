@@ -198,7 +198,7 @@ def test_followers_elsewhere_get_a_cached_error_as_itself(make_warmer, eventuall
     leader = Beside(here.warmed("product", **options)(lambda: gate()))
     assert gate.entered.wait(10)
     follower = Beside(there.warmed("product", **options)(lambda: pytest.fail("stampede")))
-    eventually(lambda: runtime_of(there).counter._reads)
+    eventually(lambda: runtime_of(there).read_counter._reads)
     gate.may_go_on.set()
     for reader in (leader, follower):
         with pytest.raises(NotFoundError, match="x"):

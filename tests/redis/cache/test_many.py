@@ -63,7 +63,7 @@ def test_what_is_asked_for_twice_is_read_once(warmer, mgets):
     warmer.set("k", 1)
     assert warmer.get_many(["k", "other", "k", "other"]) == {"k": 1}
     assert [len(keys) for keys in mgets] == [2]
-    assert sum(reads.hits for reads in runtime_of(warmer).counter._reads.values()) == 1
+    assert sum(reads.hits for reads in runtime_of(warmer).read_counter._reads.values()) == 1
 
 
 def test_all_is_asked_for_in_one_round_trip(warmer, square, mgets):

@@ -153,7 +153,7 @@ def test_hits_are_counted_in_a_process_that_never_registered_the_task(warmer, ma
     reader = make_warmer()
     assert runtime_of(reader).registry.tasks() == []
     assert reader.get("user:42") == {"of": "profile"}
-    runtime_of(reader).background.beat()
+    runtime_of(reader).background.tick()
     _, hottest = store_of(warmer).reads.hottest(5)
     assert [hot.ref for hot in hottest] == ['profile{"user_id":42}']
 
@@ -178,11 +178,11 @@ def test_reads_of_an_outage_arrive_once_it_is_over(warmer, monkeypatch):
         raise RedisConnectionError("the reply was lost")
 
     monkeypatch.setattr(store_of(warmer).reads, "flush", reply_lost)
-    assert runtime_of(warmer).background.beat() is False
+    assert runtime_of(warmer).background.tick() is False
     monkeypatch.setattr(store_of(warmer).reads, "flush", flush)
     warmer.get("k")
-    assert runtime_of(warmer).background.beat() is True
-    assert runtime_of(warmer).background.beat() is True
+    assert runtime_of(warmer).background.tick() is True
+    assert runtime_of(warmer).background.tick() is True
     assert store_of(warmer).stats.totals()["misses"] == 2
 
 
@@ -225,8 +225,8 @@ def test_heat_keeps_the_hottest_in_bounded_memory(make_warmer):
 def test_distinct_keys_beyond_the_bound_are_dropped_and_counted(warmer, monkeypatch):
     monkeypatch.setattr("warmer.refresh.read_counter.MOST_KEYS", 3)
     for n in range(5):
-        runtime_of(warmer).counter.miss(f"k{n}")
-    runtime_of(warmer).background.beat()
+        runtime_of(warmer).read_counter.miss(f"k{n}")
+    runtime_of(warmer).background.tick()
     assert store_of(warmer).stats.totals()["misses"] == 3
     assert store_of(warmer).stats.totals()["dropped_reads"] == 2
 
@@ -241,7 +241,7 @@ def test_counting_from_many_threads_loses_nothing(warmer):
         thread.start()
     for thread in threads:
         thread.join()
-    runtime_of(warmer).background.beat()
+    runtime_of(warmer).background.tick()
     assert store_of(warmer).stats.totals()["misses"] == 1600
 
 
@@ -303,7 +303,7 @@ def test_a_miss_s_value_is_never_credited_to_warming(warmer):
 def test_warming_does_not_count_as_reading(warmer):
     register(warmer, critical=True)
     warmer.warm_critical_data(force=True)
-    runtime_of(warmer).background.beat()
+    runtime_of(warmer).background.tick()
     assert warmer.performance()["hit_ratio"] == 0.0
     assert store_of(warmer).reads.hottest(5)[1] == []
 

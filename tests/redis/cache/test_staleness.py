@@ -145,7 +145,7 @@ def test_a_read_that_finds_a_fresh_value_renews_nothing(quiet, make_readers):
     for _ in range(20):
         readers.read()
     assert source.calls == 1
-    assert not any(thread.name == "warmer-renew-behind" for thread in threading.enumerate())
+    assert not any(thread.name == "warmer-background-refresh" for thread in threading.enumerate())
 
 
 def test_what_expires_is_gone_without_a_stale_ttl(quiet, make_readers):
@@ -314,7 +314,7 @@ def fresh_for_ms(warmer, cache_key: str) -> int:
 def test_freshness_is_spread_by_key_and_the_same_each_time(quiet):
     warmer = quiet()
     function = warmer.warmed("k:{n}", task_id="t", ttl=1000, jitter=0.2)(lambda n: n)
-    terms = runtime_of(warmer).terms.of(function.task)
+    terms = runtime_of(warmer).cache_options.of(function.task)
     lengths = [terms.fresh_for_ms(f"k:{n}", False) for n in range(1000)]
     assert all(800_000 < length <= 1_000_000 for length in lengths)
     tenths = [sum(low <= length < low + 20_000 for length in lengths) for low in range(800_000, 1_000_000, 20_000)]

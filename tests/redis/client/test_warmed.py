@@ -495,7 +495,7 @@ def test_a_warm_value_counts_as_the_task_s(running, calls, eventually):
     double = doubling(running, calls)
     double(1)
     double(1)
-    runtime_of(running).background.beat()
+    runtime_of(running).background.tick()
     (detail,) = running.stats()["task_details"]
     assert (detail["task_id"], detail["hits"], detail["misses"]) == (double.task.task_id, 1, 1)
 
@@ -633,7 +633,7 @@ def test_a_function_that_workers_cannot_import_is_cached_all_the_same_and_that_i
     with caplog.at_level(logging.WARNING, "warmer"):
         assert double(1) == double(1) == 2
         for _ in range(3):
-            runtime_of(fleet_app).background.beat()
+            runtime_of(fleet_app).background.tick()
     assert calls == [1]
     told = [record.getMessage() for record in caplog.records if "is not kept warm" in record.getMessage()]
     assert len(told) == 1
@@ -657,7 +657,7 @@ def test_functions_follow_the_default_warmer_wherever_it_goes(default, namespace
     for space in ("a", "b"):
         configured = default(namespace=f"{namespace}-{space}")
         assert double(1) == double(1) == library.get("followed:1") == 2
-        runtime_of(configured).background.beat()
+        runtime_of(configured).background.tick()
         assert double.task.task_id in store_of(configured).tasks.definitions()
     assert calls == [1, 1]
 

@@ -234,7 +234,7 @@ def test_while_warming_is_off_nothing_is_refreshed_and_afterwards_all_goes_on(me
 def let_come_due(shop: Shop, *numbers: int) -> None:
     """Have these popular, and to be reviewed now; none of it was reviewed yet."""
     shop.pass_time(0.9 * TTL_S, *numbers)
-    runtime_of(shop.memory).background.beat()
+    runtime_of(shop.memory).background.tick()
     shop.memory.clock.advance(0.15 * TTL_S)
     shop.refreshed()
 
@@ -327,7 +327,7 @@ def test_a_target_that_was_missed_while_it_was_decided_on_keeps_its_new_place(me
 
     def decide_after_a_miss(*given):
         shop.read(1)
-        runtime_of(memory).background.beat()
+        runtime_of(memory).background.tick()
         return decide(*given)
 
     monkeypatch.setattr(store.reviews, "decide", decide_after_a_miss)
@@ -424,7 +424,7 @@ def test_the_lead_grows_while_workers_are_held_back_and_no_reader_misses_then():
     misses = []
     for _ in range(400):
         shop.read(1)
-        runtime_of(memory).background.beat()
+        runtime_of(memory).background.tick()
         store.fleet.lead("the test", 3600)
         runtime_of(memory).review_loop.think()
         store.refreshes.tick()

@@ -206,7 +206,7 @@ def test_a_decorated_local_function_for_processes_apart_is_cached_and_not_kept_w
         return n * n
 
     assert squared(7) == 49
-    runtime_of(warmer).background.beat()
+    runtime_of(warmer).background.tick()
     assert "squared is not kept warm" in caplog.text
     with pytest.raises(NotImportableError, match="isolation='thread'"):
         squared.warm(7)

@@ -285,7 +285,7 @@ def test_redis_that_stops_and_comes_back_empty_delays_a_run_and_loses_nothing(
     eventually(lambda: handle.asked, 20)
     own_server.restart_empty()
     assert not handle.is_done
-    eventually(lambda: runtime_of(warmer).background.beat() and store_of(warmer).tasks.definitions(), 20)
+    eventually(lambda: runtime_of(warmer).background.tick() and store_of(warmer).tasks.definitions(), 20)
     working(task, redis_url=own_server.url)
     outcome = handle.wait(120)
     assert (outcome.warmed + outcome.fresh, outcome.failed) == (2_000, 0)

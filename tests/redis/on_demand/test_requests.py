@@ -294,7 +294,7 @@ def test_a_reader_s_failure_does_not_shorten_a_backoff(app):
 
     with pytest.raises(OSError, match="still down"):
         app.warmer.get_or_compute("k", fail)
-    runtime_of(app.warmer).background.beat()
+    runtime_of(app.warmer).background.tick()
     assert app.store.control.zscore(app.store.keys.due, "t") == before
 
 
@@ -304,7 +304,7 @@ def test_a_login_is_computed_once_however_often_its_values_are_read(app):
     app.work()
     for _ in range(500):
         app.warmer.get("user:42")
-    runtime_of(app.warmer).background.beat()
+    runtime_of(app.warmer).background.tick()
     assert list(places_of(app.store, 'profile{"user_id":"42"}')) == ["reviewed"], "its value is fresh"
     assert app.warmer.optimize()["tasks_optimized"] == 0
     assert app.work() == []
@@ -322,7 +322,7 @@ def test_a_fresh_value_will_do_whichever_process_computed_it(app, make_warmer):
     assert stranger.warm_cache("k", lambda: pytest.fail("computed again")) is True
     assert stranger.warm_cache("k", lambda: "forced", force=True) is True
     app.warmer.get("k")
-    runtime_of(app.warmer).background.beat()
+    runtime_of(app.warmer).background.tick()
     assert "t" in [hot.ref for hot in app.store.reads.hottest(9)[1]], "the value is still known as the task's"
 
 
@@ -359,7 +359,7 @@ def test_what_was_replaced_does_not_come_back_with_an_emptied_redis(own_server, 
     app.warmer.register(WarmingTask(task_id="new", cache_key="shared", compute_fn=app.compute), replace=True)
     own_server.restart_empty()
     runtime_of(app.warmer).background.stop()
-    runtime_of(app.warmer).background.beat()
+    runtime_of(app.warmer).background.tick()
     assert set(app.store.tasks.definitions()) == {"new"}
 
 
@@ -402,7 +402,7 @@ def test_reads_by_computations_of_warming_are_no_demand(app):
     app.work()
     app.warmer.warm("outer", force=True)
     app.work()
-    runtime_of(app.warmer).background.beat()
+    runtime_of(app.warmer).background.tick()
     assert app.store.reads.hottest(5)[1] == []
     assert app.store.stats.totals().get("hits", 0) == 0
 

@@ -239,7 +239,7 @@ def record(pages, monkeypatch):
         def read_on(so_far) -> None:
             for _ in range(20):
                 item(next(reads) % 7)
-            runtime_of(pages).background.beat()
+            runtime_of(pages).background.tick()
             progress(so_far)
 
         run(self, seconds, stop, write, read_on)

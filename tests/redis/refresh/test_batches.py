@@ -189,9 +189,9 @@ def test_an_entry_s_cost_is_its_share_of_the_call(warmer, squares):
 def test_what_was_computed_is_recorded_as_after_single_misses(warmer, squares):
     square = squares.declare(warmer)
     square.many(range(5))
-    assert len(runtime_of(warmer).background._unsettled) == 5
-    runtime_of(warmer).background.beat()
-    assert not runtime_of(warmer).background._unsettled
+    assert len(runtime_of(warmer).miss_recorder._unrecorded) == 5
+    runtime_of(warmer).background.tick()
+    assert not runtime_of(warmer).miss_recorder._unrecorded
     reviewed = store_of(warmer).control.zrange(store_of(warmer).keys.reviews, 0, -1)
     assert sorted(reviewed) == [f'square{{"n":{n}}}'.encode() for n in range(5)], "to be decided when they expire"
 

@@ -20,7 +20,7 @@ PG, API = Limit(concurrency=4, reserved=0), Limit(rate_per_s=2.5)
 def fleet(make_warmer):
     warmer = make_warmer(limits={"pg-main": PG, "api": API})
     warmer.start()
-    runtime_of(warmer).background.beat()  # which declares them
+    runtime_of(warmer).background.tick()  # which declares them
     return warmer
 
 

@@ -149,7 +149,7 @@ def test_the_first_of_a_batch_waits_for_others_and_no_longer(warmer, eventually)
 @pytest.mark.parametrize("concurrency", [1, 3])
 def test_a_batch_takes_one_place_under_a_limit(make_warmer, concurrency):
     warmer = make_warmer(limits={"db": Limit(concurrency=concurrency, reserved=0)})
-    runtime_of(warmer).background.beat()
+    runtime_of(warmer).background.tick()
     lock, running, most = threading.Lock(), [0], [0]
 
     def answer(numbers: Sequence[int]) -> dict[int, int]:

@@ -90,7 +90,7 @@ def test_bulk_warming_goes_on_in_batches_and_says_how_it_went(shop: Shop, capsys
 def test_a_limit_is_declared_and_shown(shop: Shop) -> None:
     shop.run("rate_per_s=50")
     assert shop.stock(42) == 21
-    runtime_of(warmer.default_warmer()).background.beat()
+    runtime_of(warmer.default_warmer()).background.tick()
     (limit,) = warmer.get_warming_stats()["limits"]
     assert (limit["name"], limit["concurrency"], limit["rate_per_s"]) == ("pg-main", 4, 50)
 
@@ -110,7 +110,7 @@ def test_a_report_is_computed_in_a_process_apart(shop: Shop, tmp_path: Path, mon
 def test_what_is_in_quarantine_is_printed_and_released(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     shop.run("batch=load_products")
     own = warmer.default_warmer()
-    runtime_of(own).background.beat()
+    runtime_of(own).background.tick()
     name = 'shop_of_the_page.product{"product_id":42}'
     store_of(own).control.hset(store_of(own).keys.quarantine, name, '{"since_ms": 0, "deaths": 3, "why": "SIGSEGV"}')
     shop.run("release_quarantined")

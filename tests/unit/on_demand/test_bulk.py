@@ -24,9 +24,7 @@ from warmer.on_demand.bulk.intake import Intake
 from warmer.on_demand.bulk.items import check_in_flight, check_items, labelled, refs_of
 from warmer.on_demand.bulk.progress import GRAIN_S, WINDOW_S, Pace, Progress
 from warmer.on_demand.warming import rejection
-from warmer.runtime import lazy
 from warmer.testing import ManualClock, MemoryWarmer
-from warmer.testing.without_threads import StillBulkRuns
 
 
 class FakeRequests:
@@ -617,14 +615,8 @@ def test_options_that_do_not_go_together_are_refused(arguments, words):
 # --- beside a test's own clock -------------------------------------------------------------------------------
 
 
-class Memory(MemoryWarmer):
-    @lazy
-    def bulk_runs(self) -> StillBulkRuns:
-        return StillBulkRuns(self.store, self.registry, self.settings, self._hint)
-
-
 def test_a_run_without_threads_is_moved_by_the_test():
-    memory = Memory()
+    memory = MemoryWarmer()
     memory.register(SQUARE)
     handle = memory.warm_many("square", [1, 2, 2, "x"], in_flight=2)
     assert (handle.asked, handle.done) == (2, 0)

@@ -176,7 +176,7 @@ def test_the_thread_waits_out_an_outage_and_reports_then(reporting, fleet, event
     fleet.is_away = True
     with reporting.computing("pg"):
         pass
-    eventually(lambda: not reporting._is_healthy)
+    eventually(lambda: reporting._outage.is_on)
     fleet.is_away = False
     eventually(lambda: fleet.sent and fleet.last == ["pg", 0, 1, 0])
 
@@ -187,7 +187,7 @@ def test_the_thread_ends_when_idle_and_another_takes_over(reporting, fleet, even
         with reporting.computing("pg"):
             pass
         eventually(lambda started=started: fleet.sent and fleet.last[1:3] == [0, started])
-        eventually(lambda: reporting._thread is None)
+        eventually(lambda: not reporting._thread.is_alive)
 
 
 def test_a_forked_child_counts_anew_and_under_another_name(reporting, fleet, eventually):
@@ -213,7 +213,7 @@ def test_a_forked_child_counts_anew_and_under_another_name(reporting, fleet, eve
 
 def test_a_computation_that_began_before_a_fork_may_end_after_it(guests, fleet):
     with guests.computing("pg"):
-        guests._start_afresh()
+        guests._reset_after_fork()
     assert guests.report()
     assert fleet.sent == []
 
@@ -224,7 +224,7 @@ def test_close_reports_what_is_unsent_and_ends_the_thread(fleet, eventually):
         pass
     guests.close()
     assert fleet.last == ["pg", 0, 1, 0]
-    eventually(lambda: guests._thread is None)
+    eventually(lambda: not guests._thread.is_alive)
 
 
 def test_close_waits_for_no_redis_that_is_known_to_be_away(guests, fleet):

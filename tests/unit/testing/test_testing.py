@@ -406,7 +406,7 @@ def test_what_failed_is_tried_again_later(memory_warmer, warmer_clock, warmer_re
 
 def test_a_target_that_does_not_fit_its_task_fails_and_leaves_the_others_alone(memory_warmer, warmer_recorder):
     product = memory_warmer.warmed("product:{product_id}", ttl=60, task_id="product")(warmer_recorder.returns("warm"))
-    runtime_of(memory_warmer).background.beat()
+    runtime_of(memory_warmer).background.tick()
     store_of(memory_warmer).requests.submit(['product{"no_such_field":1}'], force=True)
     product.warm(product_id=42)
     failed, warmed = sorted(memory_warmer.drain(), key=lambda outcome: outcome.success)
@@ -471,7 +471,7 @@ def test_nothing_is_warmed_while_warming_is_switched_off(memory_warmer, warmer_r
 def test_reads_are_counted_once_the_pulse_has_beaten(memory_warmer, warmer_recorder):
     product = memory_warmer.warmed("product", ttl=60)(warmer_recorder.returns("value"))
     assert [product() for _ in range(4)] == ["value"] * 4
-    runtime_of(memory_warmer).background.beat()
+    runtime_of(memory_warmer).background.tick()
     [detail] = memory_warmer.stats().task_details
     assert (detail.hits, detail.misses) == (3, 1)
 
@@ -499,7 +499,7 @@ def test_no_thread_is_started(warmer_recorder):
 def test_two_processes_of_a_fleet_share_values_but_not_functions(memory_warmer, warmer_recorder):
     other = MemoryWarmer(memory_warmer.clock, redis_url=memory_warmer.settings.redis_url)
     product = memory_warmer.warmed("product", ttl=60, critical=True)(warmer_recorder.returns("value"))
-    runtime_of(memory_warmer).background.beat()
+    runtime_of(memory_warmer).background.tick()
     assert other.drain() == []
     assert [outcome.success for outcome in memory_warmer.drain()] == [True]
     assert (other.get("product"), product.get()) == ("value", "value")
@@ -711,7 +711,7 @@ def test_a_batch_that_is_not_full_is_drained_too(memory_warmer):
         return {n: n * n for n in numbers}
 
     square = memory_warmer.warmed("square:{n}", ttl=60, batch=load_all, batch_size=3)(lambda n: n * n)
-    runtime_of(memory_warmer).background.beat()
+    runtime_of(memory_warmer).background.tick()
     for n in range(4):
         square.warm(n)
     assert len(memory_warmer.drain()) == 4
