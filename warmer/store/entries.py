@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 from warmer.codec.entry import HEADER_BYTES, unpack
 from warmer.connect import connect
 from warmer.connect.cluster import ClusterClient
-from warmer.store.keys import Keys
+from warmer.settings import Settings
 from warmer.store.records import Lease, Result
 from warmer.store.scripts import Scripts
 from warmer.tasks.target import MAX_REF_BYTES
@@ -25,9 +25,8 @@ class Entries:
 
     Args:
         url: Where the cache is.
-        keys: Names the keys.
+        settings: The namespace, and how long a lease lasts unless it is renewed.
         timeout_s: How long an operation may wait for Redis.
-        lease_timeout_s: How long a lease lasts unless it is renewed.
         reads: Of those who read, who neither ask a server that is away, nor keep to themselves that one is; None for
             those who have patience.
 
@@ -35,16 +34,13 @@ class Entries:
         SettingsError: the address cannot be used.
     """
 
-    def __init__(
-        self, url: str, keys: Keys, timeout_s: float, lease_timeout_s: float, reads: Reader | None = None
-    ) -> None:
+    def __init__(self, url: str, settings: Settings, timeout_s: float, reads: Reader | None = None) -> None:
         """Prepare a client; nothing is sent yet."""
         self._reads = reads
         self._client: Any = connect(url, timeout_s)
-        self._keys = keys
+        self._scripts = Scripts(self._client, settings)
+        self._keys = keys = self._scripts.keys
         self._lease, self._entry = keys.lease, keys.entry
-        self._scripts = Scripts(self._client, keys)
-        self._lease_timeout_ms = round(1000 * lease_timeout_s)
 
     def close(self) -> None:
         """Close all connections."""
@@ -87,7 +83,7 @@ class Entries:
             (self._lease(key), self._entry(key), self._keys.failure(key), token, waiting_since_ms)
             for key, token, waiting_since_ms in asked
         ]
-        arguments = (self._lease_timeout_ms, HEADER_BYTES + MAX_REF_BYTES, int(seize))
+        arguments = (HEADER_BYTES + MAX_REF_BYTES, int(seize))
         leases = []
         for now_ms, answers in self._run_each("take_lease", asked, each, *arguments):
             for taken, beginning, failure in answers:
@@ -98,7 +94,7 @@ class Entries:
     def renew_leases(self, leases: Sequence[tuple[str, str]]) -> list[bool]:
         """Extend leases, of which each is given by its key and token; False for those that are lost."""
         each = [(self._lease(key), token) for key, token in leases]
-        return _truths(self._run_each("renew_lease", leases, each, self._lease_timeout_ms))
+        return _truths(self._run_each("renew_lease", leases, each))
 
     def release_leases(self, leases: Sequence[tuple[str, str]]) -> list[bool]:
         """Give leases up without writing, each by its key and token; False for those that were not held."""

@@ -73,11 +73,11 @@ class Fleet:
 
     def lead(self, token: str, timeout_s: float) -> bool:
         """Take or renew the leadership among schedulers; False while another leads."""
-        return bool(self._scripts.run("lead", token, round(1000 * timeout_s)))
+        return bool(self._scripts.run("acquire_token", self._keys.leader, token, round(1000 * timeout_s)))
 
     def resign(self, token: str) -> bool:
         """Give the leadership up; False when it was not held with this token."""
-        return bool(self._scripts.run("release", token, held=self._keys.leader))
+        return bool(self._scripts.run("release_token", self._keys.leader, token))
 
     def has_leader(self) -> bool:
         """Say whether a scheduler is alive."""

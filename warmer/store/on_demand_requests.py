@@ -40,8 +40,7 @@ class OnDemandRequests:
         if not refs:
             return []
         mode = "force" if force else "ensure"
-        capacity = self._settings.backlog_capacity
-        answers = self._scripts.run("request", mode, watcher, math.ceil(watch_s), capacity, *refs)
+        answers = self._scripts.run("request", mode, watcher, math.ceil(watch_s), *refs)
         return [answer.decode() for answer in answers]
 
     def withdraw(self, refs: Sequence[str], watcher: str) -> list[str]:

@@ -37,21 +37,14 @@ class ReadCounts:
         return bool(
             self._scripts.run(
                 "flush",
+                reader,
                 number,
-                round(1000 * self._settings.heat_half_life_s),
-                self._settings.heat_capacity,
-                self._settings.history_capacity,
                 orjson.dumps(reads),
-                last_flush=self._keys.flushes + reader,
             )
         )
 
     def hottest(self, count: int) -> tuple[int, list[Hot]]:
         """Return the server's time in ms, and the targets that are read most."""
-        now_ms, found = self._scripts.run(
-            "hottest",
-            count,
-            round(1000 * self._settings.heat_half_life_s),
-        )
+        now_ms, found = self._scripts.run("hottest", count)
         half_life_s = self._settings.heat_half_life_s
         return now_ms, [Hot(ref.decode(), heat_reads_per_s(float(heat), half_life_s)) for ref, heat in found]

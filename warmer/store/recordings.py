@@ -64,11 +64,11 @@ class Recordings:
             wanted: Which reads.
             timeout_s: For how long, unless it is called again.
         """
-        return bool(self._scripts.run("lead", wanted.text, round(1000 * timeout_s), leader=self._keys.recording))
+        return bool(self._scripts.run("acquire_token", self._keys.recording, wanted.text, round(1000 * timeout_s)))
 
     def release(self, wanted: RecordingSpec) -> None:
         """Have no more reads recorded."""
-        self._scripts.run("release", wanted.text, held=self._keys.recording)
+        self._scripts.run("release_token", self._keys.recording, wanted.text)
 
     def take(self, wanted: RecordingSpec, last_id: bytes, most: int) -> Rows:
         """Return the next rows; those before them are dropped, so that asking again gives the same ones.

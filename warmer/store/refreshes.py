@@ -5,7 +5,6 @@ from secrets import token_hex
 
 import orjson
 
-from warmer.settings import Settings
 from warmer.store.chunks import CHUNK, chunks
 from warmer.store.records import Capacity, Claim, ClaimBatch, Completed, Outcome, TickReport
 from warmer.store.scripts import Scripts
@@ -21,19 +20,15 @@ class Refreshes:
 
     Args:
         scripts: Of the control server.
-        settings: Time-outs and capacities.
     """
 
-    def __init__(self, scripts: Scripts, settings: Settings) -> None:
+    def __init__(self, scripts: Scripts) -> None:
         """Prepare; nothing is sent yet."""
         self._scripts = scripts
-        self._settings = settings
 
     def tick(self, limit: int = 1000) -> TickReport:
         """Move what is due to ready, and lapsed claims too; judge refreshes that nobody used."""
-        moved, lapsed, wasted, ready, more = self._scripts.run(
-            "tick", self._settings.history_capacity, limit, ENOUGH_READY
-        )
+        moved, lapsed, wasted, ready, more = self._scripts.run("tick", limit, ENOUGH_READY)
         return TickReport(moved, lapsed, wasted, ready, bool(more))
 
     def reconcile(self) -> int:
@@ -69,9 +64,7 @@ class Refreshes:
             self._scripts.run(
                 "claim",
                 *places,
-                round(1000 * self._settings.claim_timeout_s),
                 token,
-                round(1000 * self._settings.starvation_s),
                 int(waits),
                 "" if only is None else orjson.dumps(only),
                 *unknown_ids,
@@ -90,8 +83,8 @@ class Refreshes:
 
     def renew_claims(self, token: str, refs: Sequence[str]) -> list[str]:
         """Extend claims held with this token; returns the refs of those that are lost."""
-        timeout_ms, run = round(1000 * self._settings.claim_timeout_s), self._scripts.run
-        return [ref.decode() for chunk in chunks(refs) for ref in run("renew_claims", token, timeout_ms, *chunk)]
+        run = self._scripts.run
+        return [ref.decode() for chunk in chunks(refs) for ref in run("renew_claims", token, *chunk)]
 
     def give_back(self, refs: Sequence[str], token: str) -> int:
         """Put claimed targets back for others; returns how many of the claims were still held."""
@@ -140,5 +133,5 @@ class Refreshes:
             )
             for outcome in outcomes
         ]
-        lost, quarantined = self._scripts.run("complete", self._settings.history_capacity, orjson.dumps(done))
+        lost, quarantined = self._scripts.run("complete", orjson.dumps(done))
         return Completed(tuple(ref.decode() for ref in lost), tuple(name.decode() for name in quarantined))

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from warmer.settings import Settings
 from warmer.store.records import DueReview, DueReviews, ReviewDecision
 from warmer.store.replies import by_account, fields_of, payer_of
 from warmer.store.scripts import Scripts
@@ -17,15 +16,13 @@ class ReviewQueue:
 
     Args:
         scripts: Of the control server.
-        settings: Time-outs and capacities.
     """
 
-    def __init__(self, scripts: Scripts, settings: Settings) -> None:
+    def __init__(self, scripts: Scripts) -> None:
         """Prepare; nothing is sent yet."""
         self._scripts = scripts
         self._client = scripts.client
         self._keys = scripts.keys
-        self._settings = settings
 
     def due(self, token: str, limit: int) -> DueReviews:
         """Return what is to be reviewed by now, and what the decisions depend on.
@@ -34,7 +31,7 @@ class ReviewQueue:
             token: Of the scheduler that asks.
             limit: Most targets at once.
         """
-        answer = self._scripts.run("review", token, limit, self._settings.history_capacity)
+        answer = self._scripts.run("review", token, limit)
         now_ms, switch_json, leads, targets, memory, accounts, totals = answer
         return DueReviews(
             now_ms,
@@ -61,7 +58,6 @@ class ReviewQueue:
             self._scripts.run(
                 "reviewed",
                 token,
-                self._settings.history_capacity,
                 orjson.dumps([[*one[:-1], one.decision.hex()] for one in decided]),
                 *(part for field in memory.items() for part in field),
             )

@@ -45,14 +45,14 @@ class Store:
 
     def _prepare_control(self, settings: Settings, clock: Clock) -> None:
         self.control = connect(settings.required_redis_url(), settings.redis_timeout_s)
-        scripts = Scripts(self.control, self.keys)
+        scripts = Scripts(self.control, settings)
         self.tasks = RegisteredTasks(scripts)
         self.switch = FleetSwitch(scripts, clock)
-        self.targets = Targets(scripts, settings)
-        self.refreshes = Refreshes(scripts, settings)
+        self.targets = Targets(scripts)
+        self.refreshes = Refreshes(scripts)
         self.requests = OnDemandRequests(scripts, settings)
         self.reads = ReadCounts(scripts, settings)
-        self.reviews = ReviewQueue(scripts, settings)
+        self.reviews = ReviewQueue(scripts)
         self.quarantine = Quarantine(scripts)
         self.limits = Limits(scripts)
         self.fleet = Fleet(scripts, settings)
@@ -62,8 +62,8 @@ class Store:
     def _prepare_cache(self, settings: Settings) -> None:
         url = settings.cache_url or settings.required_redis_url()
         self.reader: Reader = open_reader(url, settings.read_timeout_s)
-        self.entries = Entries(url, self.keys, settings.redis_timeout_s, settings.lease_timeout_s)
-        self.readers_entries = Entries(url, self.keys, settings.read_timeout_s, settings.lease_timeout_s, self.reader)
+        self.entries = Entries(url, settings, settings.redis_timeout_s)
+        self.readers_entries = Entries(url, settings, settings.read_timeout_s, self.reader)
 
     def close(self) -> None:
         """Close all connections."""

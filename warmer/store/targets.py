@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from warmer.settings import Settings
 from warmer.store.chunks import chunks
 from warmer.store.records import TargetState, TargetStates
 from warmer.store.replies import fields_of, payer_of
@@ -19,19 +18,17 @@ class Targets:
 
     Args:
         scripts: Of the control server.
-        settings: Time-outs and capacities.
     """
 
-    def __init__(self, scripts: Scripts, settings: Settings) -> None:
+    def __init__(self, scripts: Scripts) -> None:
         """Prepare; nothing is sent yet."""
         self._scripts = scripts
-        self._settings = settings
 
     def states(self, refs: Sequence[str]) -> TargetStates:
         """Return where targets stand, and what is remembered of them."""
         targets: list[TargetState] = []
         for chunk in chunks(refs) if refs else [()]:
-            answer = self._scripts.run("look", self._settings.history_capacity, *chunk)
+            answer = self._scripts.run("look", *chunk)
             now_ms, switch_json, memory, found = answer
             targets += [_standing_of(ref, *target) for ref, target in zip(chunk, found, strict=True)]
         return TargetStates(now_ms, Switch.from_json(switch_json), fields_of(memory), tuple(targets))

@@ -13,6 +13,7 @@ from rq.timeouts import TimerDeathPenalty
 from tests.support.certificates import AUTHORITY, CERTIFICATE, KEY
 from tests.support.proxy import TlsProxy
 from tests.support.topologies import HOST, Cluster, Topology, free_port
+from warmer import Settings
 from warmer.connect import connect
 from warmer.connect.address import Address, Server
 from warmer.connect.topology import SLOTS, slot_of
@@ -33,8 +34,9 @@ def leases(client, namespace, cache_key="catalog") -> bool:
     both = [keys.lease(cache_key), keys.entry(cache_key)]
     taken, beginning = client.register_script(TAKE_LEASE)(keys=both, args=["token"])
     assert beginning == b""
-    released = Scripts(client, keys).run("release", "token", held=both[0])
-    return taken == 1 and released == 1 and client.set(both[1], "value")
+    settings = Settings.load(redis_url="redis://unused", namespace=namespace)
+    released = Scripts(client, settings).run_each("release_lease", [(both[0], "token")])
+    return taken == 1 and released == [1] and client.set(both[1], "value")
 
 
 def in_forked_child(action) -> bool:
@@ -334,7 +336,5 @@ def test_memory_runs_the_scripts_and_rq(namespace):
 
 
 def test_a_cluster_is_refused_for_tasks():
-    from warmer import Settings
-
     with pytest.raises(SettingsError, match="RQ does not run on a Cluster"):
         Settings.load(redis_url="redis+cluster://localhost")

@@ -4,7 +4,6 @@ import random
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 from secrets import token_hex
 
 import pytest
@@ -12,18 +11,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
-from warmer import Limit
+from warmer import Limit, Settings
 from warmer.connect import connect
 from warmer.refresh.reader_usage import ReaderUsage
 from warmer.store.keys import Keys
-from warmer.store.scripts import Scripts
+from warmer.store.scripts import Scripts, parse_lua, script_text
 
-INCLUDES = files("warmer.store") / "lua" / "includes"
-NAMES = """
-local limits, buckets = KEYS[1], KEYS[2]
-local holders, guests, moment = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local name, is_critical, wanted, timeout_ms = ARGV[4], ARGV[5] == '1', tonumber(ARGV[6]), tonumber(ARGV[7])
-local refs = {} for i = 8, #ARGV do refs[#refs + 1] = ARGV[i] end
+HEADER = """
+-- @args moment:number name critical wanted:number timeout_ms:number
+-- @rest refs
+-- @include limits time
+local is_critical = critical == '1'
 """
 BEGIN_WHAT_MAY = """
 local now = moment > 0 and moment or now_ms()
@@ -53,19 +51,19 @@ class Fleet:
 
     def __init__(self, url: str) -> None:
         self.client = connect(url, 5.0)
-        self.keys = Keys(f"test-{token_hex(6)}")
-        self.scripts = Scripts(self.client, self.keys)
-        included = "".join((INCLUDES / f"{name}.lua").read_text() for name in ("time", "limits"))
+        self.use(f"test-{token_hex(6)}")
+
+    def use(self, namespace: str) -> None:
+        settings = Settings.load(redis_url="redis://unused", namespace=namespace)
+        self.namespace, self.keys = namespace, Keys(namespace)
+        self.scripts = Scripts(self.client, settings)
         self._scripts = {
-            body: self.client.register_script(NAMES + included + body)
+            body: self.client.register_script(script_text(parse_lua(HEADER + body), self.keys, settings))
             for body in (BEGIN_WHAT_MAY, BEGIN_EACH, BEGIN_ANYWAY, END, EXTEND)
         }
 
     def run(self, body, *refs, name="pg", now=0, critical=False, wanted=1000, timeout_ms=1000):
-        return self._scripts[body](
-            keys=[self.keys.limits, self.keys.buckets],
-            args=[self.keys.holders, self.keys.guests, now, name, int(critical), wanted, timeout_ms, *refs],
-        )
+        return self._scripts[body](args=[now, name, int(critical), wanted, timeout_ms, *refs])
 
     def declare(self, name: str = "pg", **values) -> None:
         self.client.hset(self.keys.limits, mapping={name: Limit(**values).to_json()})
@@ -234,7 +232,8 @@ def test_claimers_who_never_pause_hold_the_rate_together(server, fleet):
 
     def claim(_):
         own = Fleet(server.url)
-        own.keys, begun, now = fleet.keys, 0, 0
+        own.use(fleet.namespace)
+        begun, now = 0, 0
         while now < start + window_ms:
             now, found, *_ = own.run(BEGIN_WHAT_MAY, *refs(20))
             begun += len(found)
@@ -283,7 +282,8 @@ def test_four_claimers_at_once_never_run_more_than_may(server, fleet):
 
     def claim(number):
         own, luck = Fleet(server.url), random.Random(number)
-        own.keys, done = fleet.keys, 0
+        own.use(fleet.namespace)
+        done = 0
         for turn in range(400):
             critical = luck.random() < 0.3
             wanted = refs(luck.randint(1, 4), f"{'c' if critical else 'o'}-{number}-{turn}-")

@@ -1,7 +1,6 @@
 -- How many targets wait in the lanes.
 --
--- @keys rotas
--- @prefixes ready asked rota
+-- @keys asked ready rota rotas
 -- Returns  the number.
 local waiting = 0
 for _, name in ipairs(redis.call('SMEMBERS', rotas)) do

@@ -1,14 +1,13 @@
 -- Claims the best ready targets, what is due by now among them: highest priority first, then the tasks in turn, then
 -- those ready longest. While warming is off, only what was asked for by hand. Targets of tasks that are gone are dropped.
 --
--- @keys due reviews lanes rotas flow quarantine claims tokens ensure forced again failures suspects switch
--- @keys definitions limits buckets slots
--- @prefixes ready asked rota ages stats watchers outcomes holders guests
--- @args threads:number loop:number processes:number timeout_ms:number token starving_ms:number waits:number only
+-- @keys again ages claims definitions ensure failures flow forced rota rotas stats suspects switch tokens
+-- @settings claim_timeout_ms starvation_ms
+-- @const MAX_QUEUE_WAIT_MS QUEUE_WAIT_DECAY STARVING_SHARE
+-- @args threads:number loop:number processes:number token waits:number only
 -- @rest unknown_ids
 -- threads, loop, processes: how many calls of each kind may begin: one for a target, or for those of a batch
 -- token: owner token of the claims
--- starving_ms: what is ready for longer gets one call in eight, whatever its priority; 0 for never
 -- waits: 1 if a batch that is not full may wait for more, 0 if it is claimed at once
 -- only: JSON list of the refs that may be claimed, best first, or "" for all
 -- unknown_ids: tasks that the caller does not know, left to others
@@ -16,22 +15,15 @@
 --          fuller batch, a next claim, tasks: {task id: {definition, p95 of compute ms or "", queue wait to expect in ms}},
 --          claims: [[ref, ready since ms, 1 if a fresh value will do, failures in a row, deaths], ...]}; the claims of
 --          one batch stand together
--- @include time
--- @include tasks
--- @include flags
--- @include limits
--- @include parts
--- @include lane
--- @include lanes
--- @include claims
-local PAGE, MOST_TARGETS, MOST_LOOKS, LONGEST_WAIT_MS, STARVING_SHARE = 64, 1000, 100, 30000, 8
+-- @include claims flags lane lanes limits tasks time
+local PAGE, MAX_TARGETS, MAX_LOOKS = 64, 1000, 100
 local unknown = {}
 for _, task_id in ipairs(unknown_ids) do unknown[task_id] = true end
 
 local now = now_ms()
 local switch_json = redis.call('GET', switch) or ''
 local on = switch_json ~= '' and cjson.decode(switch_json).on
-local places = {t = threads, l = loop, p = processes}
+local places_left = {t = threads, l = loop, p = processes}
 local claimed, met, held, more_is_due = {}, {}, 0, false
 local blocked, closed, looks, first_score = {}, {}, {}, {}
 
@@ -52,7 +44,7 @@ local function meet(task_id, waited_ms)
   local known = met[task_id]
   if not known then
     local measured = redis.call('HMGET', stats .. task_id, 'p95_ms', 'wait_ms')
-    known = {redis.call('HGET', definitions, task_id), measured[1] or '', math.floor(0.9 * tonumber(measured[2] or 0))}
+    known = {redis.call('HGET', definitions, task_id), measured[1] or '', math.floor(QUEUE_WAIT_DECAY * tonumber(measured[2] or 0))}
     met[task_id] = known
   end
   if waited_ms > known[3] then known[3] = waited_ms end
@@ -60,21 +52,21 @@ end
 
 -- Claims targets that have left their lane: the first so many of `taken`, which begin `calls`.
 local function claim(taken, calls, lane, is_asked)
-  local refs, deadline = taken.refs, now + timeout_ms
+  local refs, deadline = taken.refs, now + claim_timeout_ms
   local limit, slot_of = lane.limit, {}
   for _, call in ipairs(calls) do
     for _, ref in ipairs(call) do slot_of[ref] = call[1] end
   end
-  local deadlines, owners, waited_ms = {}, {}, 0
+  local deadlines, records, waited_ms = {}, {}, 0
   for i, ref in ipairs(refs) do
     local since = taken.since[i]
     deadlines[2 * i - 1], deadlines[2 * i] = deadline, ref
-    owners[2 * i - 1] = ref
-    owners[2 * i] = claim_text(token, since, is_asked, limit, limit == '' and '' or slot_of[ref])
-    if not is_asked then waited_ms = math.max(waited_ms, math.min(now - since, LONGEST_WAIT_MS)) end
+    records[2 * i - 1] = ref
+    records[2 * i] = claim_text(token, since, is_asked, limit, limit == '' and '' or slot_of[ref])
+    if not is_asked then waited_ms = math.max(waited_ms, math.min(now - since, MAX_QUEUE_WAIT_MS)) end
   end
   redis.call('ZADD', claims, unpack(deadlines))
-  redis.call('HSET', tokens, unpack(owners))
+  redis.call('HSET', tokens, unpack(records))
   if limit ~= '' then begin_calls(limit, calls, deadline, now) end
 
   local asked_again, said = members_in(again, refs), members_in(is_asked and forced or ensure, refs)
@@ -99,7 +91,7 @@ end
 -- Says whether the targets of a rota may be claimed: a rota whose limit is full is passed over as a whole.
 local function is_open(name)
   local is_asked, is_critical, kind, limit = needs_of(name)
-  if not (on or is_asked) or (places[kind] or 0) <= 0 then return false end
+  if not (on or is_asked) or (places_left[kind] or 0) <= 0 then return false end
   if room_for(limit, is_critical) >= 1 then return true end
   if not closed[name] then
     closed[name] = true
@@ -125,7 +117,7 @@ local function let_wait(task_id, name, lane)
   redis.call('ZADD', rota .. name, score_of(lane.priority, next_turn()), task_id)
   blocked[name .. ' ' .. task_id] = true
   held, looks[name] = held + 1, (looks[name] or 0) + 1
-  if looks[name] >= MOST_LOOKS then
+  if looks[name] >= MAX_LOOKS then
     looks[name], first_score[name] = 0, score_of(lane.priority - 1, 0)
   end
 end
@@ -192,9 +184,9 @@ local function serve(task_id, name, most)
     leave_rota(task_id, name)
     return 0
   end
-  local most_now = math.min(most, places[lane.kind], room_for(lane.limit, lane.is_critical))
+  local most_now = math.min(most, places_left[lane.kind], room_for(lane.limit, lane.is_critical))
   local members = members_of(task_id, is_asked)
-  local targets = math.min(most_now * lane.batch_size, MOST_TARGETS)
+  local targets = math.min(most_now * lane.batch_size, MAX_TARGETS)
   local found = redis.call('ZRANGE', members, '-inf', now, 'BYSCORE', 'LIMIT', 0, targets, 'WITHSCORES')
   if #found == 0 and redis.call('EXISTS', members) == 0 then
     leave_rota(task_id, name)
@@ -216,13 +208,13 @@ local function serve(task_id, name, most)
   else
     leave_rota(task_id, name)
   end
-  places[lane.kind] = places[lane.kind] - #calls
+  places_left[lane.kind] = places_left[lane.kind] - #calls
   claim(taken, calls, lane, is_asked)
   return #calls
 end
 
 local function has_time()
-  return places.t + places.l + places.p > 0 and #claimed < MOST_TARGETS
+  return places_left.t + places_left.l + places_left.p > 0 and #claimed < MAX_TARGETS
 end
 
 -- The lanes whose turn it is, of the highest priority that any lane has, in their order.
@@ -254,7 +246,7 @@ local function next_lanes()
   return found
 end
 
--- How many calls each lane may begin, for all of them to have the same: of the places that it needs, and of its limit's.
+-- How many calls each lane may begin, for all of them to have the same: of the capacity that it needs, and of its limit's.
 local function shares_of(served)
   local of_kind, of_limit = {}, {}
   for _, lane in ipairs(served) do
@@ -264,7 +256,7 @@ local function shares_of(served)
   return function(name)
     local _, is_critical, kind, limit = needs_of(name)
     local room = room_for(limit, is_critical)
-    return math.max(1, math.floor(math.min(places[kind] / of_kind[kind], room / of_limit[limit])))
+    return math.max(1, math.floor(math.min(places_left[kind] / of_kind[kind], room / of_limit[limit])))
   end
 end
 
@@ -288,16 +280,16 @@ end
 -- Behind more important things, one call in some goes to what has starved longest: for each seven calls that were
 -- claimed in their turn, one is due to it.
 local function serve_the_starving()
-  if starving_ms <= 0 then return end
+  if starvation_ms <= 0 then return end
   local turns, starving, found_any = {}, {}, {}
   for _, kind in ipairs({'t', 'l', 'p'}) do
     local others = tonumber(redis.call('HGET', flow, 'unstarved:' .. kind) or 0)
-    turns[kind] = math.min(math.floor(others / (STARVING_SHARE - 1)), math.ceil(places[kind] / STARVING_SHARE))
+    turns[kind] = math.min(math.floor(others / (STARVING_SHARE - 1)), math.ceil(places_left[kind] / STARVING_SHARE))
   end
   for _, name in ipairs(redis.call('SMEMBERS', rotas)) do
     local _, _, kind = needs_of(name)
     if is_open(name) then
-      local old = redis.call('ZRANGE', ages .. name, '-inf', now - starving_ms, 'BYSCORE', 'LIMIT', 0, PAGE, 'WITHSCORES')
+      local old = redis.call('ZRANGE', ages .. name, '-inf', now - starvation_ms, 'BYSCORE', 'LIMIT', 0, PAGE, 'WITHSCORES')
       found_any[kind] = found_any[kind] or #old > 0
       for i = 1, #old, 2 do
         if turns[kind] > 0 and not unknown[old[i]] then
@@ -314,7 +306,7 @@ local function serve_the_starving()
     end
   end
   for _, kind in ipairs({'t', 'l', 'p'}) do  -- nothing is saved up while nobody starves
-    if not found_any[kind] and places[kind] > 0 then redis.call('HDEL', flow, 'unstarved:' .. kind) end
+    if not found_any[kind] and places_left[kind] > 0 then redis.call('HDEL', flow, 'unstarved:' .. kind) end
   end
 end
 
@@ -323,16 +315,16 @@ local function claim_only(refs)
     local task_id = task_of(ref)
     local since, is_asked = standing_of(ref)
     local lane = since and since <= now and (on or is_asked) and not unknown[task_id] and lane_of(task_id)
-    if lane and places.t > 0 and room_for(lane.limit, lane.is_critical) >= 1 and not is_quarantined(ref) then
+    if lane and places_left.t > 0 and room_for(lane.limit, lane.is_critical) >= 1 and not is_quarantined(ref) then
       leave_lane(ref)
-      places.t = places.t - 1
+      places_left.t = places_left.t - 1
       local taken, calls = calls_of({ref, since}, lane, 1)
       claim(taken, calls, lane, is_asked)
     end
   end
 end
 
-if on and move_due(now, MOST_TARGETS) == MOST_TARGETS then
+if on and move_due(now, MAX_TARGETS) == MAX_TARGETS then
   more_is_due, held = true, 1
 end
 if only ~= '' then

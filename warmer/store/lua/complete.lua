@@ -5,11 +5,11 @@
 -- miss has no claim (token ""): it is counted, and the target keeps its place wherever it stands, unless it stands
 -- ready and the reader's value is all that was asked for. No target stands twice among the outcomes.
 --
--- @keys claims tokens due lanes rotas flow quarantine ensure forced again failures suspects totals durations verdicts
--- @keys limits buckets slots accounts shelf reviews switch
--- @prefixes ready asked rota ages stats task_durations watchers outcomes holders guests histories
--- @args history_capacity:number done
--- history_capacity: most targets of which anything is remembered
+-- @keys again claims due durations ensure failures forced reviews stats suspects switch task_durations tokens totals
+-- @keys verdicts
+-- @settings history_capacity
+-- @const EPOCH_MS MAX_QUEUE_WAIT_MS REVIEWS_MARGIN
+-- @args done
 -- done: JSON list of [ref, token, result, origin, computed_at, due_kind, due_at, duration_ms, error, verdict,
 --       wasted_at_ms, fresh_until]
 --   token: of the claim, or ""
@@ -21,19 +21,8 @@
 --   verdict: "computed_at:ref", wasted from wasted_at_ms on unless a useful read comes before; or ""
 --   fresh_until: of the value that is cached now, in ms; 0 if unknown
 -- Returns  {refs whose claim was no longer held with this token, refs and tasks that are quarantined from now on}
--- @include time
--- @include tasks
--- @include flags
--- @include limits
--- @include parts
--- @include lane
--- @include lanes
--- @include sums
--- @include history
--- @include claims
--- @include quarantine
+-- @include claims flags history lane lanes parts quarantine sums tasks time
 local FLEET_WINDOW, TASK_WINDOW = 1000, 32
-local LONGEST_WAIT_MS = 30000
 local now, lost, dead = now_ms(), {}, {}
 local outcomes_done = cjson.decode(done)
 
@@ -204,7 +193,7 @@ local function bound_reviews()
   for _, ref in ipairs(redis.call('ZRANDMEMBER', reviews, math.min(200, #review_next))) do
     if not history_of(ref) then redis.call('ZREM', reviews, ref) end
   end
-  redis.call('ZREMRANGEBYRANK', reviews, math.floor(1.25 * history_capacity), -1)
+  redis.call('ZREMRANGEBYRANK', reviews, math.floor(REVIEWS_MARGIN * history_capacity), -1)
 end
 
 -- So do verdicts: of refreshes that nobody has used for long, those that would be judged last are not judged at all.
@@ -229,7 +218,7 @@ local on = switch_json and cjson.decode(switch_json).on
 -- A reader came before any worker, as it may each time: leads have to grow all the same. How much longer the target
 -- would have waited is not known; twice as long is taken for it.
 local function remember_wait(ref, since, computed_at)
-  local waited_ms = math.min(2 * (computed_at - tonumber(since or computed_at)), LONGEST_WAIT_MS)
+  local waited_ms = math.min(2 * (computed_at - tonumber(since or computed_at)), MAX_QUEUE_WAIT_MS)
   if not on or waited_ms <= 0 then return end
   local key = stats .. task_of(ref)
   if waited_ms > tonumber(redis.call('HGET', key, 'wait_ms') or 0) then redis.call('HSET', key, 'wait_ms', waited_ms) end

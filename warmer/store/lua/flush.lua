@@ -1,43 +1,35 @@
 -- Takes in a batch of counted reads: into the histories of targets, their heat, and the statistics. A batch that is
 -- sent twice counts once.
 --
--- @keys totals accounts owners heat landmark verdicts last_flush lanes shelf switch failures due reviews claims
--- @keys recording
--- @prefixes stats histories ready asked recorded unrecorded
--- @args number:number half_life_ms:number capacity:number history_capacity:number reads
+-- @keys asked claims due failures flushes heat landmark owners ready reviews switch verdicts
+-- @settings history_capacity heat_half_life_ms heat_capacity
+-- @const EPOCH_MS REVIEWS_MARGIN TO_REFRESH
+-- @args reader number:number reads
+-- reader: id of the sending process
 -- number: of this flush, counting up
--- capacity: most refs in heat
--- history_capacity: most targets of which anything is remembered
 -- reads: as JSON, [[ref, cache key, hits, misses, [computed_at of warm values whose read was useful], stale hits,
 --        first read in ms, last read in ms], ...] with an empty ref where only the key is known, and 0 for now
 -- Returns  1, or 0 if this flush was taken in before.
--- @include time
--- @include tasks
--- @include heat
--- @include lane
--- @include sums
--- @include history
--- @include costs
--- @include recording
+-- @include costs heat history lane recording sums tasks time
 local now, LARGEST_EXPONENT = now_ms(), 500
 local NOTICE_MS = 5000     -- a reader that computes a miss says so within this time, and then plans the next refresh
 local LONG_BATCH = 1 / 16  -- part of a ttl from which on a batch counts as two, its first read and the others
 local SURELY = 7 / 8       -- part of a ttl before the end of freshness in which a value was surely there
 
-if tonumber(redis.call('GET', last_flush) or 0) >= number then return 0 end
-redis.call('SET', last_flush, number, 'EX', 3600)
+if tonumber(redis.call('GET', flushes .. reader) or 0) >= number then return 0 end
+redis.call('SET', flushes .. reader, number, 'EX', 3600)
 
 -- heat -------------------------------------------------------------------------------------------------------
 local landmark_ms = tonumber(redis.call('GET', landmark))
 if not landmark_ms then
   landmark_ms = now
   redis.call('SET', landmark, now)
-elseif (now - landmark_ms) / half_life_ms > LARGEST_EXPONENT then
-  redis.call('ZUNIONSTORE', heat, 1, heat, 'WEIGHTS', decayed(1, landmark_ms, now, half_life_ms))
+elseif (now - landmark_ms) / heat_half_life_ms > LARGEST_EXPONENT then
+  redis.call('ZUNIONSTORE', heat, 1, heat, 'WEIGHTS', decayed(1, landmark_ms, now, heat_half_life_ms))
   landmark_ms = now
   redis.call('SET', landmark, now)
 end
-local weight = 2 ^ ((now - landmark_ms) / half_life_ms)
+local weight = 2 ^ ((now - landmark_ms) / heat_half_life_ms)
 
 -- misses by cause --------------------------------------------------------------------------------------------
 local switched = cjson.decode(redis.call('GET', switch) or '{}')
@@ -161,10 +153,10 @@ for _, read in ipairs(cjson.decode(reads)) do
   end
 end
 
-local overflow = redis.call('ZCARD', heat) - capacity
+local overflow = redis.call('ZCARD', heat) - heat_capacity
 if overflow > 0 then redis.call('ZREMRANGEBYRANK', heat, 0, overflow - 1) end
 keep_shelf()
 -- Reviews stay within what can be remembered, even where nobody computes what is missed: the farthest go first.
-redis.call('ZREMRANGEBYRANK', reviews, math.floor(1.25 * history_capacity), -1)
+redis.call('ZREMRANGEBYRANK', reviews, math.floor(REVIEWS_MARGIN * history_capacity), -1)
 write_all_sums()
 return 1

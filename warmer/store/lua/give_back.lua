@@ -1,18 +1,10 @@
 -- Puts claimed targets back into their lanes, in their old place, for others to claim.
 --
--- @keys claims tokens due reviews lanes rotas flow quarantine ensure forced again failures limits buckets slots suspects
--- @prefixes ready asked rota ages watchers outcomes holders guests
+-- @keys tokens
 -- @args token
 -- @rest refs
 -- Returns  how many claims were still held with this token.
--- @include time
--- @include tasks
--- @include flags
--- @include limits
--- @include parts
--- @include lane
--- @include lanes
--- @include claims
+-- @include claims parts time
 local now, held, text_of = now_ms(), {}, {}
 local texts = answers_for('HMGET', tokens, refs)
 for i, ref in ipairs(refs) do

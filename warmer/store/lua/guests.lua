@@ -1,8 +1,7 @@
 -- Notes what the readers of one process compute by themselves under limits: they are never held up, but count.
 -- A report that comes twice, or after a later one, changes nothing.
 --
--- @keys limits buckets
--- @prefixes holders guests
+-- @keys guests
 -- @args process timeout_ms:number
 -- @rest reports
 -- process: its random id
@@ -10,8 +9,7 @@
 -- reports: for each limit four in a row: its name, the computations that run now, those started since the process
 --          began, and how many of these were reported and acknowledged before
 -- Returns  how many reports were taken in.
--- @include time
--- @include limits
+-- @include limits time
 local now, taken_in = now_ms(), 0
 
 -- How many were started by the last report; nil where this one is not later.

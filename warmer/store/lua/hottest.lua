@@ -1,15 +1,15 @@
 -- The hottest targets.
 --
 -- @keys heat landmark
--- @args count:number half_life_ms:number
+-- @settings heat_half_life_ms
+-- @args count:number
 -- Returns  {now in ms, targets}, each {ref, heat}
--- @include time
--- @include heat
+-- @include heat time
 local now = now_ms()
 local landmark_ms = tonumber(redis.call('GET', landmark) or now)
 local found = redis.call('ZREVRANGE', heat, 0, count - 1, 'WITHSCORES')
 local targets = {}
 for i = 1, #found, 2 do
-  targets[#targets + 1] = {found[i], string.format('%.9g', decayed(found[i + 1], landmark_ms, now, half_life_ms))}
+  targets[#targets + 1] = {found[i], string.format('%.9g', decayed(found[i + 1], landmark_ms, now, heat_half_life_ms))}
 end
 return {now, targets}

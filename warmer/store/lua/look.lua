@@ -1,16 +1,11 @@
 -- Where targets stand, and what is remembered of them. Changes nothing.
 --
--- @keys due reviews claims lanes switch brain shelf
--- @prefixes stats ready asked histories
--- @args history_capacity:number
+-- @keys asked brain claims due ready reviews stats switch
 -- @rest refs
 -- Returns  {now in ms, switch or "", brain as a flat list of fields, targets}, each target {place: "due", "review", "busy" if
 --          it is ready or claimed, or "" if it stands nowhere, when in ms, ttl in ms or 0 if its task is gone, account as
 --          `review` has it, 95th percentile of compute ms or "", queue wait to expect in ms or "", history or ""}
--- @include time
--- @include tasks
--- @include lane
--- @include history
+-- @include history lane tasks time
 local now, targets = now_ms(), {}
 
 local function place_of_target(ref)

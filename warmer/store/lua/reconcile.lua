@@ -1,16 +1,11 @@
 -- Level-triggered repair: every enabled critical target is due, ready or claimed; one that is nowhere becomes due now.
 -- Looks at a part of them in each call, so that Redis is never held up.
 --
--- @keys critical due reviews claims ensure lanes rotas flow quarantine forced again failures suspects
--- @prefixes ready asked rota ages watchers outcomes
+-- @keys claims critical due ensure
 -- @args cursor count:number
 -- cursor: "0" to begin, then what the last call returned
 -- Returns  {how many had been nowhere, the next cursor, "0" after the last part}
--- @include time
--- @include tasks
--- @include flags
--- @include lane
--- @include lanes
+-- @include lanes time
 local repaired = 0
 local found = redis.call('SSCAN', critical, cursor, 'COUNT', count)
 for _, ref in ipairs(found[2]) do

@@ -1,8 +1,6 @@
 -- Registers a task, or takes over its changed definition; registering the same again changes nothing.
 --
--- @keys tasks definitions owners critical due reviews claims lanes rotas flow quarantine suspects ensure forced again failures
--- @keys epoch switch accounts brain
--- @prefixes scoped stats task_durations ready asked rota ages watchers outcomes
+-- @keys again claims critical definitions due ensure epoch forced lanes owners reviews rotas scoped switch tasks
 -- @args task_id definition lane replace random_epoch
 -- definition: JSON with key_shape, fields, enabled, critical, priority
 -- lane: what its targets need, for how long they are fresh and who pays for them; see `lane_text`
@@ -10,13 +8,7 @@
 -- random_epoch: used if there is none
 -- Returns  {status, other, epoch}: "registered" or "changed" and the id that was replaced or "", "unchanged" and "", or
 --          "conflict" and the id that owns the key; and the epoch
--- @include time
--- @include tasks
--- @include flags
--- @include lane
--- @include lanes
--- @include quarantine
--- @include accounts
+-- @include accounts flags lane lanes quarantine time
 local new = cjson.decode(definition)
 
 local function leave_indexes(id, old)

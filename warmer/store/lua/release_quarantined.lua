@@ -1,16 +1,10 @@
 -- Lets a quarantined task, with all its targets, or one target go; each is due at once.
 --
--- @keys definitions due reviews lanes rotas flow quarantine suspects failures ensure forced again
--- @prefixes ready asked rota ages watchers outcomes
+-- @keys definitions due
 -- @args name
 -- name: a task's id, or a target's ref
 -- Returns  the refs and ids that were quarantined.
--- @include time
--- @include tasks
--- @include flags
--- @include lane
--- @include lanes
--- @include quarantine
+-- @include lane lanes quarantine tasks time
 local released = release_quarantined(name)
 for _, ref in ipairs(released) do
   local definition = redis.call('HGET', definitions, ref)

@@ -1,21 +1,16 @@
 -- Asks for targets to be warmed now, whether warming is on or off. One that is claimed already is not computed twice
 -- at once: its outcome will do, unless a new computation is forced; then it is refreshed once more afterwards.
 --
--- @keys due reviews claims tokens lanes rotas flow quarantine ensure forced again failures definitions suspects
--- @prefixes ready asked rota ages watchers outcomes
--- @args mode watcher watch_s capacity:number
+-- @keys again claims definitions due ensure flow forced reviews tokens watchers
+-- @settings backlog_capacity
+-- @args mode watcher watch_s
 -- @rest refs
 -- mode: "force" or "ensure"
 -- watcher: id of the one who waits for watch_s seconds, or ""
--- capacity: most targets that may wait to be claimed, of those asked for
 -- Returns  for each ref "asked", "disabled", "unknown", "quarantined" or "full"
--- @include time
--- @include tasks
--- @include flags
--- @include lane
--- @include lanes
+-- @include flags lane lanes tasks time
 local force, now, answers = mode == 'force', now_ms(), {}
-local room = capacity - tonumber(redis.call('HGET', flow, 'asked') or 0)
+local room = backlog_capacity - tonumber(redis.call('HGET', flow, 'asked') or 0)
 
 -- Whoever takes a request back later must see whether others want the target, too.
 local function watch(ref, is_asked, is_ready, is_due, is_reviewed)

@@ -1,17 +1,13 @@
 -- Moves the moment at which an idle target is due, or reviewed, or lets it lapse; one that is ready, claimed or asked for
 -- keeps its place.
 --
--- @keys due reviews claims lanes rotas flow quarantine ensure forced again failures suspects
--- @prefixes ready asked rota ages watchers outcomes
+-- @keys claims due ensure reviews
 -- @args ref at_ms forward_only where
 -- at_ms: when it is, or "" to let it lapse
 -- forward_only: "1" to bring forward only, else "0"
 -- where: "due", or "reviews"
 -- Returns  1 if that changed anything, else 0.
--- @include tasks
--- @include flags
--- @include lane
--- @include lanes
+-- @include flags lanes
 if standing_of(ref) or redis.call('ZSCORE', claims, ref) or is_quarantined(ref) then return 0 end
 if at_ms == '' then
   forget(ref)

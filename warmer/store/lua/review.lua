@@ -1,17 +1,13 @@
 -- What is to be reviewed by now, and all that the decisions depend on. Changes nothing.
 --
--- @keys reviews lanes switch leader brain accounts totals shelf
--- @prefixes histories
--- @args token limit:number history_capacity:number
+-- @keys accounts brain leader reviews switch totals
+-- @args token limit:number
 -- token: of the scheduler that leads
 -- limit: most targets at once
 -- Returns  {now in ms, switch or "", whether this token leads: 1 or 0, targets, brain, accounts, totals}, the last
 --          three as flat lists of fields; each target {ref, when it was to be reviewed in ms, ttl in ms, account:
 --          "f" the fleet's, "t" its task's own, "n" none, history or ""}; ttl 0 if its task is gone
--- @include time
--- @include tasks
--- @include lane
--- @include history
+-- @include history lane tasks time
 local now, targets = now_ms(), {}
 local found = redis.call('ZRANGE', reviews, '-inf', now, 'BYSCORE', 'LIMIT', 0, limit, 'WITHSCORES')
 for i = 1, #found, 2 do

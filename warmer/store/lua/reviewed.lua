@@ -1,25 +1,18 @@
 -- Carries decisions out: a target becomes ready, is reviewed again later, or is let go. One that was planned anew since
 -- it was looked at keeps its place.
 --
--- @keys due reviews lanes rotas flow quarantine ensure forced again failures suspects leader brain claims shelf
--- @prefixes ready asked rota ages watchers outcomes histories
--- @args token history_capacity:number decisions
+-- @keys brain claims ensure leader reviews
+-- @const EPOCH_MS LAPSED MAX_LEAD_SHARE
+-- @args token decisions
 -- @rest memory
 -- token: of the scheduler that leads; of another nothing is done
--- history_capacity: most targets of which anything is remembered
 -- decisions: JSON list of [ref, when it was to be reviewed, when it is to be reviewed again in ms, 0 to refresh it, or
 --            -1 to let it go, when it was decided in ms since 2020, flags, decision as hex]; flags -1 for no decision
 -- memory: field and value, again and again, of what the brain remembers from now on
 -- Returns  how many were refreshed, or -1 if another leads.
--- @include time
--- @include tasks
--- @include flags
--- @include lane
--- @include lanes
--- @include history
+-- @include history lane lanes tasks time
 if redis.call('GET', leader) ~= token then return -1 end
 local now, refreshed = now_ms(), 0
-local LONGEST_LEAD = 0.5  -- part of a ttl before whose end nothing is refreshed, as `warmer.policy.due` has it
 
 local function bytes_in(hex)
   return (string.gsub(hex, '..', function(pair) return string.char(tonumber(pair, 16)) end))
@@ -36,7 +29,7 @@ end
 
 -- A reader may have computed a value that had lapsed, or one that others were still missing when this was planned.
 local function may_be_there(h, flags, ttl_ms)
-  return flags % (2 * LAPSED) >= LAPSED or h ~= nil and h.fresh_until + EPOCH_MS - now > LONGEST_LEAD * ttl_ms
+  return flags % (2 * LAPSED) >= LAPSED or h ~= nil and h.fresh_until + EPOCH_MS - now > MAX_LEAD_SHARE * ttl_ms
 end
 
 for _, one in ipairs(cjson.decode(decisions)) do

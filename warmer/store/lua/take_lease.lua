@@ -1,6 +1,7 @@
 -- Takes the right to write entries, of those that nobody has it of.
 --
--- @args timeout_ms length:number seize
+-- @settings lease_timeout_ms
+-- @args length:number seize
 -- @each_key lease entry failure
 -- @each_arg token waiting_since:number
 -- length: how many bytes of the entry to return
@@ -22,7 +23,7 @@ local function take(one)
   if how then return {0, '', how} end
   if seize == '1' then redis.call('DEL', one.lease) end
   -- Whoever asks again because the reply was lost has it already.
-  local taken = redis.call('SET', one.lease, one.token, 'NX', 'PX', timeout_ms)
+  local taken = redis.call('SET', one.lease, one.token, 'NX', 'PX', lease_timeout_ms)
     or redis.call('GET', one.lease) == one.token
   return {taken and 1 or 0, redis.call('GETRANGE', one.entry, 0, length - 1), ''}
 end

@@ -1,27 +1,12 @@
 -- One tick: due -> ready, lapsed claims -> ready, refreshes that nobody used -> wasted.
 -- Runs any number of times, from any process, with the same result. While warming is off, nothing new becomes ready.
 --
--- @keys due reviews lanes rotas flow quarantine claims tokens switch verdicts totals ensure forced again failures suspects
--- @keys limits buckets slots accounts shelf
--- @prefixes ready asked rota ages stats watchers outcomes holders guests histories
--- @args history_capacity:number limit:number enough:number
--- history_capacity: most targets of which anything is remembered
+-- @keys claims rota rotas switch tokens verdicts
+-- @args limit:number enough:number
 -- limit: most targets to move at once
 -- enough: up to how many ready targets are counted
 -- Returns  {moved, lapsed, wasted, ready and to be claimed now, due already but left for the next tick: 1 or 0}
--- @include time
--- @include tasks
--- @include flags
--- @include limits
--- @include parts
--- @include lane
--- @include lanes
--- @include sums
--- @include history
--- @include costs
--- @include claims
--- @include quarantine
--- @include lapses
+-- @include costs history lanes lapses parts sums tasks time
 local now, found, moved = now_ms(), 0, 0
 local switch_json = redis.call('GET', switch)
 local on = switch_json and cjson.decode(switch_json).on

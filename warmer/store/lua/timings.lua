@@ -1,7 +1,6 @@
 -- What is known of how long targets take.
 --
--- @keys switch
--- @prefixes stats
+-- @keys stats switch
 -- @rest refs
 -- Returns  {switch or "", 95th percentile of compute ms or "" and queue wait to expect in ms of each}
 -- @include tasks

@@ -1,18 +1,10 @@
 -- Forgets a task: nothing of it is scheduled any more. Cached values stay until they expire.
 -- A claim that runs is ended by its worker; targets with arguments in due or ready are dropped when their turn comes.
 --
--- @keys tasks definitions owners critical due reviews lanes rotas flow quarantine suspects ensure forced again failures heat
--- @keys accounts brain
--- @prefixes scoped stats task_durations ready asked rota ages watchers outcomes
+-- @keys critical definitions due heat lanes owners reviews scoped tasks
 -- @args task_id
 -- Returns  1 if the task was registered, else 0.
--- @include time
--- @include tasks
--- @include flags
--- @include lane
--- @include lanes
--- @include quarantine
--- @include accounts
+-- @include accounts flags lanes quarantine
 local stored = redis.call('HGET', definitions, task_id)
 if not stored then return 0 end
 local definition = cjson.decode(stored)

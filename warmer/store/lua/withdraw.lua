@@ -1,15 +1,10 @@
 -- Takes back what somebody has asked for, and nobody has begun; what others wait for, too, stays.
 --
--- @keys due reviews claims lanes rotas flow quarantine ensure forced again failures suspects
--- @prefixes ready asked rota ages watchers outcomes
+-- @keys claims due ensure forced reviews watchers
 -- @args watcher
 -- @rest refs
 -- Returns  the refs that somebody has begun; their outcomes are still told.
--- @include time
--- @include tasks
--- @include flags
--- @include lane
--- @include lanes
+-- @include flags lanes time
 local begun = {}
 
 local function take_back(ref)

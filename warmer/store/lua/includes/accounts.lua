@@ -1,9 +1,7 @@
 -- What is known of a task in figures goes with it: its counters, its account, and the price of a refresh under its knob.
--- Needs the keys accounts and brain, and the prefixes stats and task_durations.
-local ACCOUNT_FIELDS = {
-  'reads', 'misses', 'miss_ms', 'awaited', 'refreshes', 'warm_ms', 'shadow_misses', 'shadow_ms',
-}
-
+--
+-- @keys accounts brain stats task_durations
+-- @const ACCOUNT_FIELDS
 local function forget_figures(task_id)
   redis.call('DEL', stats .. task_id, task_durations .. task_id)
   for _, field in ipairs(ACCOUNT_FIELDS) do redis.call('HDEL', accounts, task_id .. '|' .. field) end

@@ -1,6 +1,8 @@
 -- Claims: who refreshes a target, since when it had been ready, whether it was asked for by hand, and what place it has
 -- under a limit: "token|ms|a or s|limit|ref", the ref being the first of those that share the place.
--- Needs the keys claims, tokens and slots, and the prefix holders; see lanes.lua, tasks.lua, parts.lua and limits.lua.
+--
+-- @keys claims slots tokens
+-- @include flags lanes limits parts
 local function claim_of(text)
   local owner, since, flag, limit, slot = string.match(text or '', '^([^|]*)|(%-?%d+)|(%a)|([^|]*)|(.*)$')
   return owner, tonumber(since), flag == 'a', limit, slot

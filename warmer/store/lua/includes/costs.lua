@@ -1,5 +1,7 @@
 -- What a computation of a target takes, in ms: its latest one, or what those of its task take on average.
--- Needs the prefix stats; see tasks.lua and history.lua.
+--
+-- @keys stats
+-- @include history tasks
 local mean_cost_by_task = {}
 
 local function mean_cost_ms(task_id)

@@ -1,5 +1,6 @@
 -- What is remembered of a target besides where it stands: what has to be computed, how often it failed, who waits.
--- Needs the keys ensure, forced, again, failures and suspects, and the prefixes watchers and outcomes.
+--
+-- @keys again ensure failures forced outcomes suspects watchers
 local OUTCOME_S = 300
 local IN_QUARANTINE = 'it is in quarantine: it has killed the processes that computed it'
 

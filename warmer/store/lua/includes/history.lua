@@ -4,16 +4,17 @@
 -- and its lowest bits say which bucket. There are the more buckets the more histories there are (linear hashing:
 -- Litwin, 1980), up to those that the capacity needs; from then on a full bucket forgets its coldest.
 --
--- Needs the key shelf, which counts histories and buckets, the prefix histories, and the number history_capacity.
-local EPOCH_MS = 1577836800000  -- 2020-01-01 UTC
-local OPEN, TO_REFRESH, ANSWERED, LAPSED, MISSED = 1, 2, 4, 8, 16  -- MISSED: since the last publication
+-- @keys histories shelf
+-- @settings history_capacity
+-- @const ANSWERED OPEN SESSION_GAP
+local MISSED = 16  -- a flag beside those of decisions: missed since the last publication
 local has_flag, seconds_of, history_of, packed_history_of, keep_history, keep_shelf, no_history, take_reads, take_publication
 local set_cost
 do  -- Lua allows 200 local variables; what is not named above is seen only here
   local LAYOUT, LAYOUT_BYTES, NO_DECISION = '<I5ffffBBI5I5HI5Bc6B', 48, string.rep('\0', 6)
   local NAME_BYTES, RECORD_BYTES = 5, 53
   local SPLIT_AT, FULL_AT = 36, 64
-  local SESSION_PART, MOST_LIFE = 1 / 8, 255
+  local MAX_LIFE = 255
 
   -- shelves ----------------------------------------------------------------------------------------------------
   local shelf_now
@@ -189,8 +190,8 @@ do  -- Lua allows 200 local variables; what is not named above is seen only here
     local x, session = (at - h.last) / ttl_ms, 0
     if h.last == 0 then
       x, session = math.huge, 1
-    elseif x > SESSION_PART then
-      h.gap, session = math.max(1, math.min(255, 1 + math.floor(16 * math.log(x / SESSION_PART) / math.log(2)))), 1
+    elseif x > SESSION_GAP then
+      h.gap, session = math.max(1, math.min(255, 1 + math.floor(16 * math.log(x / SESSION_GAP) / math.log(2)))), 1
     end
     h.reads_4 = h.reads_4 * math.exp(-x / 4) + reads
     h.reads_16 = h.reads_16 * math.exp(-x / 16) + reads
@@ -199,7 +200,7 @@ do  -- Lua allows 200 local variables; what is not named above is seen only here
     if h.flags % 2 == OPEN and not has_flag(h, ANSWERED) and at >= h.decided and at < h.decided + ttl_ms then
       h.flags = h.flags + ANSWERED
     end
-    h.last, h.ttl, h.life = at, ttl_code_of(ttl_ms), math.min(MOST_LIFE, h.life + reads)
+    h.last, h.ttl, h.life = at, ttl_code_of(ttl_ms), math.min(MAX_LIFE, h.life + reads)
     if at < h.shadow_until then return false end
     h.shadow_until = at + ttl_ms
     return true

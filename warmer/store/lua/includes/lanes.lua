@@ -2,8 +2,8 @@
 -- need the same (a thread, an event loop or a process; a limit; its reserve) take turns in one rota: strictly by
 -- priority, and one after the other within a priority.
 --
--- Needs the keys due, reviews, rotas, flow and quarantine, and the prefixes ready, asked, rota and ages; see tasks.lua and
--- lane.lua.
+-- @keys ages asked due flow quarantine ready reviews rota rotas
+-- @include flags lane tasks
 local TURNS = 2 ^ 40  -- |priority| <= 2^12 and a turn fit into the 53 exact bits of a score
 
 local function rota_of(lane, is_asked)

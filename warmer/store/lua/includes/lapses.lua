@@ -1,5 +1,7 @@
 -- Claims whose process died: their targets are ready again, and are suspects, one of which may have killed it.
--- Needs the key totals; see claims.lua and quarantine.lua.
+--
+-- @keys totals
+-- @include claims quarantine
 local function lapse(refs, text_of, now)
   if #refs == 0 then return end
   drop_claims(refs, text_of)

@@ -2,12 +2,12 @@
 -- Each that a worker runs holds a slot, which comes back at its deadline if its holder dies. Those of readers are
 -- guests: they are never held up, but count. A limit that nobody declared lets one at a time through.
 -- What was read of a limit holds for the rest of the script, which has one `now`.
--- Needs the keys limits and buckets, the prefixes holders and guests, and time.lua before it.
+--
+-- @keys buckets guests holders limits
+-- @const MAX_OWED_BURSTS ROUNDING
 local room_under, begin_under, end_under, extend_under, guests_running, take_tokens
 do  -- Lua allows 200 local variables; what is not named above is seen only here
   local MOST_AT_ONCE = 1000  -- arguments of one command: Lua's stack holds few thousand
-  local MOST_OWED = 10       -- bursts that readers can run a bucket into debt, so that it is paid back in some 10 s
-  local NEARLY = 1e-9        -- what adding fractions of tokens may lose
   local limit_by_name = {}
 
   local function declared(name)
@@ -70,8 +70,8 @@ do  -- Lua allows 200 local variables; what is not named above is seen only here
   local function tokens_left(name, limit, now)
     if not limit.tokens then
       limit.burst = math.max(1, limit.rate_per_s)
-      local tokens, at = string.match(redis.call('HGET', buckets, name) or '', '^([^|]+)|(%d+)$')
-      local filled = tonumber(tokens) and tokens + math.max(0, now - at) * limit.rate_per_s / 1000
+      local left, at = string.match(redis.call('HGET', buckets, name) or '', '^([^|]+)|(%d+)$')
+      local filled = tonumber(left) and left + math.max(0, now - at) * limit.rate_per_s / 1000
       limit.tokens, limit.filled_at = math.min(limit.burst, filled or limit.burst), now
     end
     return limit.tokens
@@ -81,13 +81,13 @@ do  -- Lua allows 200 local variables; what is not named above is seen only here
   function take_tokens(name, count, now)
     local limit = limit_of(name)
     if not limit.rate_per_s or count <= 0 then return end
-    limit.tokens = math.max(tokens_left(name, limit, now) - count, -MOST_OWED * limit.burst)
+    limit.tokens = math.max(tokens_left(name, limit, now) - count, -MAX_OWED_BURSTS * limit.burst)
     redis.call('HSET', buckets, name, string.format('%.6f|%.0f', limit.tokens, limit.filled_at))
   end
 
   -- Of so many whole ones, those that only critical tasks may use.
   local function kept_back(limit, whole, is_critical)
-    return is_critical and 0 or math.floor(whole * limit.reserved + NEARLY)
+    return is_critical and 0 or math.floor(whole * limit.reserved + ROUNDING)
   end
 
   -- what claims do ---------------------------------------------------------------------------------------------
@@ -99,7 +99,7 @@ do  -- Lua allows 200 local variables; what is not named above is seen only here
       room = limit.concurrency - taken - kept_back(limit, limit.concurrency, is_critical)
     end
     if limit.rate_per_s then
-      local whole = math.floor(tokens_left(name, limit, now) + NEARLY)
+      local whole = math.floor(tokens_left(name, limit, now) + ROUNDING)
       room = math.min(room, whole - kept_back(limit, math.floor(limit.burst), is_critical))
     end
     return math.max(0, room)

@@ -1,6 +1,8 @@
 -- Targets that kill the process which computes them. A process that died had other targets in it, too, so all of them
 -- are only suspects; who is computed alone and kills that process as well is known to be the one.
--- Needs the keys suspects, quarantine and due; see tasks.lua.
+--
+-- @keys failures quarantine suspects
+-- @include lanes tasks time
 local MOST_DEATHS, MOST_TARGETS_OF_A_TASK, MOST_BY_SUSPICION = 3, 3, 2
 
 -- Whoever ran in a process that died may have killed it; suspicion alone never quarantines anybody.

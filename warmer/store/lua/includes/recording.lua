@@ -1,6 +1,8 @@
 -- Records reads while somebody wants them; where nobody does, all that it costs is one GET. Of each sampled target all
 -- reads are recorded, and of any other none. Its name goes out only as a salted digest.
--- Needs the key recording, the prefixes recorded and unrecorded, and costs.lua and time.lua.
+--
+-- @keys recorded recording unrecorded
+-- @include costs
 local record_reads
 do  -- Lua allows 200 local variables; what is not named above is seen only here
   local KEPT_MS = 60000  -- what nobody takes off is gone after that

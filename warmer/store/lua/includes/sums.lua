@@ -1,5 +1,8 @@
 -- What a script adds up for the statistics: for the fleet, by task, and for the accounts that pay for refreshes.
--- Written once, at its end. Needs the keys totals and accounts, and the prefix stats; see lane.lua.
+-- Written once, at its end.
+--
+-- @keys accounts stats totals
+-- @include lane
 local sums_of_fleet, sums_by_task, sums_of_accounts = {}, {}, {}
 
 local function add_to(sums, field, by)
