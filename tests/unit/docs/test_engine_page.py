@@ -5,6 +5,7 @@ import re
 import sys
 from collections.abc import Iterator
 from importlib.resources import files
+from inspect import getsource
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +18,7 @@ import warmer
 from tests.support.runtimes import runtime_of, store_of
 from warmer import Settings, WarmingTask
 from warmer.cli import main as cli
+from warmer.cli import stats_view
 from warmer.policy import FIRST_RETRY_S, MAX_RETRY_S
 from warmer_workers import drain, heartbeat, prefetch
 
@@ -93,6 +95,11 @@ def test_a_limit_is_declared_and_shown(shop: Shop) -> None:
     runtime_of(warmer.default_warmer()).background.tick()
     (limit,) = warmer.get_warming_stats()["limits"]
     assert (limit["name"], limit["concurrency"], limit["rate_per_s"]) == ("pg-main", 4, 50)
+
+
+def test_the_table_of_limits_has_the_headings_of_the_command() -> None:
+    (headings,) = re.findall(r"^ +(limit +in use.*)$", PAGE, re.MULTILINE)
+    assert ", ".join(f'"{heading}"' for heading in re.split(r"  +", headings)) in getsource(stats_view)
 
 
 def test_a_report_is_computed_in_a_process_apart(shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

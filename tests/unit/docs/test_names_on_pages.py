@@ -12,8 +12,14 @@ from warmer import Settings
 from warmer.cli import main as cli
 
 ROOT = Path(__file__).parents[3]
-PAGES = {path.name: path.read_text() for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
+PATHS = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = {str(path.relative_to(ROOT)): path.read_text() for path in PATHS}
 README = PAGES["README.md"]
+SOURCES = "\n".join(
+    path.read_text()
+    for package in ("warmer", "workers/warmer_workers", "scheduler/warmer_scheduler")
+    for path in (ROOT / package).rglob("*.py")
+)
 EVERYTHING = "\n".join(PAGES.values())
 
 ONLY_IN_COMPOSE = {"import"}
@@ -76,6 +82,14 @@ def test_the_readme_lists_every_command() -> None:
     assert listed == set(COMMANDS.commands)
 
 
+# --- what a program prints ---------------------------------------------------------------------------------------
+@every_page
+def test_each_quoted_log_line_is_logged(page: str) -> None:
+    quoted = re.findall(r"\blogs (?:\w+` )?says? \"([^\"]+)\"|logs \w+ \| grep \"([^\"]+)\"", PAGES[page])
+    for text in map("".join, quoted):
+        assert text in SOURCES, text
+
+
 # --- functions -----------------------------------------------------------------------------------------------------
 def test_the_readme_lists_every_public_name() -> None:
     listed = first_column("Functions")
@@ -112,11 +126,11 @@ def test_each_selection_of_tests_finds_one(page: str) -> None:
 
 @every_page
 def test_each_link_leads_to_a_page_and_a_heading(page: str) -> None:
-    folder = ROOT if page == "README.md" else ROOT / "docs"
+    folder = (ROOT / page).parent
     for place, heading in re.findall(
         r"\]\((?!https?:)([\w./-]*)(?:#([\w-]+))?\)", re.sub(r"```.*?```", "", PAGES[page], flags=re.DOTALL)
     ):
-        target = folder / (place or page)
+        target = folder / place if place else ROOT / page
         assert target.exists(), place
         assert not heading or heading in headings_of(target), heading
 
