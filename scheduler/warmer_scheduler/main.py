@@ -10,6 +10,7 @@ from warmer.clock import Clock
 from warmer.engine.drain_queue import DrainQueue
 from warmer.engine.reviews import ReviewLoop
 from warmer.errors import described
+from warmer.outage import Outage
 from warmer.runtime import Runtime
 from warmer.settings import Settings
 from warmer.store import Store
@@ -59,7 +60,9 @@ class SchedulerLoop:
         self._ticker = Ticker(store, queue, ReviewLoop(store, settings, self._leader.token), clock)
         self._schedule = RqSchedule(queue, settings, self._leader.token)
         self._leads = False
-        self._healthy = True
+        self._outage = Outage(
+            logger, "Redis is away or refuses (%s); trying again every tick", recovered="Redis is back"
+        )
 
     def run(self, stop: threading.Event) -> None:
         """Pass after pass, until `stop` is set; then resign."""
@@ -92,12 +95,8 @@ class SchedulerLoop:
         try:
             self.one_pass()
         except RedisError as error:
-            if self._healthy:
-                logger.warning("Redis is away or refuses (%s); trying again every tick", described(error))
-            self._healthy = False
+            self._outage.begin(error)
         except Exception:
             logger.exception("a tick failed")
         else:
-            if not self._healthy:
-                logger.warning("Redis is back")
-            self._healthy = True
+            self._outage.end()

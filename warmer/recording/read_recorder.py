@@ -10,6 +10,7 @@ from threading import Event
 from redis.exceptions import RedisError
 
 from warmer.errors import RecordingError, StoreUnavailableError, described
+from warmer.outage import Outage
 from warmer.results import DictLike
 from warmer.store import Store
 from warmer.store.recordings import RecordingSpec
@@ -68,7 +69,7 @@ class ReadRecorder:
         self._reads = self._rows = self._dropped = 0
         self._began_s = time.monotonic()
         self._seconds = 0.0
-        self._is_healthy = True
+        self._outage = Outage(logger, "Redis is away or refuses (%s); what it still holds may be lost")
 
     @property
     def recorded(self) -> Recorded:
@@ -167,8 +168,6 @@ class ReadRecorder:
     def _try(self, action: Callable[[], object]) -> None:
         try:
             action()
-            self._is_healthy = True
+            self._outage.end()
         except RedisError as error:
-            if self._is_healthy:
-                logger.warning("Redis is away or refuses (%s); what it still holds may be lost", described(error))
-            self._is_healthy = False
+            self._outage.begin(error)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from redis.exceptions import RedisError
 
 from warmer.engine.claims import Claims, Job
-from warmer.errors import described
+from warmer.outage import Outage
 from warmer.refresh.publisher import Computed
 from warmer_workers.computation import Computation
 
@@ -40,7 +40,7 @@ class Completer:
         self._is_dismissed = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
-        self._is_healthy = True
+        self._outage = Outage(logger, "results wait for Redis, which is away or refuses (%s)")
         self._was_more_than_one = False
 
     def add(self, computation: Computation, computed: Sequence[Computed]) -> None:
@@ -93,9 +93,7 @@ class Completer:
         try:
             self._claims.finish(self._present)
         except RedisError as error:
-            if self._is_healthy:
-                logger.warning("%d results wait for Redis: %s", len(self._present), described(error))
-            self._is_healthy = False
+            self._outage.begin(error)
             if not self._is_dismissed:
                 time.sleep(RETRY_S)
                 return
@@ -103,7 +101,7 @@ class Completer:
         except Exception:
             logger.exception("%d results cannot be published; their claims lapse", len(self._present))
         else:
-            self._is_healthy = True
+            self._outage.end()
         done, self._present = self._present, []
         self._was_more_than_one = len(done) > 1
         self._ended(done)

@@ -8,7 +8,7 @@ from itertools import groupby
 from redis.exceptions import RedisError
 
 from warmer.engine.claims import ClaimedBatch, Job
-from warmer.errors import described
+from warmer.outage import Outage
 from warmer.refresh.publisher import Computed
 from warmer.store import Capacity
 from warmer_workers.completer import Completer
@@ -75,7 +75,7 @@ class Drain:
         self._left_behind = 0
         self._worn_out_at = self._settings.concurrency
         self._done = 0
-        self._is_healthy = True
+        self._outage = Outage(logger, "Redis is away or refuses (%s); what is claimed lapses")
         self._is_patient = True
 
     def run(self) -> int:
@@ -129,7 +129,7 @@ class Drain:
 
     def _has_nothing_left(self) -> bool:
         """Say whether a burst is over: there is nothing here, and the last look has found nothing there either."""
-        is_dry = self._is_healthy and all(self._look_again_s.values()) and not self._held
+        is_dry = not self._outage.is_on and all(self._look_again_s.values()) and not self._held
         return self._post.is_burst and is_dry and not self._finishing.is_busy
 
     def _look_after(self, now_s: float) -> None:
@@ -151,10 +151,10 @@ class Drain:
             try:
                 taken = self._claims.take(places, self._unknown, life=self._post.life)
             except RedisError as error:
-                self._say_outage(error)
+                self._outage.begin(error)
                 self._look_again_s = dict.fromkeys(ExecutorKind, now_s + AFTER_OUTAGE_S)
                 return
-            self._is_healthy = True
+            self._outage.end()
             self._begin(taken, wanted, now_s)
             now_s = self._clock.monotonic_s()
 
@@ -262,9 +262,4 @@ class Drain:
         try:
             action()
         except RedisError as error:
-            self._say_outage(error)
-
-    def _say_outage(self, error: RedisError) -> None:
-        if self._is_healthy:
-            logger.warning("Redis is away or refuses (%s); what is claimed lapses", described(error))
-        self._is_healthy = False
+            self._outage.begin(error)

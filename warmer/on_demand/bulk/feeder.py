@@ -14,11 +14,12 @@ from redis.exceptions import RedisError
 
 from warmer import fork
 from warmer.clock import Clock
-from warmer.errors import WarmerError, described
+from warmer.errors import WarmerError
 from warmer.on_demand.bulk.intake import Intake, IntakeItems
 from warmer.on_demand.bulk.progress import Progress
 from warmer.on_demand.handle import WATCH_S
 from warmer.on_demand.warming import rejection
+from warmer.outage import Outage
 from warmer.results import BulkOutcome
 from warmer.store import Store
 from warmer.tasks.target import parse_ref
@@ -147,7 +148,9 @@ class Feeder:
         self._review_at_s = clock.monotonic_s() + REVIEW_S
         self._has_taken_back = False
         self._is_closed = False
-        self._healthy = True
+        self._outage = Outage(
+            logger, "Redis is away or refuses (%s); warming goes on when it is back", recovered="Redis is back"
+        )
         self._wake = threading.Event()
         self._fork_hook = fork.in_child(self._give_up_in_child)
 
@@ -407,14 +410,10 @@ class Feeder:
         try:
             self.advance(LOOK_S)
         except RedisError as error:
-            if self._healthy:
-                logger.warning("Redis is away or refuses (%s); warming goes on when it is back", described(error))
-            self._healthy = False
+            self._outage.begin(error)
             self._pause(AGAIN_S)
             return
-        if not self._healthy:
-            logger.warning("Redis is back")
-        self._healthy = True
+        self._outage.end()
 
     def _pause(self, seconds: float) -> None:
         """Wait, unless somebody cancels or closes."""
