@@ -1,4 +1,4 @@
-"""The command `warmer record`."""
+"""The command `warmer record`: records a live fleet's reads into a trace file."""
 
 import signal
 import sys
@@ -14,46 +14,46 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from warmer.cli.exits import EXIT_NO, handle_errors
 from warmer.client.default import fleet_runtime
-from warmer.recording.read_recorder import ReadRecorder, Recorded
+from warmer.recording.read_recorder import ReadRecorder, RecordingTotals
 from warmer.recording.trace_file import new_trace
 
-LONGEST_MINUTES = 7 * 1440
+MAX_MINUTES = 7 * 1440
 
 
 @click.command()
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--minutes", default=10.0, show_default=True, type=click.FloatRange(0, LONGEST_MINUTES, min_open=True),
-              help="For how long; Ctrl-C ends it sooner.")  # fmt: skip
+@click.option("--minutes", default=10.0, show_default=True, type=click.FloatRange(0, MAX_MINUTES, min_open=True),
+              help="Duration; Ctrl-C ends it sooner.")  # fmt: skip
 @click.option("--sample", default=0.1, show_default=True, type=click.FloatRange(0, 1, min_open=True), metavar="PART",
-              help="The part of all targets whose reads are recorded, all of them.")  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="For scripts.")
+              help="The part of all targets whose reads are recorded.")  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @handle_errors
 def record(file: Path, minutes: float, sample: float, as_json: bool) -> None:
     """Record a live fleet's reads as a trace, for `warmer simulate`.
 
-    FILE must not be there yet, and is compressed if its name ends in .gz. Its lines are time_s,key,reads,cost_s; keys
-    are digests with a random salt that is thrown away. Ctrl-C ends it in good order, with what it has. The exit code is
-    1 if nothing was recorded.
+    FILE must not exist yet, and is compressed if its name ends in .gz. Its lines are time_s,key,reads,cost_s; keys are
+    digests with a random salt, which is not kept. Ctrl-C ends the recording and keeps the reads so far. The exit code
+    is 1 if nothing was recorded.
     """
     recorder = ReadRecorder(fleet_runtime().store, sample)
     _record(recorder, file, 60 * minutes)
-    recorded = recorder.recorded
-    click.echo(recorded.model_dump_json(indent=2) if as_json else summary(recorded))
-    if not recorded.rows:
-        click.echo("nothing was recorded: are targets of a task being read, by processes that flush?", err=True)
+    totals = recorder.totals
+    click.echo(totals.model_dump_json(indent=2) if as_json else _line(totals))
+    if not totals.rows:
+        click.echo("nothing was recorded: check that targets of a task are read, by processes that flush", err=True)
         sys.exit(EXIT_NO)
 
 
-def summary(recorded: Recorded) -> str:
-    """Return what was recorded, in one line.
+def _line(totals: RecordingTotals) -> str:
+    """Return the totals in one line.
 
     Example:
-        >>> summary(Recorded(reads=1234, rows=1000, targets=77, dropped=0, seconds=60.0, sample=0.1))
-        '1,234 reads of 77 targets in 60 s, all those of 10 % of all targets; 0 dropped'
+        >>> _line(RecordingTotals(reads=1234, rows=1000, targets=77, dropped=0, seconds=60.0, sample=0.1))
+        '1,234 reads of 77 targets in 60 s, from a sample of 10 % of all targets; 0 dropped'
     """
     return (
-        f"{recorded.reads:,} reads of {recorded.targets:,} targets in {recorded.seconds:.0f} s, all those "
-        f"of {100 * recorded.sample:g} % of all targets; {recorded.dropped:,} dropped"
+        f"{totals.reads:,} reads of {totals.targets:,} targets in {totals.seconds:.0f} s, from a sample of "
+        f"{100 * totals.sample:g} % of all targets; {totals.dropped:,} dropped"
     )
 
 
@@ -63,12 +63,12 @@ def _record(recorder: ReadRecorder, file: Path, seconds: float) -> None:
     with (
         Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress,
         _stopped_by_signals() as stop,
-        recorder.holding(),
+        recorder.recording(),
         new_trace(file) as write,
     ):
         bar = progress.add_task("", total=seconds, so_far="")
 
-        def show(so_far: Recorded) -> None:
+        def show(so_far: RecordingTotals) -> None:
             progress.update(
                 bar, completed=so_far.seconds, so_far=f"{so_far.reads:,} reads of {so_far.targets:,} targets"
             )
@@ -78,7 +78,7 @@ def _record(recorder: ReadRecorder, file: Path, seconds: float) -> None:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[Event]:
-    """Let the first Ctrl-C, or SIGTERM, set an event; a second one does what it always does."""
+    """Let the first Ctrl-C or SIGTERM set an event; a second one has its usual effect."""
     stop = Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

@@ -1,11 +1,11 @@
-"""What would be refreshed within some time, and why, what it costs, and what the workers have no room for.
+"""Plans: which refreshes are coming, why, what they cost, and which of them the workers have no capacity for.
 
-`take_snapshot` looks at what stands in Redis, and changes nothing; `rehearse` plays the time through with the policy
-that production follows; `plan_of` adds up what that has shown.
+`take_snapshot` reads the present state from Redis and changes nothing; `rehearse` simulates the time ahead with the
+policy that production follows; `plan_of` adds up the result.
 """
 
 from warmer.errors import InvalidTaskError, UnknownTaskError
-from warmer.planning.planned import Plan, PlannedBackend, PlannedPlaces, PlannedTarget, PlannedTask
+from warmer.planning.planned import Plan, PlannedExecutor, PlannedLimit, PlannedTarget, PlannedTask
 from warmer.planning.rehearsal import rehearse
 from warmer.planning.snapshot import Progress, take_snapshot
 from warmer.planning.summary import plan_of
@@ -14,14 +14,14 @@ from warmer.store import Store
 
 __all__ = [
     "Plan",
-    "PlannedBackend",
-    "PlannedPlaces",
+    "PlannedExecutor",
+    "PlannedLimit",
     "PlannedTarget",
     "PlannedTask",
     "make_plan",
 ]
 
-LONGEST_MINUTES = 1440.0
+MAX_MINUTES = 1440.0
 
 
 def make_plan(
@@ -31,23 +31,23 @@ def make_plan(
     task_id: str | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Plan:
-    """Return what would be refreshed within some time; nothing is run or changed.
+    """Return the refreshes of the coming minutes; nothing is run or changed.
 
     Args:
-        store: Where to look.
-        settings: The tick, and the fleet's knob.
+        store: Where the state is read.
+        settings: The tick, and the fleet's budget.
         minutes: How far to look ahead, up to a day.
-        task_id: Of the one task that is wanted; all when not given.
-        progress: Takes how many targets were looked at, and how many will be.
+        task_id: Shows this task alone; all when not given.
+        progress: Called with the number of targets read so far, and of all.
 
     Raises:
-        InvalidTaskError: the minutes cannot be used.
+        InvalidTaskError: the minutes are out of range.
         UnknownTaskError: no such task is registered, or it is disabled.
         redis.RedisError: Redis did not answer.
     """
-    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= LONGEST_MINUTES:
-        raise InvalidTaskError(f"minutes must be a number above 0 and at most {LONGEST_MINUTES:g}, got {minutes!r}")
-    outlook = take_snapshot(store, settings, 60.0 * minutes, progress)
-    if task_id is not None and task_id not in outlook.tasks:
+    if isinstance(minutes, bool) or not isinstance(minutes, int | float) or not 0 < minutes <= MAX_MINUTES:
+        raise InvalidTaskError(f"minutes must be a number above 0 and at most {MAX_MINUTES:g}, got {minutes!r}")
+    snapshot = take_snapshot(store, settings, 60.0 * minutes, progress)
+    if task_id is not None and task_id not in snapshot.tasks:
         raise UnknownTaskError(f"expected the id of an enabled task, got {task_id!r}; `warmer stats` shows them")
-    return plan_of(outlook, rehearse(outlook, outlook.now_s + 60.0 * minutes), task_id)
+    return plan_of(snapshot, rehearse(snapshot, snapshot.now_s + 60.0 * minutes), task_id)

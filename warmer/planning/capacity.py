@@ -1,4 +1,4 @@
-"""What the present workers, and the limits, let begin at a moment: as the scripts decide it, without Redis."""
+"""Capacity of the present workers and limits, by the rules of the scripts but without Redis."""
 
 import math
 from collections.abc import Mapping
@@ -8,18 +8,18 @@ from warmer.store import Capacity
 from warmer.tasks.limit import Limit
 
 UNDECLARED = Limit(concurrency=1)
-"""A limit that tasks use and nobody declared lets one computation at a time through."""
+"""A limit that tasks use but that was not declared admits one computation at a time."""
 
 _NEARLY = 1e-9
 
 
 class Needs(NamedTuple):
-    """What a computation needs.
+    """Requirements of a computation.
 
     Args:
         kind: "t" a thread, "l" the event loop, "p" a process.
         limit: The limit it is under; "" for none.
-        is_critical: Whether it may use what the limit reserves.
+        is_critical: Whether it may use the reserved part of the limit.
     """
 
     kind: str
@@ -28,44 +28,38 @@ class Needs(NamedTuple):
 
 
 class PlannedCapacity:
-    """The places of all workers, and what is left of the limits.
+    """Free capacity of all workers and limits.
 
     Args:
-        places: How many computations of each kind the workers can do at once.
-        limits: The limits that are declared, by name.
-        now_s: When to begin; the rates' buckets are full then.
+        capacity: How many computations of each kind the workers can run at once.
+        limits: The declared limits, by name.
+        now_s: The start; the token buckets of rates are full then.
 
     Example:
-        >>> room = PlannedCapacity(Capacity(threads=2), {"pg": Limit(concurrency=1)}, now_s=0.0)
+        >>> capacity = PlannedCapacity(Capacity(threads=2), {"pg": Limit(concurrency=1)}, now_s=0.0)
         >>> needs = Needs("t", "pg", is_critical=False)
-        >>> room.take(needs, 0.0)
-        >>> room.is_free(needs, 0.0), room.is_free(Needs("t", "", False), 0.0)
+        >>> capacity.take(needs, 0.0)
+        >>> capacity.is_free(needs, 0.0), capacity.is_free(Needs("t", "", False), 0.0)
         (False, True)
     """
 
-    def __init__(self, places: Capacity, limits: Mapping[str, Limit], now_s: float) -> None:
-        """Begin with everything free."""
-        self._free = {"t": places.threads, "l": places.loop, "p": places.processes}
+    def __init__(self, capacity: Capacity, limits: Mapping[str, Limit], now_s: float) -> None:
+        self._free = {"t": capacity.threads, "l": capacity.loop, "p": capacity.processes}
         self._limits = {name: _LimitLeft(limit, now_s) for name, limit in limits.items()}
         self._now_s = now_s
 
     def is_free(self, needs: Needs, now_s: float) -> bool:
-        """Say whether a computation may begin.
-
-        Args:
-            needs: What it needs.
-            now_s: When.
-        """
+        """Return whether a computation may begin now."""
         return self._free[needs.kind] > 0 and (not needs.limit or self._left_of(needs).is_free(needs, now_s))
 
     def free_again_s(self, needs: Needs, now_s: float) -> float | None:
-        """Return when a rate lets the next computation begin; None if that is not what it waits for."""
+        """Return when a rate admits the next computation; None if it does not wait for a rate."""
         if self._free[needs.kind] <= 0 or not needs.limit:
             return None
         return self._left_of(needs).free_again_s(needs, now_s)
 
     def take(self, needs: Needs, now_s: float) -> None:
-        """Begin a computation, be there room for it or not."""
+        """Begin a computation, even beyond the capacity."""
         self._free[needs.kind] -= 1
         if needs.limit:
             self._left_of(needs).take(now_s)
@@ -81,7 +75,7 @@ class PlannedCapacity:
 
 
 class _LimitLeft:
-    """What is left of a limit; what it reserves is for critical tasks."""
+    """What is left of a limit: concurrency and a token bucket, of which a part is reserved for critical tasks."""
 
     def __init__(self, limit: Limit, now_s: float) -> None:
         self.running = 0

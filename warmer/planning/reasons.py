@@ -1,11 +1,11 @@
-"""Why a target is refreshed, or is not: one line for people."""
+"""Texts of a plan: the reason why a target is refreshed, or is not."""
 
 from warmer.policy.model import chance_of
 from warmer.policy.review import Decision
 from warmer.policy.threshold import Threshold
 
-ASKED = "asked for by hand"
-CLAIMED = "is being computed"
+REQUESTED = "requested on demand"
+CLAIMED = "being computed"
 READY = "waits for a worker"
 DUE = "due"
 FIRST = "has no value yet"
@@ -13,14 +13,15 @@ CRITICAL = "critical"
 
 OFF = "warming is switched off"
 PATTERN_OFF = "refreshing by reads is switched off"
-UNKNOWN = "its task is disabled, or not registered any more"
-QUARANTINED = "in quarantine: it killed its processes"
-FORGOTTEN = "nothing is remembered of its reads"
-STILL_FRESH = "its value is fresh, which is all that was wanted"
+UNKNOWN = "its task is disabled, or no longer registered"
+QUARANTINED = "in quarantine: it crashed its processes"
+NO_HISTORY = "no history of its reads"
+STILL_FRESH = "its value is still fresh"
+UNREAD = "not read for a long time"
 
 
 def critical(cron: str | None) -> str:
-    """Return why a target is kept warm whatever its reads.
+    """Return the reason of a target that is kept warm regardless of reads.
 
     Args:
         cron: The cron line that has brought the refresh forward, if one has.
@@ -33,30 +34,24 @@ def critical(cron: str | None) -> str:
 
 
 def retry(failures: int) -> str:
-    """Return why a target that failed is computed again.
+    """Return the reason of a target that failed before.
 
     Example:
         >>> retry(1), retry(3)
-        ('tried again after a failure', 'tried again after 3 failures')
+        ('retry after a failure', 'retry after 3 failures')
     """
-    return "tried again after a failure" if failures == 1 else f"tried again after {failures} failures"
+    return "retry after a failure" if failures == 1 else f"retry after {failures} failures"
 
 
-def decided(verdict: Decision, price: Threshold) -> str:
-    """Return what a decision was based on.
-
-    Args:
-        verdict: The decision.
-        price: What a refresh had to be worth.
+def decided(decision: Decision, threshold: Threshold) -> str:
+    """Return the reason of a decision under a threshold.
 
     Example:
         >>> from warmer.policy.budget import ExtraCompute
         >>> decided(Decision(True, 60.0, 0.834), Threshold(ExtraCompute(0.25)))
-        'chance of a read 83 %, worth it from 43 %'
-        >>> decided(Decision(False, None, 0.0), Threshold(ExtraCompute(0.25)))
-        'nobody has read it for long'
+        'chance of a read 83 %, threshold 43 %'
     """
-    if verdict.next_review_s is None:
-        return "nobody has read it for long"
-    weighed = f"chance of a read {100 * verdict.chance:.0f} %, worth it from {100 * chance_of(price.log_odds):.0f} %"
-    return f"{weighed}, but more than allowed is spent" if price.is_cut_off and not verdict.refresh else weighed
+    if decision.next_review_s is None:
+        return UNREAD
+    weighed = f"chance of a read {100 * decision.chance:.0f} %, threshold {100 * chance_of(threshold.log_odds):.0f} %"
+    return f"{weighed}, but the budget is exceeded" if threshold.is_cut_off and not decision.refresh else weighed

@@ -1,8 +1,8 @@
-"""Plays the coming minutes through: what comes due, what is decided, what the workers have room for.
+"""Discrete-event simulation of the coming minutes: what comes due, what is decided, what the workers can run.
 
-Nobody is assumed to read anything meanwhile, so each further refresh of a target is less likely to be worth it. The
-policy says what is decided, and when, as it does in production; priorities say who is computed first. What is simpler
-here: within a priority, what is ready longest goes first, and limits are used by workers alone.
+It assumes that nobody reads meanwhile, so each further refresh of a target is less likely to be worth it. Decisions and
+their times come from the policy, as in production, and priorities say what is computed first. Simpler than production:
+within a priority, the longest ready target goes first, and only workers use limits.
 """
 
 import heapq
@@ -16,182 +16,180 @@ from warmer.planning.capacity import Needs, PlannedCapacity
 from warmer.planning.snapshot import Candidate, Snapshot
 from warmer.planning.target_timeline import TargetTimeline, obstacle_to
 
-MOST_REFRESHES = 1_000_000
-"""More would take minutes to play through; the plan ends there."""
+MAX_REFRESHES = 1_000_000
+"""The plan ends here: more would take minutes to simulate."""
 
-LONGEST_WAIT_S = 30.0
-PATIENCE_WITH_WAITS = 0.9
-"""The queue wait to expect follows a longer one at once, and a shorter one slowly."""
+MAX_QUEUE_WAIT_S = 30.0
+QUEUE_WAIT_DECAY = 0.9
+"""The expected queue wait rises to a longer one at once, and falls to a shorter one slowly."""
 
-SHORTEST_STEP_S = 0.001
+MIN_STEP_S = 0.001
 
 
 @dataclass(frozen=True)
-class LeftAlone:
-    """A target that is not computed.
-
-    Args:
-        candidate: The target.
-        why: Why not.
-    """
+class SkippedTarget:
+    """A target that is not computed, and the reason."""
 
     candidate: Candidate
-    why: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Rehearsal:
-    """What becomes of all targets.
+    """The result of a simulation.
 
     Args:
-        courses: Of those that may be computed.
-        left_alone: The others.
-        until_s: Until when it was played through.
+        timelines: Of targets that may be computed.
+        skipped: The others.
+        until_s: The end of the simulated time, in seconds since the epoch.
     """
 
-    courses: list[TargetTimeline]
-    left_alone: list[LeftAlone]
+    timelines: list[TargetTimeline]
+    skipped: list[SkippedTarget]
     until_s: float
 
 
-def rehearse(outlook: Snapshot, until_s: float) -> Rehearsal:
-    """Play the coming minutes through.
+def rehearse(snapshot: Snapshot, until_s: float) -> Rehearsal:
+    """Simulate the coming minutes.
 
     Args:
-        outlook: Where things stand; its mind and its histories are used up.
-        until_s: Until when, in seconds since the epoch.
+        snapshot: The present state; its policy state and its histories change.
+        until_s: The end, in seconds since the epoch.
     """
-    play, left_alone = _Play(outlook, until_s), []
-    for candidate in outlook.candidates:
-        obstacle = obstacle_to(candidate, outlook)
+    simulation, skipped = _Simulation(snapshot, until_s), []
+    for candidate in snapshot.candidates:
+        obstacle = obstacle_to(candidate, snapshot)
         if obstacle:
-            left_alone.append(LeftAlone(candidate, obstacle))
+            skipped.append(SkippedTarget(candidate, obstacle))
         else:
-            play.enter(TargetTimeline(candidate, outlook.tasks[candidate.task_id], outlook.switch))
-    return Rehearsal(play.courses, left_alone, play.run())
+            simulation.add(TargetTimeline(candidate, snapshot.tasks[candidate.task_id], snapshot.switch))
+    return Rehearsal(simulation.timelines, skipped, simulation.run())
 
 
-class _Play:
-    def __init__(self, outlook: Snapshot, until_s: float) -> None:
-        self.courses: list[TargetTimeline] = []
-        self._switch = outlook.switch
-        self._mind = outlook.mind
-        self._tick_s = outlook.tick_s
+class _Simulation:
+    def __init__(self, snapshot: Snapshot, until_s: float) -> None:
+        self.timelines: list[TargetTimeline] = []
+        self._switch = snapshot.switch
+        self._policy_state = snapshot.policy_state
+        self._tick_s = snapshot.tick_s
         self._until_s = until_s
-        self._now_s = outlook.now_s
-        self._room = PlannedCapacity(outlook.places, outlook.limits, outlook.now_s)
-        self._waits_s = {task_id: known.queue_wait_s for task_id, known in outlook.tasks.items()}
+        self._now_s = snapshot.now_s
+        self._capacity = PlannedCapacity(snapshot.capacity, snapshot.limits, snapshot.now_s)
+        self._queue_waits_s = {task_id: profile.queue_wait_s for task_id, profile in snapshot.tasks.items()}
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._ready: dict[Needs, list[tuple[int, float, int, TargetTimeline]]] = {}
         self._numbers = count()
         self._refreshes = 0
 
-    def enter(self, course: TargetTimeline) -> None:
-        """Let a target begin where it stands."""
-        spot, at_s = course.candidate.spot, course.candidate.at_s
-        self.courses.append(course)
-        if spot == "claimed":
-            course.wanted(self._now_s, reasons.CLAIMED)
-            self._begin([course])
-        elif spot == "asked":
-            self._want(course, reasons.ASKED, at_s)
-        elif spot == "review" and not course.is_kept_warm:
-            self._at(at_s, lambda: self._review(course))
+    def add(self, timeline: TargetTimeline) -> None:
+        """Add a target in its present state."""
+        state, at_s = timeline.candidate.state, timeline.candidate.at_s
+        self.timelines.append(timeline)
+        if state == "claimed":
+            timeline.request(self._now_s, reasons.CLAIMED)
+            self._begin([timeline])
+        elif state == "asked":
+            self._enqueue(timeline, reasons.REQUESTED, at_s)
+        elif state == "review" and not timeline.is_kept_warm:
+            self._at(at_s, lambda: self._review(timeline))
         else:
-            why = reasons.READY if spot == "ready" else course.why_due(at_s)
-            self._at(at_s, lambda: self._want(course, why, at_s))
+            reason = reasons.READY if state == "ready" else timeline.reason_due(at_s)
+            self._at(at_s, lambda: self._enqueue(timeline, reason, at_s))
 
     def run(self) -> float:
-        """Play to the end; returns when that was."""
+        """Run to the end, and return when that was."""
         self._begin_calls()
-        while self._events and self._events[0][0] <= self._until_s and self._refreshes < MOST_REFRESHES:
+        while self._events and self._events[0][0] <= self._until_s and self._refreshes < MAX_REFRESHES:
             self._now_s = self._events[0][0]
             while self._events and self._events[0][0] <= self._now_s:
                 heapq.heappop(self._events)[2]()
             self._begin_calls()
-        until_s = self._until_s if self._refreshes < MOST_REFRESHES else self._now_s
+        until_s = self._until_s if self._refreshes < MAX_REFRESHES else self._now_s
         for ready in self._ready.values():
-            for _, _, _, course in ready:
-                course.left_waiting(until_s)
+            for _, _, _, timeline in ready:
+                timeline.leave_waiting(until_s)
         return until_s
 
-    # --- deciding ----------------------------------------------------------------------------------------------
-    def _at(self, at_s: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._events, (max(at_s, self._now_s), next(self._numbers), act))
+    # --- decisions ---------------------------------------------------------------------------------------------
+    def _at(self, at_s: float, action: Callable[[], None]) -> None:
+        heapq.heappush(self._events, (max(at_s, self._now_s), next(self._numbers), action))
 
-    def _review(self, course: TargetTimeline) -> None:
+    def _review(self, timeline: TargetTimeline) -> None:
         """Decide as the scheduler does."""
-        price = self._mind.price_of(course.account)
-        course.history.flags = 0  # what nobody reads while this is played through is nothing to learn from
-        verdict = self._mind.reviewer.review(course.history, self._now_s, course.known.task.ttl, price)
-        why = reasons.decided(verdict, price)
-        if verdict.refresh:
-            self._want(course, why, self._now_s)
+        threshold = self._policy_state.price_of(timeline.account)
+        timeline.history.flags = 0  # the simulated time without reads must not teach the model
+        decision = self._policy_state.reviewer.review(
+            timeline.history, self._now_s, timeline.profile.task.ttl, threshold
+        )
+        reason = reasons.decided(decision, threshold)
+        if decision.refresh:
+            self._enqueue(timeline, reason, self._now_s)
             return
-        course.why = course.why or why
-        if verdict.next_review_s is not None:
-            self._at(max(verdict.next_review_s, self._now_s + SHORTEST_STEP_S), lambda: self._review(course))
+        timeline.reason = timeline.reason or reason
+        if decision.next_review_s is not None:
+            self._at(max(decision.next_review_s, self._now_s + MIN_STEP_S), lambda: self._review(timeline))
 
-    def _plan_next(self, course: TargetTimeline, computed_s: float) -> None:
-        known = course.known
-        if course.cost_s >= known.task.ttl:  # its value is stale as soon as it is there
-            self._again(course, self._now_s + course.cost_s)
+    def _plan_next(self, timeline: TargetTimeline, computed_s: float) -> None:
+        profile = timeline.profile
+        if timeline.cost_s >= profile.task.ttl:  # its value is stale as soon as it is published
+            self._again(timeline, self._now_s + timeline.cost_s)
             return
-        slowest_s = max(known.compute_p95_s, course.cost_s)
-        lead_s = policy.lead_s(slowest_s, self._waits_s[known.task.task_id], self._tick_s, known.task.ttl)
-        at_s = policy.next_due_s(known.task, self._switch, lead_s, computed_s, course.history.fresh_until_s)
+        slowest_s = max(profile.compute_p95_s, timeline.cost_s)
+        queue_wait_s = self._queue_waits_s[profile.task.task_id]
+        lead_s = policy.lead_s(slowest_s, queue_wait_s, self._tick_s, profile.task.ttl)
+        at_s = policy.next_due_s(profile.task, self._switch, lead_s, computed_s, timeline.history.fresh_until_s)
         if at_s is not None and self._switch.on:
-            self._again(course, at_s)
+            self._again(timeline, at_s)
 
-    def _again(self, course: TargetTimeline, at_s: float) -> None:
-        at_s = max(at_s, self._now_s + SHORTEST_STEP_S)
-        if course.is_kept_warm:
-            self._at(at_s, lambda: self._want(course, course.why_due(at_s), at_s))
+    def _again(self, timeline: TargetTimeline, at_s: float) -> None:
+        at_s = max(at_s, self._now_s + MIN_STEP_S)
+        if timeline.is_kept_warm:
+            self._at(at_s, lambda: self._enqueue(timeline, timeline.reason_due(at_s), at_s))
         else:
-            self._at(at_s, lambda: self._review(course))
+            self._at(at_s, lambda: self._review(timeline))
 
-    # --- computing ---------------------------------------------------------------------------------------------
-    def _want(self, course: TargetTimeline, why: str, since_s: float) -> None:
+    # --- computations ------------------------------------------------------------------------------------------
+    def _enqueue(self, timeline: TargetTimeline, reason: str, since_s: float) -> None:
         """Let a target wait for a worker."""
-        if not course.wanted(self._now_s, why):
-            self._plan_next(course, course.computed_s)
+        if not timeline.request(self._now_s, reason):
+            self._plan_next(timeline, timeline.computed_s)
             return
-        ready = self._ready.setdefault(course.needs, [])
-        heapq.heappush(ready, (-course.known.lane.priority, since_s, next(self._numbers), course))
+        ready = self._ready.setdefault(timeline.needs, [])
+        heapq.heappush(ready, (-timeline.profile.spec.priority, since_s, next(self._numbers), timeline))
 
     def _begin_calls(self) -> None:
-        """Begin what there is room for, highest priority first."""
+        """Begin computations up to the capacity, highest priority first."""
         waiting = [needs for needs, ready in self._ready.items() if ready]
-        while free := [needs for needs in waiting if self._ready[needs] and self._room.is_free(needs, self._now_s)]:
+        while free := [needs for needs in waiting if self._ready[needs] and self._capacity.is_free(needs, self._now_s)]:
             best = min(free, key=lambda needs: self._ready[needs][0])
             self._begin(self._next_call(self._ready[best]))
         for needs in waiting:
-            again_s = self._room.free_again_s(needs, self._now_s) if self._ready[needs] else None
+            again_s = self._capacity.free_again_s(needs, self._now_s) if self._ready[needs] else None
             if again_s is not None:
                 self._at(again_s, lambda: None)
 
     def _next_call(self, ready: list[tuple[int, float, int, TargetTimeline]]) -> list[TargetTimeline]:
-        """Take the first target, and with it those of its task that follow and fit into one batch."""
+        """Take the first target, and the following ones of its task that fit into one batch."""
         call = [heapq.heappop(ready)[-1]]
-        known = call[0].known
-        while len(call) < known.lane.batch_size and ready and ready[0][-1].known is known:
+        profile = call[0].profile
+        while len(call) < profile.spec.batch_size and ready and ready[0][-1].profile is profile:
             call.append(heapq.heappop(ready)[-1])
         return call
 
     def _begin(self, call: list[TargetTimeline]) -> None:
         needs, began_s = call[0].needs, self._now_s
-        self._room.take(needs, began_s)
+        self._capacity.take(needs, began_s)
         self._refreshes += len(call)
-        for course in call:
-            self._expect_wait(course.candidate.task_id, course.begun(began_s))
-        self._at(began_s + sum(course.cost_s for course in call), lambda: self._end(call, needs, began_s))
+        for timeline in call:
+            self._note_queue_wait(timeline.candidate.task_id, timeline.begin(began_s))
+        self._at(began_s + sum(timeline.cost_s for timeline in call), lambda: self._end(call, needs, began_s))
 
-    def _expect_wait(self, task_id: str, waited_s: float) -> None:
-        known_s = PATIENCE_WITH_WAITS * self._waits_s[task_id]
-        self._waits_s[task_id] = max(known_s, min(waited_s, LONGEST_WAIT_S))
+    def _note_queue_wait(self, task_id: str, waited_s: float) -> None:
+        decayed_s = QUEUE_WAIT_DECAY * self._queue_waits_s[task_id]
+        self._queue_waits_s[task_id] = max(decayed_s, min(waited_s, MAX_QUEUE_WAIT_S))
 
     def _end(self, call: list[TargetTimeline], needs: Needs, began_s: float) -> None:
-        self._room.give_back(needs)
-        for course in call:
-            course.ended(began_s, self._now_s)
-            self._plan_next(course, began_s)
+        self._capacity.give_back(needs)
+        for timeline in call:
+            timeline.end(began_s, self._now_s)
+            self._plan_next(timeline, began_s)

@@ -1,4 +1,4 @@
-"""Looks at what stands in Redis, for a plan; changes nothing."""
+"""Read-only snapshot of the fleet's state in Redis, from which a plan starts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,20 +17,26 @@ from warmer.tasks.switch import Switch
 from warmer.tasks.target import task_id_of
 from warmer.tasks.task import WarmingTask
 
+MAX_TARGETS = 100_000
+"""A plan covers the first of them."""
 
-class KnownTask(NamedTuple):
-    """A task, and how long it takes.
+Progress = Callable[[int, int], object]
+"""Called with the number of targets read so far, and of all."""
+
+
+class TaskProfile(NamedTuple):
+    """A task and its timing.
 
     Args:
         task: The task; it cannot be run from here.
-        lane: What its targets need.
-        compute_p95_s: What 95 of 100 computations stay under; 0 when unknown.
+        spec: Its routing: priority, executor, limit, batch size.
+        compute_p95_s: The 95th percentile of its compute times; 0 when unknown.
         queue_wait_s: How long its targets wait between due and claimed.
-        mean_cost_s: What a computation takes on average; 0 when unknown.
+        mean_cost_s: Mean compute time; 0 when unknown.
     """
 
     task: WarmingTask
-    lane: TaskSpec
+    spec: TaskSpec
     compute_p95_s: float
     queue_wait_s: float
     mean_cost_s: float
@@ -42,19 +48,19 @@ class Candidate:
 
     Args:
         ref: Its canonical text.
-        spot: Where it stands.
-        at_s: Since when, or when it is due or reviewed.
-        history: What is remembered of its reads; None if nothing is.
+        state: Its state in the flow of refreshes.
+        at_s: When it came into this state; or when it is due or reviewed.
+        history: Its reads; None if there are none.
         failures: Failures in a row.
-        fresh_will_do: Whether it is not computed while its value is fresh.
+        fresh_ok: Whether a fresh value satisfies the request for it.
     """
 
     ref: str
-    spot: Spot
+    state: Spot
     at_s: float
     history: History | None
     failures: int = 0
-    fresh_will_do: bool = False
+    fresh_ok: bool = False
 
     @property
     def task_id(self) -> str:
@@ -64,21 +70,21 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """All that a plan depends on.
+    """The state that a plan starts from.
 
     Args:
         now_s: The server's time.
         switch: The fleet's switch.
         has_scheduler: Whether a scheduler is alive.
-        tick_s: How often it looks.
+        tick_s: Its interval.
         candidates: Targets that may be computed.
-        found: How many of them there are, looked at or not.
+        found: How many there are, with those beyond `MAX_TARGETS`.
         tasks: Enabled tasks, by id.
-        mind: What was learnt; it decides, so it is a copy that is thrown away.
-        quarantined: Refs, and ids of tasks, that are computed no more.
+        policy_state: What the policy has learnt; a copy that the rehearsal changes.
+        quarantined: Refs and task ids that are no longer computed.
         workers: Workers alive.
-        places: How much they can do at once, together.
-        limits: The limits that are declared, by name.
+        capacity: Computations that they can run at once, together.
+        limits: The declared limits, by name.
     """
 
     now_s: float
@@ -87,19 +93,12 @@ class Snapshot:
     tick_s: float
     candidates: Sequence[Candidate]
     found: int
-    tasks: Mapping[str, KnownTask]
-    mind: PolicyState
+    tasks: Mapping[str, TaskProfile]
+    policy_state: PolicyState
     quarantined: frozenset[str]
     workers: int
-    places: Capacity
+    capacity: Capacity
     limits: Mapping[str, Limit]
-
-
-MOST_TARGETS = 100_000
-"""Targets that one plan looks at, those that come first."""
-
-Progress = Callable[[int, int], object]
-"""Takes how many targets were looked at, and how many will be."""
 
 
 def take_snapshot(
@@ -108,53 +107,53 @@ def take_snapshot(
     horizon_s: float,
     progress: Progress = lambda done, total: None,
 ) -> Snapshot:
-    """Return all that a plan depends on.
+    """Read the state that a plan starts from; nothing is changed.
 
     Args:
-        store: Where to look.
-        settings: The tick, and the fleet's knob.
+        store: Where it is read.
+        settings: The tick, and the fleet's budget.
         horizon_s: How far ahead to look.
-        progress: Is told how far it is.
+        progress: See `Progress`.
 
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    look = store.targets.states([])
-    upcoming = UpcomingTargets(store.control, store.keys, look.now_ms + round(1000 * horizon_s))
+    states = store.targets.states([])
+    upcoming = UpcomingTargets(store.control, store.keys, states.now_ms + round(1000 * horizon_s))
     found = len(upcoming)
-    most = min(found, MOST_TARGETS)
+    total = min(found, MAX_TARGETS)
     candidates: dict[str, Candidate] = {}
     accounts: set[str | None] = set()
-    for page in upcoming.pages(MOST_TARGETS):
-        standings = store.targets.states([one.ref for one in page]).targets
-        accounts.update(standing.account for standing in standings)
-        for candidate in _candidates(store, page, standings):
+    for page in upcoming.pages(MAX_TARGETS):
+        targets = store.targets.states([one.ref for one in page]).targets
+        accounts.update(target.account for target in targets)
+        for candidate in _candidates(store, page, targets):
             candidates.setdefault(candidate.ref, candidate)
-        progress(min(len(candidates), most), most)
-    places = store.fleet.capacities()
+        progress(min(len(candidates), total), total)
+    capacities = store.fleet.capacities()
     return Snapshot(
-        now_s=look.now_ms / 1000,
-        switch=look.switch,
+        now_s=states.now_ms / 1000,
+        switch=states.switch,
         has_scheduler=store.fleet.has_leader(),
         tick_s=settings.tick_s,
         candidates=list(candidates.values()),
         found=found,
-        tasks=_known_tasks(store),
-        mind=_mind(store, settings, look, accounts),
+        tasks=_profiles(store),
+        policy_state=_policy_state(store, settings, states, accounts),
         quarantined=frozenset(record.name for record in store.quarantine.records()),
-        workers=len(places),
-        places=Capacity(*map(sum, zip(Capacity(), *places.values(), strict=True))),
+        workers=len(capacities),
+        capacity=Capacity(*map(sum, zip(Capacity(), *capacities.values(), strict=True))),
         limits={used.name: used.limit for used in limits_in_use(store.control, store.keys)},
     )
 
 
-def _mind(store: Store, settings: Settings, look: TargetStates, accounts: set[str | None]) -> PolicyState:
-    mind = PolicyState(look.memory)
-    mind.know(budgets_of(store, settings, accounts))
-    return mind
+def _policy_state(store: Store, settings: Settings, states: TargetStates, accounts: set[str | None]) -> PolicyState:
+    policy_state = PolicyState(states.memory)
+    policy_state.know(budgets_of(store, settings, accounts))
+    return policy_state
 
 
-def _candidates(store: Store, page: Sequence[Upcoming], standings: Sequence[TargetState]) -> list[Candidate]:
+def _candidates(store: Store, page: Sequence[Upcoming], targets: Sequence[TargetState]) -> list[Candidate]:
     refs = [one.ref for one in page]
     pipeline = store.control.pipeline(transaction=False)
     pipeline.hmget(store.keys.failures, refs)
@@ -166,36 +165,36 @@ def _candidates(store: Store, page: Sequence[Upcoming], standings: Sequence[Targ
             one.ref,
             one.spot,
             one.at_ms / 1000,
-            History.unpack(standing.history) if standing.history else None,
+            History.unpack(target.history) if target.history else None,
             int(failed or 0),
             not is_forced if one.spot == "asked" else bool(is_ensured),
         )
-        for one, standing, failed, is_ensured, is_forced in zip(page, standings, failures, ensured, forced, strict=True)
+        for one, target, failed, is_ensured, is_forced in zip(page, targets, failures, ensured, forced, strict=True)
     ]
 
 
-def _known_tasks(store: Store) -> dict[str, KnownTask]:
+def _profiles(store: Store) -> dict[str, TaskProfile]:
     definitions = {task_id: record for task_id, record in store.tasks.definitions().items() if record["enabled"]}
-    lanes = store.tasks.specs()
-    task_ids = [task_id for task_id in definitions if task_id in lanes]
-    known = {}
+    specs = store.tasks.specs()
+    task_ids = [task_id for task_id in definitions if task_id in specs]
+    profiles = {}
     for task_id, counted in zip(task_ids, store.stats.of_tasks(task_ids), strict=True):
         try:
             task = WarmingTask.from_definition(definitions[task_id])
-        except InvalidTaskError:  # of a newer version: whoever runs it knows it
+        except InvalidTaskError:  # of a newer version, unknown here
             continue
-        known[task_id] = _known(task, lanes[task_id], counted)
-    return known
+        profiles[task_id] = _profile(task, specs[task_id], counted)
+    return profiles
 
 
-def _known(task: WarmingTask, lane: str, counted: Mapping[str, str]) -> KnownTask:
+def _profile(task: WarmingTask, spec: str, counted: Mapping[str, str]) -> TaskProfile:
     def number(name: str) -> float:
         return float(counted.get(name, 0.0))
 
     computed = number("warmings") + number("computed_misses")
-    return KnownTask(
+    return TaskProfile(
         task,
-        parse_task_spec(lane),
+        parse_task_spec(spec),
         number("p95_ms") / 1000,
         number("wait_ms") / 1000,
         (number("total_ms") + number("miss_ms")) / 1000 / computed if computed else 0.0,

@@ -1,5 +1,6 @@
-"""Records a sample of the reads of a live fleet, under names that tell nothing, as a trace for `warmer simulate`.
+"""Recording of a sample of a live fleet's reads under anonymous keys, as a trace for `warmer simulate`.
 
-While somebody records, the script that takes in counted reads adds those of sampled targets to a stream of bounded
-length; the recorder takes them off. It holds the recording by a key that expires: if it dies, the recording ends.
+While a recorder holds the recording, the script that counts reads also appends those of sampled targets to a stream of
+bounded length, and the recorder moves them to a file. It holds the recording by a key that expires, so that recording
+ends if the recorder dies.
 """

@@ -1,4 +1,4 @@
-"""Writes a trace that `warmer simulate` reads."""
+"""Trace file writer: CSV, plain or gzip, as `warmer simulate` reads it."""
 
 import gzip
 from collections.abc import Callable, Iterator, Sequence
@@ -9,22 +9,22 @@ from typing import BinaryIO, cast
 from warmer.errors import RecordingError, described
 from warmer.simulation.trace.csv import COLUMNS
 
-HEADING = ",".join(COLUMNS).encode()
+HEADER = ",".join(COLUMNS).encode()
 
 
 @contextmanager
 def new_trace(path: Path) -> Iterator[Callable[[Sequence[bytes]], None]]:
-    """Begin a trace, compressed if its name ends in .gz; yields what writes rows to it.
+    """Create a trace file, compressed if its name ends in .gz, and yield a function that appends rows.
 
     Args:
-        path: Where; there must be nothing yet.
+        path: The file, which must not exist yet.
 
     Raises:
-        RecordingError: it cannot be written, or is there already.
+        RecordingError: the file exists, or cannot be written.
     """
     try:
         with _opened(path) as file:
-            file.write(HEADING + b"\n")
+            file.write(HEADER + b"\n")
 
             def write(rows: Sequence[bytes]) -> None:
                 file.write(b"".join(row + b"\n" for row in rows))
@@ -32,7 +32,7 @@ def new_trace(path: Path) -> Iterator[Callable[[Sequence[bytes]], None]]:
 
             yield write
     except FileExistsError:
-        raise RecordingError(f"expected a new file, but {str(path)!r} is there: move it, or name another") from None
+        raise RecordingError(f"expected a new file, but {str(path)!r} exists: move it, or choose another") from None
     except OSError as error:
         raise RecordingError(f"expected to write a trace to {str(path)!r}, but cannot: {described(error)}") from error
 

@@ -1,4 +1,4 @@
-"""`warmer plan` beside a fleet that works, and `warmer record` as a process that is told to stop, or dies."""
+"""`warmer plan` beside a running fleet, and `warmer record` as a process that is stopped, or killed."""
 
 import json
 import signal
@@ -37,20 +37,24 @@ def reading(app, fleet, eventually):
     return read
 
 
-def test_a_plan_knows_the_places_of_the_workers_that_run(fleet, reading, eventually):
+def test_a_plan_knows_the_capacity_of_the_workers(fleet, reading, eventually):
     process = fleet.run("plan", "--json", log="plan")
     assert process.wait(timeout=20) == 0
     plan = json.loads("\n".join(fleet.lines("plan.txt")))
     assert plan["workers"] == 1
-    assert [(one["kind"], one["places"]) for one in plan["places"]] == [("thread", 3), ("loop", 1000), ("process", 2)]
+    assert [(one["kind"], one["capacity"]) for one in plan["executors"]] == [
+        ("thread", 3),
+        ("loop", 1000),
+        ("process", 2),
+    ]
     (top,) = [target for target in plan["targets"] if target["ref"] == "top"]
     assert top["refreshes"] >= 20
-    assert (top["why"], top["problem"]) == ("critical", None)
+    assert (top["reason"], top["problem"]) == ("critical", None)
     assert plan["scheduler_alive"] is False
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_a_recorder_that_is_told_to_stop_ends_well_with_what_it_has(app, fleet, reading, eventually, ending):
+def test_a_recorder_that_is_stopped_keeps_the_reads_so_far(app, fleet, reading, eventually, ending):
     control, keys = store_of(app).control, store_of(app).keys
     process = fleet.run("record", "trace.csv.gz", "--sample", "1", "--json", log="record")
     eventually(lambda: control.exists(keys.recording), 20)

@@ -1,4 +1,4 @@
-"""The plan of the coming minutes: what it foresees happens, why, what there is no room for; and it changes nothing."""
+"""The plan of the coming minutes: its predictions come true, with reasons and capacity; and it changes nothing."""
 
 import json
 
@@ -63,23 +63,23 @@ def busy(make_warmer):
     return warmer
 
 
-def test_a_plan_says_what_is_refreshed_when_how_often_and_why(busy):
+def test_a_plan_shows_targets_times_refreshes_and_reasons(busy):
     plan = busy.plan(60)
     targets = by_ref(plan)
     assert [target.ref for target in plan.targets] == ["asked", 'page{"n":1}', "top", 'page{"n":2}']
-    assert targets["asked"].why == "asked for by hand"
+    assert targets["asked"].reason == "requested on demand"
     assert targets["asked"].first == plan.now
-    assert targets["top"].why == "critical"
+    assert targets["top"].reason == "critical"
     assert 60 <= targets["top"].refreshes <= 62, "one each ttl less the lead"
     assert (targets['page{"n":1}'].first - plan.now).total_seconds() == pytest.approx(30, abs=0.5)
-    assert targets['page{"n":1}'].why.startswith("chance of a read ")
+    assert targets['page{"n":1}'].reason.startswith("chance of a read ")
     assert 1 < targets['page{"n":1}'].refreshes < 40, "nobody is assumed to read it, and its chance falls"
     assert targets['page{"n":2}'].refreshes == 0
-    assert targets['page{"n":2}'].why.startswith("chance of a read ")
+    assert targets['page{"n":2}'].reason.startswith("chance of a read ")
     assert plan.not_kept_warm == []
 
 
-def test_what_a_plan_foresees_of_a_review_is_what_the_scheduler_then_decides(warmer, make_warmer):
+def test_the_scheduler_decides_as_the_plan_predicts(warmer, make_warmer):
     from warmer.engine.reviews import ReviewLoop
 
     register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
@@ -106,23 +106,23 @@ def test_a_plan_changes_not_a_byte(busy):
     assert len(before) > 15
 
 
-def test_costs_are_added_up_by_task_by_backend_and_by_place(busy):
+def test_costs_are_added_up_by_task_by_limit_and_by_executor(busy):
     plan = busy.plan(10)
     tasks = {task.task_id: task for task in plan.tasks}
     assert tasks["page"].targets == 2
     assert tasks["page"].refreshed == 1
     assert sum(task.refreshes for task in plan.tasks) == plan.refreshes
-    backends = {backend.name: backend for backend in plan.backends}
-    assert backends["pg"].refreshes == tasks["top"].refreshes
-    assert backends["pg"].available_s == pytest.approx(2 * 600)
-    assert backends["pg"].compute_s == pytest.approx(tasks["top"].compute_s)
-    threads, loop, processes = plan.places
-    assert (threads.kind, threads.places, threads.available_s) == ("thread", 4, pytest.approx(2400))
-    assert (loop.places, processes.places) == (1000, 2)
+    limits = {limit.name: limit for limit in plan.limits}
+    assert limits["pg"].refreshes == tasks["top"].refreshes
+    assert limits["pg"].available_s == pytest.approx(2 * 600)
+    assert limits["pg"].compute_s == pytest.approx(tasks["top"].compute_s)
+    threads, loop, processes = plan.executors
+    assert (threads.kind, threads.capacity, threads.available_s) == ("thread", 4, pytest.approx(2400))
+    assert (loop.capacity, processes.capacity) == (1000, 2)
     assert threads.compute_s == pytest.approx(plan.compute_s)
 
 
-def test_without_workers_whatever_should_be_refreshed_cannot_be_kept_warm(busy):
+def test_without_workers_no_target_can_be_kept_warm(busy):
     store_of(busy).fleet.worker_gone("worker-1")
     plan = busy.plan(10)
     assert plan.workers == 0
@@ -139,22 +139,22 @@ def test_a_task_that_takes_longer_than_its_ttl_cannot_be_kept_warm_at_all(busy):
     assert (problem.ref, problem.problem) == ("top", "its computation takes 61.0 s, and its ttl is 60 s")
 
 
-def test_while_warming_is_off_only_what_was_asked_for_is_computed(busy):
+def test_while_warming_is_off_only_requested_targets_are_computed(busy):
     busy.stop()
     plan = busy.plan(10)
     assert not plan.is_on
     assert [(target.ref, target.refreshes) for target in plan.targets if target.refreshes] == [("asked", 1)]
-    assert by_ref(plan)["top"].why == "warming is switched off"
+    assert by_ref(plan)["top"].reason == "warming is switched off"
 
 
-def test_too_many_targets_are_cut_off_and_that_is_said(busy, monkeypatch):
-    monkeypatch.setattr(snapshot, "MOST_TARGETS", 2)
+def test_an_incomplete_plan_says_so(busy, monkeypatch):
+    monkeypatch.setattr(snapshot, "MAX_TARGETS", 2)
     plan = busy.plan(10)
     assert (plan.targets_found, plan.targets_looked_at) == (4, 2)
     assert [target.ref for target in plan.targets] == ["asked", "top"]
 
 
-def test_one_task_alone_can_be_shown(busy):
+def test_a_plan_can_show_one_task_alone(busy):
     plan = busy.plan(10, task_id="top")
     assert {target.ref for target in plan.targets} == {"top"}
     with pytest.raises(UnknownTaskError, match="nobody"):
@@ -162,21 +162,21 @@ def test_one_task_alone_can_be_shown(busy):
 
 
 @pytest.mark.parametrize("minutes", [0, -1, 1441, True, "ten", float("nan")])
-def test_minutes_that_cannot_be_used_are_refused(busy, minutes):
+def test_minutes_out_of_range_are_refused(busy, minutes):
     with pytest.raises(InvalidTaskError, match="minutes must be"):
         busy.plan(minutes)
 
 
-def test_people_and_scripts_get_the_same_plan(busy, server, namespace, monkeypatch):
+def test_the_tables_and_the_json_show_the_same_plan(busy, server, namespace, monkeypatch):
     import warmer.cli.plan as command
 
     monkeypatch.setattr(command, "fleet", lambda: busy)
     shown = CliRunner().invoke(main, ["plan", "--minutes", "5"])
     assert shown.exit_code == 0, shown.output
-    for part in ('page{"n":1}', "asked for by hand", "critical", "pg", "threads:", "within 5.0 minutes"):
+    for part in ('page{"n":1}', "requested on demand", "critical", "pg", "threads:", "within 5.0 minutes"):
         assert part in shown.stdout
     scripted = CliRunner().invoke(main, ["plan", "--minutes", "5", "--limit", "1", "--json"])
     found = json.loads(scripted.stdout)
     assert found["minutes"] == 5.0
     assert [target["ref"] for target in found["targets"]] == ["asked"]
-    assert {"tasks", "backends", "places", "workers", "targets_found"} <= found.keys()
+    assert {"tasks", "limits", "executors", "workers", "targets_found"} <= found.keys()

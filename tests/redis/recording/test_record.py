@@ -1,4 +1,4 @@
-"""Recording reads: all of a sampled target, none of others, bounded, under names that tell nothing; and it ends."""
+"""Recording reads: all of a sampled target, none of others, bounded, under anonymous keys; and it ends."""
 
 import gzip
 import json
@@ -14,7 +14,7 @@ from warmer import WarmingTask
 from warmer.cli import record as command
 from warmer.cli.main import main
 from warmer.errors import RecordingError, StoreUnavailableError
-from warmer.recording.read_recorder import HELD_S, ReadRecorder
+from warmer.recording.read_recorder import LEASE_S, ReadRecorder
 from warmer.recording.trace_file import new_trace
 from warmer.simulation.policies import POLICIES
 from warmer.simulation.trace.trace_reader import read_trace
@@ -67,10 +67,10 @@ def stopped() -> Event:
 def recorded(warmer, sample: float, read, **options) -> tuple[Rows, object]:
     """Record while `read` runs."""
     rows, recorder = Rows(), ReadRecorder(store_of(warmer), sample, **options)
-    with recorder.holding():
+    with recorder.recording():
         read()
         recorder.run(60, stopped(), rows)
-    return rows, recorder.recorded
+    return rows, recorder.totals
 
 
 def traces_of_recording(warmer) -> list[bytes]:
@@ -90,7 +90,7 @@ def test_reads_are_recorded_with_their_time_and_what_their_computation_costs(pag
     assert (found.reads, found.rows, found.targets, found.dropped) == (4, 2, 2, 0)
 
 
-def test_a_cost_that_is_not_known_is_left_open(pages):
+def test_an_unknown_cost_is_left_empty(pages):
     rows, _ = recorded(pages, 1.0, lambda: flush(pages, (1, 1)))
     assert rows.rows[0][3] == ""
 
@@ -105,7 +105,7 @@ def test_reads_that_are_far_apart_are_two_rows(pages):
     assert (found.reads, found.targets) == (5, 1)
 
 
-def test_of_a_target_all_reads_are_recorded_or_none(pages):
+def test_all_reads_of_a_target_are_recorded_or_none(pages):
     def read() -> None:
         for _ in range(3):
             flush(pages, *[(n, 2) for n in range(1000)])
@@ -116,7 +116,7 @@ def test_of_a_target_all_reads_are_recorded_or_none(pages):
     assert found.reads == 6 * found.targets
 
 
-def test_names_tell_nothing_and_differ_from_recording_to_recording(pages):
+def test_keys_are_anonymous_and_differ_between_recordings(pages):
     first, _ = recorded(pages, 1.0, lambda: flush(pages, (1, 1), (2, 1)))
     second, _ = recorded(pages, 1.0, lambda: flush(pages, (1, 1), (2, 1)))
     assert len(first.reads_by_key()) == len(second.reads_by_key()) == 2
@@ -124,7 +124,7 @@ def test_names_tell_nothing_and_differ_from_recording_to_recording(pages):
     assert all(len(key) == 16 and "page" not in key for key in first.reads_by_key())
 
 
-def test_what_finds_no_room_is_counted(pages):
+def test_dropped_reads_are_counted(pages):
     def read() -> None:
         flush(pages, *[(n, 3) for n in range(8)])
         flush(pages, (1, 5))
@@ -134,7 +134,7 @@ def test_what_finds_no_room_is_counted(pages):
     assert (found.reads, found.dropped) == (18, 2 * 3 + 5)
 
 
-def test_more_than_fit_at_once_are_recorded_if_they_are_taken_off_in_time(pages):
+def test_more_reads_than_the_capacity_are_recorded_if_taken_in_time(pages):
     rows, recorder = Rows(), ReadRecorder(store_of(pages), 1.0, capacity=100)
     stop, rounds = Event(), iter(range(5))
 
@@ -144,13 +144,13 @@ def test_more_than_fit_at_once_are_recorded_if_they_are_taken_off_in_time(pages)
         else:
             flush(pages, *[(n, 1) for n in range(90)])
 
-    with recorder.holding():
+    with recorder.recording():
         recorder.run(60, stop, rows, read_on)
-    assert (recorder.recorded.reads, recorder.recorded.dropped) == (450, 0)
+    assert (recorder.totals.reads, recorder.totals.dropped) == (450, 0)
     assert set(rows.reads_by_key().values()) == {5}
 
 
-def test_rows_that_are_asked_for_again_are_the_same_ones(pages):
+def test_taking_the_same_rows_again_gives_the_same_rows(pages):
     wanted = RecordingSpec("a1", "b2", 1.0, 1000)
     store_of(pages).recordings.hold(wanted, 10)
     flush(pages, *[(n, 1) for n in range(10)])
@@ -165,49 +165,49 @@ def test_rows_that_are_asked_for_again_are_the_same_ones(pages):
     assert take(wanted, third.last_id, 4) == ([], third.last_id)
 
 
-def test_nothing_of_it_is_left_in_redis(pages):
+def test_a_recording_leaves_nothing_in_redis(pages):
     recorded(pages, 1.0, lambda: flush(pages, (1, 1)), capacity=1)
     assert traces_of_recording(pages) == []
     flush(pages, (1, 1))
     assert traces_of_recording(pages) == []
 
 
-def test_a_recorder_that_dies_leaves_nothing_for_long(pages):
+def test_the_data_of_a_dead_recorder_expires(pages):
     control, keys = store_of(pages).control, store_of(pages).keys
     wanted = RecordingSpec("a1", "b2", 1.0, 1)
-    store_of(pages).recordings.hold(wanted, HELD_S)
+    store_of(pages).recordings.hold(wanted, LEASE_S)
     flush(pages, (1, 1), (2, 1))
-    assert 0 < control.pttl(keys.recording) <= 1000 * HELD_S
+    assert 0 < control.pttl(keys.recording) <= 1000 * LEASE_S
     assert 0 < control.pttl(keys.recorded + "a1") <= 60_000
     assert 0 < control.pttl(keys.unrecorded + "a1") <= 60_000
 
 
 def test_there_is_one_recording_at_a_time(pages):
     first, second = ReadRecorder(store_of(pages), 1.0), ReadRecorder(store_of(pages), 1.0)
-    with first.holding(), pytest.raises(RecordingError, match="another recording is under way"), second.holding():
+    with first.recording(), pytest.raises(RecordingError, match="another recording is under way"), second.recording():
         pass
-    with second.holding():
+    with second.recording():
         pass
 
 
-def test_a_recording_that_another_has_replaced_ends_and_leaves_that_alone(pages):
+def test_a_recording_that_was_replaced_ends_and_leaves_the_other_alone(pages):
     rows, recorder, other = Rows(), ReadRecorder(store_of(pages), 1.0), RecordingSpec("a1", "b2", 1.0, 10)
 
     def read_and_replace(_) -> None:
         flush(pages, (1, 1))
         store_of(pages).control.set(store_of(pages).keys.recording, other.text)
 
-    with recorder.holding():
+    with recorder.recording():
         flush(pages, (1, 1))
         with pytest.raises(RecordingError, match="another recording has begun"):
             recorder.run(60, Event(), rows, read_and_replace)
-    assert recorder.recorded.reads == 2, "what was read before"
+    assert recorder.totals.reads == 2, "what was read before"
     assert store_of(pages).control.get(store_of(pages).keys.recording) == other.text.encode()
     assert store_of(pages).recordings.take(other, b"0", 10).rows != []
 
 
 @pytest.mark.parametrize("sample", [0, -0.1, 1.1, math.nan])
-def test_a_sample_that_is_no_part_is_refused(pages, sample):
+def test_a_sample_out_of_range_is_refused(pages, sample):
     with pytest.raises(RecordingError, match="above 0 and at most 1"):
         ReadRecorder(store_of(pages), sample)
 
@@ -216,7 +216,7 @@ def test_without_redis_it_is_refused(own_server, make_warmer):
     warmer = make_warmer(redis_url=own_server.url)
     recorder = ReadRecorder(store_of(warmer), 1.0)
     own_server.stop()
-    with pytest.raises(StoreUnavailableError), recorder.holding():
+    with pytest.raises(StoreUnavailableError), recorder.recording():
         pass
 
 
@@ -274,12 +274,12 @@ def test_a_recording_of_nothing_says_so(pages, monkeypatch, tmp_path):
     assert "0 reads of 0 targets" in result.stdout
 
 
-def test_a_file_that_is_there_is_never_overwritten(record, pages, tmp_path):
+def test_an_existing_file_is_never_overwritten(record, pages, tmp_path):
     file = tmp_path / "trace.csv"
     file.write_text("precious")
     result = record(file)
     assert (result.exit_code, file.read_text()) == (2, "precious")
-    assert "is there: move it" in result.stderr
+    assert "exists: move it" in result.stderr
     assert traces_of_recording(pages) == []
 
 
