@@ -226,7 +226,7 @@ def test_without_redis_it_is_refused(own_server, make_warmer):
 @pytest.fixture
 def record(pages, monkeypatch):
     """Runs the command on this fleet while pages are read, as processes do."""
-    monkeypatch.setattr(command, "fleet", lambda: pages)
+    monkeypatch.setattr(command, "fleet_runtime", lambda: runtime_of(pages))
     reads = iter(range(10_000))
 
     @pages.warmed("item:{n}", ttl=60)
@@ -267,7 +267,7 @@ def test_recorded_reads_can_be_simulated(record, tmp_path, name):
 
 
 def test_a_recording_of_nothing_says_so(pages, monkeypatch, tmp_path):
-    monkeypatch.setattr(command, "fleet", lambda: pages)
+    monkeypatch.setattr(command, "fleet_runtime", lambda: runtime_of(pages))
     result = CliRunner().invoke(main, ["record", str(tmp_path / "trace.csv"), "--minutes", "0.005"])
     assert result.exit_code == 1
     assert "nothing was recorded" in result.stderr
