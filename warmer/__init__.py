@@ -29,8 +29,8 @@ from warmer.client.api import (  # the word of every cache
     warm_user_data_optimized,
     warmed,
 )
-from warmer.client.decorator import AsyncWarmed, Warmed
 from warmer.client.default import configure, default_warmer
+from warmer.client.warmed_function import AsyncWarmed, Warmed
 from warmer.client.warmer import Warmer
 from warmer.errors import (
     BacklogFullError,

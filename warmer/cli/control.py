@@ -21,7 +21,7 @@ def start(interval_minutes: float, pattern: bool, critical: bool) -> None:
 
     Example: warmer start --interval-minutes 15
     """
-    fleet().start(interval_minutes, pattern=pattern, critical=critical)
+    fleet().start(interval_minutes, enable_pattern_warming=pattern, enable_critical_warming=critical)
     click.echo("warming is on")
 
 
@@ -60,7 +60,7 @@ def release(name: str) -> None:
 
     Example: warmer release shop.tasks.thumbnail
     """
-    released = fleet().release(name)
+    released = fleet().release_quarantined(name)
     if not released:
         click.echo(f"nothing with the name {name!r} is in quarantine; `warmer stats` shows what is", err=True)
         sys.exit(EXIT_NO)

@@ -1,4 +1,4 @@
-"""What asking for a target gives back: something to wait on."""
+"""Handle of one target that workers were asked to warm: to wait for, or to cancel."""
 
 import asyncio
 import threading
@@ -12,23 +12,25 @@ from warmer.errors import StoreUnavailableError, WaitTimeoutError, described
 from warmer.refresh.effects import pauses
 from warmer.results import WarmOutcome
 from warmer.store import Store
+from warmer.tasks.target import task_id_of
 
 WATCH_S = 3600
-"""For how long it is remembered who waits; the outcome itself is kept for five minutes."""
+"""How long Redis remembers who waits for an outcome; the outcome itself is kept for five minutes."""
 
 DEFAULT_WAIT_S = 60.0
 
 
 class Warming:
-    """A target that workers were asked to warm.
+    """A target that workers were asked to warm; the handle that `Warmer.warm` returns.
 
-    It may be waited for, by threads (`wait`) or beside an event loop (``await handle``, or `within`), any number of
-    times, or be dropped.
+    `Warming` and `BulkWarming` have the same methods: `wait` (for threads), ``await warming`` and `within` (for
+    coroutines), `cancel`, `outcome`, `is_done` and `is_cancelled`. Any thread may call them, any number of times. A
+    handle may also be dropped: the warming goes on.
 
     Args:
         ref: Canonical text of the target.
-        watcher: Under which id its outcome will be told.
-        store: Where.
+        watcher: The id under which its outcome is reported.
+        store: Where it is reported.
         clock: Measures the time.
 
     Example:
@@ -49,28 +51,48 @@ class Warming:
         self._store = store
         self._clock = clock
         self._outcome: WarmOutcome | None = None
+        self._is_cancelled = self._is_withdrawn = False
         self._listening = threading.Lock()
 
     def __repr__(self) -> str:
-        return f"<Handle of {self.ref}: {self._outcome.result if self._outcome else 'asked'}>"
+        return f"<Warming of {self.ref}: {self._outcome.result if self._outcome else 'requested'}>"
 
     def __await__(self) -> Generator[Any, None, WarmOutcome]:
-        """Wait beside an event loop, as long as `wait` does by default."""
+        """Wait as a coroutine, as long as `wait` does by default."""
         return self.within(DEFAULT_WAIT_S).__await__()
 
     @property
+    def task_id(self) -> str:
+        """The id of its task."""
+        return task_id_of(self.ref)
+
+    @property
     def outcome(self) -> WarmOutcome | None:
-        """How it went, as far as is known here; None before anybody has waited for it."""
+        """The outcome; None while it is not known to this process, which learns it in `wait` and `is_done`."""
         return self._outcome
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it has ended; asks Redis until it has, without waiting.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        return self._outcome is not None or self._listen(self._clock.monotonic_s()) is not None
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was cancelled; a computation that had begun by then may still go on."""
+        return self._is_cancelled
 
     def wait(self, timeout_s: float = DEFAULT_WAIT_S) -> WarmOutcome:
         """Wait until the target is warm, or has failed.
 
         Args:
-            timeout_s: How long to wait at most.
+            timeout_s: The longest time to wait, in seconds.
 
         Returns:
-            How it went; a computation that failed is told, not raised.
+            The outcome; a computation that failed is reported, not raised.
 
         Raises:
             WaitTimeoutError: there is no outcome yet; it may be waited for again.
@@ -84,9 +106,9 @@ class Warming:
             self._check_time(deadline_s, timeout_s)
 
     async def within(self, timeout_s: float) -> WarmOutcome:
-        """As `wait`, beside an event loop."""
+        """As `wait`, for coroutines."""
         deadline_s = self._clock.monotonic_s() + timeout_s
-        # Asking now and then holds up no thread, which a caller that gives up could not take back.
+        # Polling holds no thread, which could not be stopped if the caller gives up.
         for pause_s in pauses():
             outcome = await asyncio.to_thread(self._listen, 0.0)
             if outcome is not None:
@@ -95,17 +117,37 @@ class Warming:
             await asyncio.sleep(min(pause_s, max(deadline_s - self._clock.monotonic_s(), 0.0)))
         raise AssertionError("pauses never end")
 
+    def cancel(self) -> None:
+        """Withdraw the target if no worker has begun it and nobody else waits for it; otherwise it is finished.
+
+        Raises:
+            StoreUnavailableError: Redis did not answer.
+        """
+        if self.is_done:
+            return
+        try:
+            begun = self._store.requests.withdraw([self.ref], self._watcher)
+        except RedisError as error:
+            raise StoreUnavailableError(f"Redis did not withdraw {self.ref} ({described(error)}); try again") from error
+        self._is_cancelled, self._is_withdrawn = True, not begun
+
     def _listen(self, deadline_s: float) -> WarmOutcome | None:
-        """Return the outcome if it is known, or told by then; it is told only once, so one thread listens for all."""
+        """Return the outcome if it is reported by then; that happens only once, so one thread listens for all."""
         if not self._listening.acquire(timeout=max(deadline_s - self._clock.monotonic_s(), 0.0)):
             return self._outcome
         try:
             if self._outcome is None:
-                told = self._store.requests.next_outcome(self._watcher, deadline_s - self._clock.monotonic_s())
-                self._outcome = WarmOutcome.of(told) if told is not None else None
+                wait_s = 0.0 if self._is_withdrawn else deadline_s - self._clock.monotonic_s()
+                reported = self._store.requests.next_outcome(self._watcher, wait_s)
+                if reported is not None:
+                    self._outcome = WarmOutcome.of(reported)
+                elif self._is_withdrawn:
+                    self._outcome = WarmOutcome.cancelled(self.ref)
             return self._outcome
         except RedisError as error:
-            raise StoreUnavailableError(f"Redis did not tell how {self.ref} went ({described(error)})") from error
+            raise StoreUnavailableError(
+                f"Redis did not report the outcome of {self.ref} ({described(error)}); wait again"
+            ) from error
         finally:
             self._listening.release()
 

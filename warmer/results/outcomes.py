@@ -59,12 +59,12 @@ class UserWarming(DictLike):
 
 
 class WarmOutcome(DictLike):
-    """How one target fared that workers were asked to warm.
+    """Outcome of one target that workers were asked to warm.
 
     Args:
         ref: Canonical text of the target.
         success: Whether a fresh value is cached now.
-        result: "published", "fresh" (one was there already), or "failed".
+        result: "published", "fresh" (one was there already), "failed" or "cancelled".
         duration_ms: How long the computation took; 0.0 if none was needed.
         error: What went wrong, if it failed.
     """
@@ -76,16 +76,26 @@ class WarmOutcome(DictLike):
     error: str | None
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> "WarmOutcome":
-        """Return the outcome that was told to those who wait."""
-        success = told["result"] in ("published", "fresh")
+    def of(cls, reported: Mapping[str, Any]) -> "WarmOutcome":
+        """Return the outcome that a worker reported."""
+        success = reported["result"] in ("published", "fresh")
         return cls(
-            ref=told["ref"],
+            ref=reported["ref"],
             success=success,
-            result=told["result"],
-            duration_ms=told["duration_ms"],
-            error=None if success else told["error"],
+            result=reported["result"],
+            duration_ms=reported["duration_ms"],
+            error=None if success else reported["error"],
         )
+
+    @classmethod
+    def cancelled(cls, ref: str) -> "WarmOutcome":
+        """Return the outcome of a target that was withdrawn before a worker began it.
+
+        Example:
+            >>> WarmOutcome.cancelled("catalog").result
+            'cancelled'
+        """
+        return cls(ref=ref, success=False, result="cancelled", duration_ms=0.0, error=None)
 
 
 class BulkOutcome(DictLike):

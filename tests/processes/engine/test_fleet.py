@@ -411,7 +411,7 @@ def test_a_worker_that_starts_again_does_not_undo_the_switch(fleet, app, eventua
     fleet.tasks("    from warmer import start_cache_warming\n    start_cache_warming()\n")
     fleet.worker()
     eventually(lambda: store_of(app).switch.get().on and store_of(app).fleet.live_workers(), 20)
-    app.start(interval_minutes=5, pattern=False)
+    app.start(interval_minutes=5, enable_pattern_warming=False)
     first = store_of(app).fleet.live_workers()
     fleet.worker()
     eventually(lambda: len(store_of(app).fleet.live_workers()) > len(first), 20)

@@ -36,6 +36,6 @@ def test_the_culprit_is_found_quarantined_and_let_go(fleet, app, eventually) -> 
     assert app.get("crash:key") is None
 
     (fleet.folder / "mended").touch()
-    assert app.release("crash") == ["crash"]
+    assert app.release_quarantined("crash") == ["crash"]
     assert eventually(lambda: app.get("crash:key"), 30) == "mended"
     assert app.stats()["quarantined"] == []

@@ -23,7 +23,7 @@ from warmer import (
     WaitTimeoutError,
     WarmingTask,
 )
-from warmer.client.decorator import MOST_AT_ONCE
+from warmer.client.warmed_function import MAX_COMPUTATIONS
 
 
 def on_a_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
@@ -183,9 +183,9 @@ async def test_many_computes_side_by_side_but_only_so_many(warmer):
         now -= 1
         return n
 
-    wanted = list(range(3 * MOST_AT_ONCE))
+    wanted = list(range(3 * MAX_COMPUTATIONS))
     assert await crowd.many(wanted) == wanted
-    assert 1 < most <= MOST_AT_ONCE
+    assert 1 < most <= MAX_COMPUTATIONS
     assert await crowd.many(iter(wanted)) == wanted
 
 

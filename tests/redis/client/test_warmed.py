@@ -1,6 +1,7 @@
 """Warmed functions: their calls read through the cache, and arguments and values keep their types on every way."""
 
 import importlib
+import inspect
 import logging
 import pickle
 import sys
@@ -22,6 +23,7 @@ import warmer as library
 from tests.support.flow import drain
 from tests.support.runtimes import runtime_of, store_of
 from warmer import (
+    BulkWarming,
     InvalidTaskError,
     NotImportableError,
     Settings,
@@ -29,6 +31,7 @@ from warmer import (
     UnknownTaskError,
     WaitTimeoutError,
     Warmer,
+    Warming,
     WarmingTask,
 )
 
@@ -469,12 +472,62 @@ def test_all_threads_that_wait_on_one_handle_are_told(running, calls):
 def test_waiting_has_a_bound_and_can_be_tried_again(running, calls):
     double = doubling(running, calls)
     handle = double.warm(1)
-    assert "asked" in repr(handle)
+    assert "requested" in repr(handle)
     with pytest.raises(WaitTimeoutError, match=r"was not warmed within 0\.05 s; is a worker alive"):
         handle.wait(0.05)
     drain(running)
     assert handle.wait(5).success
     assert "published" in repr(handle)
+
+
+def test_a_target_that_no_worker_has_begun_can_be_cancelled(running, calls):
+    double = doubling(running, calls)
+    handle = double.warm(1)
+    assert (handle.is_done, handle.is_cancelled) == (False, False)
+    handle.cancel()
+    assert (handle.is_done, handle.is_cancelled) == (True, True)
+    assert (handle.wait(0).result, handle.wait(0).success, handle.wait(0).error) == ("cancelled", False, None)
+    drain(running)
+    assert calls == []
+    assert double.get(1) is None
+
+
+def test_a_target_that_a_worker_has_begun_is_finished_though_it_is_cancelled(running):
+    handles = []
+
+    @running.warmed("halved:{n}", ttl=60)
+    def halved(n: int) -> float:
+        handles[0].cancel()
+        return n / 2
+
+    handles.append(halved.warm(3))
+    drain(running)
+    assert handles[0].wait(5).result == "published"
+    assert handles[0].is_cancelled
+    assert halved.get(3) == 1.5
+
+
+def test_what_one_waiter_cancels_is_still_warmed_for_another(running, calls):
+    double = doubling(running, calls)
+    first, second = double.warm(1), double.warm(1)
+    first.cancel()
+    assert first.wait(0).result == "cancelled"
+    drain(running)
+    assert (second.wait(5).result, calls) == ("published", [1])
+
+
+def test_cancelling_what_has_ended_changes_nothing(running, calls):
+    handle = doubling(running, calls).warm(1)
+    drain(running)
+    assert handle.is_done
+    handle.cancel()
+    assert (handle.is_cancelled, handle.outcome.result) == (False, "published")
+
+
+def test_one_target_and_many_are_waited_for_in_the_same_way():
+    shared = {"wait", "within", "__await__", "cancel", "outcome", "is_done", "is_cancelled", "task_id"}
+    for handle in (Warming, BulkWarming):
+        assert shared <= {*dir(handle), *inspect.signature(handle).parameters}
 
 
 def test_a_task_that_was_unregistered_or_is_disabled_still_reads_but_cannot_be_warmed(warmer, calls):

@@ -111,21 +111,21 @@ def test_a_target_that_is_released_is_computed_again(fleet):
 def test_a_task_that_is_released_takes_its_targets_along(fleet):
     for name in ("ann", "ben", "cid"):
         quarantine(fleet, target(name))
-    assert set(fleet.release("profile")) == {"profile", target("ann"), target("ben"), target("cid")}
+    assert set(fleet.release_quarantined("profile")) == {"profile", target("ann"), target("ben"), target("cid")}
     assert get_warming_stats().quarantined == []
 
 
 def test_a_released_target_has_a_drain_asked_for(fleet):
     quarantine(fleet, target("ann"))
     runtime_of(fleet).queue.rq.empty()
-    fleet.release(target("ann"))
+    fleet.release_quarantined(target("ann"))
     assert runtime_of(fleet).queue.rq.count == 1
 
 
 def test_what_is_not_in_quarantine_is_not_released(fleet):
     quarantine(fleet, target("ann"))
     runtime_of(fleet).queue.rq.empty()
-    assert fleet.release(target("ben")) == []
+    assert fleet.release_quarantined(target("ben")) == []
     assert [found.name for found in get_warming_stats().quarantined] == [target("ann")]
     assert runtime_of(fleet).queue.rq.count == 0
     assert places_of(store_of(fleet), target("ben")) == {}
@@ -133,7 +133,7 @@ def test_what_is_not_in_quarantine_is_not_released(fleet):
 
 def test_a_name_that_is_no_text_is_refused(fleet):
     with pytest.raises(InvalidTaskError, match="WarmingTask"):
-        fleet.release(PROFILE)
+        fleet.release_quarantined(PROFILE)
 
 
 def test_the_command_releases_a_task_and_names_all_that_was(fleet, command):

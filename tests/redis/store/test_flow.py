@@ -164,7 +164,7 @@ def test_switching_is_idempotent_and_for_everyone(running, make_warmer):
     other.stop()
     other.stop()
     assert not store_of(running).switch.get().on
-    running.start(interval_minutes=5, pattern=False)
+    running.start(interval_minutes=5, enable_pattern_warming=False)
     assert store_of(other).switch.get().interval_s == 300
     assert store_of(other).switch.get().pattern is False
 

@@ -52,8 +52,8 @@ async def use() -> None:
 """
 
 REVEALED = """
-warmer.client.decorator.Warmed[[product_id: int, shop: str =], use.Product]
-warmer.client.decorator.AsyncWarmed[[product_id: int], list[int]]
+warmer.client.warmed_function.Warmed[[product_id: int, shop: str =], use.Product]
+warmer.client.warmed_function.AsyncWarmed[[product_id: int], list[int]]
 use.Product
 list[int]
 list[use.Product]

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer import InvalidTaskError, NotImportableError, WarmingTask, warmed
-from warmer.client.decorator import Warmed
+from warmer.client.warmed_function import Warmed
 from warmer.errors import ComputationFailedError, ComputeTimeoutError
 from warmer.refresh.batch import Part, computing_many
 from warmer.refresh.effects import arun, run

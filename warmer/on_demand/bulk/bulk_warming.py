@@ -1,4 +1,4 @@
-"""What `warm_many` gives back: how far it is, and something to wait on."""
+"""Handle of many targets that workers are asked to warm: progress, to wait for, or to cancel."""
 
 import asyncio
 import concurrent.futures
@@ -11,13 +11,12 @@ from warmer.results import BulkOutcome
 
 
 class BulkWarming:
-    """Many targets that workers are being asked to warm.
+    """Many targets that workers are being asked to warm; the handle that `Warmer.warm_many` returns.
 
-    It may be looked at, be waited for (by threads with `wait`, beside an event loop with ``await handle`` or `within`)
-    and be cancelled, from any thread and any number of times; or be dropped: then the warming goes on.
+    It has the methods of `Warming`, and shows the progress.
 
     Args:
-        task_id: Their task.
+        task_id: The id of their task.
         feeder: Asks for them.
 
     Example:
@@ -26,8 +25,8 @@ class BulkWarming:
         ... def eightfold(n: int) -> int:
         ...     return 8 * n
         >>> start_cache_warming()
-        >>> handle = eightfold.warm_many(n for n in range(100))
-        >>> handle.wait(timeout_s=30).warmed, handle.done, handle.failed
+        >>> warming = eightfold.warm_many(n for n in range(100))
+        >>> warming.wait(timeout_s=30).warmed, warming.done, warming.failed
         (100, 100, 0)
         >>> eightfold.get(7)
         56
@@ -35,7 +34,7 @@ class BulkWarming:
     """
 
     def __init__(self, task_id: str, feeder: Feeder) -> None:
-        """Look at a run."""
+        """Show a run."""
         self.task_id = task_id
         self._feeder = feeder
 
@@ -45,10 +44,10 @@ class BulkWarming:
         return f"<BulkWarming of {self.task_id}: {self.done}{of}, {self.failed} failed, {state}>"
 
     def __await__(self) -> Generator[Any, None, BulkOutcome]:
-        """Wait beside an event loop until all has ended."""
+        """Wait as a coroutine until all has ended."""
         return self.within(None).__await__()
 
-    # --- how far it is ---------------------------------------------------------------------------------------
+    # --- progress --------------------------------------------------------------------------------------------
     @property
     def total(self) -> int | None:
         """Items in all; None while that is not known: the iterable has no length, and has not ended yet."""
@@ -71,7 +70,7 @@ class BulkWarming:
 
     @property
     def failed(self) -> int:
-        """Items that could not be computed, or fitted no target."""
+        """Items whose computation failed, or that fit no target."""
         return self._feeder.progress.failed
 
     @property
@@ -81,37 +80,43 @@ class BulkWarming:
 
     @property
     def outstanding(self) -> int:
-        """Items that were taken out of the iterable, and have not ended yet: never more than `in_flight`."""
+        """Items that were read from the iterable, and have not ended yet: at most `in_flight`."""
         return self._feeder.progress.outstanding
 
     @property
     def errors(self) -> dict[str, str]:
-        """The first 100 failures: canonical text of the target, or where the item stands -> what went wrong."""
+        """The first 100 failures: canonical text of the target, or number of the item -> error."""
         return self._feeder.progress.errors
 
     @property
     def rate_per_s(self) -> float:
-        """Items per second that have ended: in the latest 10 seconds while it runs, in all its time afterwards."""
+        """Items per second that have ended: over the latest 10 seconds while it runs, then over its whole time."""
         return self._feeder.progress.per_s(self._feeder.clock.monotonic_s())
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds that the rest takes at this rate; None if that cannot be known."""
+        """Seconds that the rest takes at this rate; None if that is not known."""
         return self._feeder.progress.eta_s(self._feeder.clock.monotonic_s())
 
     @property
+    def outcome(self) -> BulkOutcome | None:
+        """The outcome; None until all has ended, and if the run itself failed."""
+        ended = self._feeder.ended
+        return ended.result() if ended.done() and ended.exception() is None else None
+
+    @property
     def is_done(self) -> bool:
-        """Whether all has ended, be it because it was cancelled."""
+        """Whether all has ended, or was cancelled."""
         return self._feeder.ended.done()
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it was cancelled; what had been begun by then may still go on."""
+        """Whether it was cancelled; computations that had begun by then may still go on."""
         return self._feeder.is_cancelled
 
     @property
     def so_far(self) -> BulkOutcome:
-        """How it stands now."""
+        """The counts so far."""
         return self._feeder.progress.outcome(self._feeder.clock.monotonic_s())
 
     # --- waiting ---------------------------------------------------------------------------------------------
@@ -119,34 +124,34 @@ class BulkWarming:
         """Wait until all has ended.
 
         Args:
-            timeout_s: How long to wait at most; None waits as long as it takes.
+            timeout_s: The longest time to wait, in seconds; None waits as long as it takes.
 
         Returns:
-            How it went; computations that failed are counted, not raised.
+            The outcome; computations that failed are counted, not raised.
 
         Raises:
             WaitTimeoutError: it goes on; it may be waited for again, or be cancelled.
-            WarmerError: the `Warmer` was closed before, or this is a fork of the process that does it.
-            Exception: what the iterable raised, once all has ended that was asked for before.
+            WarmerError: the `Warmer` was closed before, or this is a forked child of the process that runs it.
+            Exception: what the iterable raised, after all targets have ended that it had yielded before.
         """
         concurrent.futures.wait([self._feeder.ended], timeout_s)
-        return self._outcome(timeout_s)
+        return self._result(timeout_s)
 
     async def within(self, timeout_s: float | None) -> BulkOutcome:
-        """As `wait`, beside an event loop."""
+        """As `wait`, for coroutines."""
         ended = asyncio.wrap_future(self._feeder.ended)
         try:
             await asyncio.wait([ended], timeout=timeout_s)
         finally:
-            if not ended.cancel():  # of this waiter alone: the run itself goes on
-                ended.exception()  # or asyncio would complain that nobody has asked for it
-        return self._outcome(timeout_s)
+            if not ended.cancel():  # cancels this waiter only: the run goes on
+                ended.exception()  # or asyncio would log that it was never retrieved
+        return self._result(timeout_s)
 
     def cancel(self) -> None:
-        """Ask for no more, and take back what nobody has begun; what has been begun is finished, and counted."""
+        """Ask for no more, and withdraw the targets that no worker has begun; the others are finished, and counted."""
         self._feeder.cancel()
 
-    def _outcome(self, timeout_s: float | None) -> BulkOutcome:
+    def _result(self, timeout_s: float | None) -> BulkOutcome:
         ended = self._feeder.ended
         if ended.done():
             return ended.result()

@@ -10,14 +10,14 @@ from warmer.tasks.task import WarmingTask
 LONGEST_LABEL = 80
 
 
-def spread(item: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
+def call_arguments(item: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
     """Return the positional and the keyword arguments that an item stands for.
 
     Args:
         item: A mapping of arguments, a tuple of them, or a single one.
 
     Example:
-        >>> spread({"user_id": 42}), spread((42, "south")), spread(42)
+        >>> call_arguments({"user_id": 42}), call_arguments((42, "south")), call_arguments(42)
         (((), {'user_id': 42}), ((42, 'south'), {}), ((42,), {}))
     """
     if isinstance(item, Mapping):
@@ -44,7 +44,7 @@ def refs_of(task: WarmingTask) -> Callable[[Any], str]:
     def ref_of(item: Any) -> str:
         if isinstance(item, InvalidTaskError):
             raise item
-        args, kwargs = spread(item)
+        args, kwargs = call_arguments(item)
         if only is not None and args and not args[1:]:
             args, kwargs = (), {only: next(iter(args))}
         # Not through the memory of calls: a hundred thousand items would push out what readers ask for.
