@@ -250,7 +250,7 @@ def top_destinations() -> JSON:
 
 
 def cancellations_by_month() -> JSON:
-    """How many flights of each month were cancelled."""
+    """Cancelled flights of each month."""
     return _rows("""
         SELECT month, SUM(dep_time IS NULL) AS cancelled,
                ROUND(100.0 * AVG(dep_time IS NULL), 1) AS cancelled_percent

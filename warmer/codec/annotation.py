@@ -56,7 +56,7 @@ def _awaited(annotation: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilder:
-    """How to rebuild values of one annotation.
+    """Rebuilds values of one annotation, if pydantic can.
 
     Args:
         adapter: Writes and rebuilds values; None if pydantic cannot handle the annotation.

@@ -53,7 +53,7 @@ class Encoded(NamedTuple):
 
 
 class _UnstorableError(Exception):
-    """What a value would lose, and how to avoid it; `Codec.encode` adds the cache key."""
+    """A value that would come back changed: the problem and the advice; `Codec.encode` adds the cache key."""
 
     def __init__(self, problem: str, advice: str) -> None:
         super().__init__(problem, advice)

@@ -18,7 +18,7 @@ HEADER_BYTES = _HEADER.size
 
 
 class Origin(IntEnum):
-    """Who computed a value: a reader after a miss, or warming."""
+    """Origin of a value: computed by a reader after a miss, or by warming."""
 
     MISS = 0
     WARM = 1

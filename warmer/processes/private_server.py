@@ -25,7 +25,6 @@ from warmer.errors import StoreUnavailableError
 from warmer.processes.server_binary import find_server_binary
 
 HOST = "127.0.0.1"
-OLDEST_VERSION = (7, 0)
 MAX_START_S = 10.0
 MAX_STOP_S = 5.0
 MAX_LOG_LINES = 8

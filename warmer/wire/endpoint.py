@@ -14,7 +14,7 @@ from warmer.wire import resp
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """How to connect to one server.
+    """Connection settings of one server.
 
     Args:
         server: The server.
