@@ -1,8 +1,8 @@
 """The composition root: what a process of the fleet consists of, each part made from those before it."""
 
-from warmer.cache import MissHandler
 from warmer.cache.background_refresh import BackgroundRefresh
 from warmer.cache.cache import Cache
+from warmer.cache.miss_handler import MissHandler
 from warmer.clock import Clock
 from warmer.engine.background import Background, EpochWatch, MissRecorder, ReadFlusher, Retries, WorkerHeartbeat
 from warmer.engine.claims import Claims
@@ -81,7 +81,7 @@ class Runtime:
     def _compose_engine(self, spawn: Spawn) -> None:
         """Make what serves the fleet: claims, registration, the background thread with its duties, and the switch."""
         settings, store = self.settings, self.store
-        self.claims = Claims(store, self.registry, self.cache_options, settings)
+        self.claims = Claims(store, self.registry, self.cache_options, settings, self.refresher)
         self.registration = Registration(self.registry, store, settings.limits, settings.embedded)
         self.worker_heartbeat = WorkerHeartbeat(store)
         self.epoch_watch = EpochWatch(store, self.registration, self.queue)

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from tests.support.runtimes import runtime_of
-from warmer.engine.claims import Job, computed_here
+from warmer.engine.claims import computed_here
+from warmer.refresh.request import LeasedWork
 from warmer.store import Capacity, ClaimBatch, DueKind, Outcome, Result, Store
 from warmer_workers.drain import Drain
 from warmer_workers.job_context import JobContext
@@ -39,18 +40,18 @@ def complete(store: Store, *outcomes: Outcome) -> bool:
     return store.refreshes.complete(outcomes).lost == ()
 
 
-def take_one(warmer: Any) -> Job:
+def take_one(warmer: Any) -> LeasedWork:
     """Claim the best ready target, which has to be computed."""
     taken = runtime_of(warmer).claims.take(Capacity(threads=1))
-    assert len(taken.jobs) == 1, taken
-    job: Job = taken.jobs[0]
-    return job
+    assert len(taken.works) == 1, taken
+    work: LeasedWork = taken.works[0]
+    return work
 
 
-def carry_out(warmer: Any, job: Job) -> Result:
+def carry_out(warmer: Any, work: LeasedWork) -> Result:
     """Compute what was claimed, and complete it; returns how that ended."""
-    (ended,) = runtime_of(warmer).claims.finish([(job, computed_here(job))])
-    result: Result = ended.refreshed.result
+    (ended,) = runtime_of(warmer).claims.publish([work], [computed_here(work)])
+    result: Result = ended.result
     return result
 
 
@@ -58,8 +59,8 @@ def work_off(warmer: Any) -> list[Result]:
     """Refresh what is ready, one after the other, until nothing is; returns how each ended."""
     results: list[Result] = []
     while (taken := runtime_of(warmer).claims.take(Capacity(threads=1))).claimed:
-        results += [ended.refreshed.result for ended in taken.ended]
-        results += [carry_out(warmer, job) for job in taken.jobs]
+        results += [ended.result for ended in taken.ended]
+        results += [carry_out(warmer, work) for work in taken.works]
     return results
 
 

@@ -1,17 +1,9 @@
-"""What happens at a miss: of all readers, in all processes, one computes a value, and the others get it from there.
+"""The read path: cached values, and misses, for which one reader of all processes computes.
 
-    filler        `MissHandler`: what the facade calls, for those who wait and for what is renewed behind their backs
-    leader        the one of this process who computes, under a lease, or without where Redis is away
-    following     the others, who wait for its flight
-    slots         how many compute at once without a lease
-
-and the same for many values, where a batch function computes several by one call::
-
-    manyfiller, batchleader, manyrefresher
+cache               reads and counts; hands misses and stale values on
+miss_handler        a miss: lead a computation, or follow another reader's and wait for its result
+miss_leader         the leader: computes under a lease, or without one where Redis is away
+revalidation        refreshes stale values in the background, by `background_refresh` and `refresh_backoff`
+async_runner        runs these routines beside event loops
+fair_semaphore      bounds the computations without a lease
 """
-
-from warmer.cache.miss import MissHandler
-
-__all__ = [
-    "MissHandler",
-]

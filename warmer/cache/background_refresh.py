@@ -1,4 +1,4 @@
-"""Where refreshes run that no reader waits for: so many at once, each target once."""
+"""Background refreshes (stale-while-revalidate): at most 8 per process, one per target."""
 
 import asyncio
 import logging
@@ -14,16 +14,16 @@ from warmer.spawn import start_thread
 
 logger = logging.getLogger("warmer.cache")
 
-MOST_AT_ONCE = 8
-"""In one process; what comes beyond them waits for the next read."""
+MAX_AT_ONCE = 8
+"""In one process; a value beyond them waits for its next read."""
 
 
 class BackgroundRefresh(ForkSafe):
-    """Runs refreshes behind readers' backs.
+    """Runs refreshes that no reader waits for.
 
     Example:
         >>> done = threading.Event()
-        >>> BackgroundRefresh().offer("catalog", done.set)
+        >>> BackgroundRefresh().submit("catalog", done.set)
         >>> done.wait(10)
         True
     """
@@ -32,50 +32,50 @@ class BackgroundRefresh(ForkSafe):
         self._lock = threading.RLock()  # a signal's handler may read, too
         self._running: dict[str, asyncio.Task[None] | None] = {}
 
-    def offer(
+    def submit(
         self,
         name: str,
-        renew: Callable[[], object],
-        arenew: Callable[[], Coroutine[Any, Any, object]] | None = None,
+        refresh: Callable[[], object],
+        arefresh: Callable[[], Coroutine[Any, Any, object]] | None = None,
     ) -> None:
         """Run a refresh, unless one of this name runs, or too many do.
 
         Args:
             name: What is refreshed.
-            renew: Refreshes it in a thread.
-            arenew: Refreshes it beside the event loop, where the reader has one; None to have a thread all the same.
+            refresh: Refreshes it in a thread.
+            arefresh: Refreshes it beside the event loop, where the reader has one; None to have a thread all the same.
         """
         with self._lock:
-            if len(self._running) >= MOST_AT_ONCE:
+            if len(self._running) >= MAX_AT_ONCE:
                 self._forget_lost()
-            if name in self._running or len(self._running) >= MOST_AT_ONCE:
+            if name in self._running or len(self._running) >= MAX_AT_ONCE:
                 return
             self._running[name] = None
-        if arenew is not None and running_loop() is not None:
-            self._start_task(name, arenew)
+        if arefresh is not None and running_loop() is not None:
+            self._start_task(name, arefresh)
         else:
-            self._start_thread(name, renew)
+            self._start_thread(name, refresh)
 
-    def _start_thread(self, name: str, renew: Callable[[], object]) -> None:
+    def _start_thread(self, name: str, refresh: Callable[[], object]) -> None:
         def run() -> None:
             try:
                 with uncounted_reads():
-                    renew()
+                    refresh()
             finally:
                 self._running.pop(name, None)
 
         try:
             start_thread("warmer-background-refresh", run)
         except RuntimeError as error:  # no more threads, or the interpreter is ending
-            logger.warning("%r is not renewed: %s", name, error)
+            logger.warning("%r is not refreshed: %s", name, error)
             self._running.pop(name, None)
 
-    def _start_task(self, name: str, arenew: Callable[[], Coroutine[Any, Any, object]]) -> None:
+    def _start_task(self, name: str, arefresh: Callable[[], Coroutine[Any, Any, object]]) -> None:
         async def run() -> None:
             with uncounted_reads():
-                await arenew()
+                await arefresh()
 
-        # What the reader has in its context, such as a transaction, is not for what goes on behind its back.
+        # What the reader has in its context, such as a transaction, is not for a background refresh.
         task = asyncio.get_running_loop().create_task(run(), context=Context())
         self._running[name] = task  # the loop itself would let it be collected
         task.add_done_callback(lambda ended: self._running.pop(name, None))

@@ -7,14 +7,14 @@ from typing import Any, Final, NamedTuple
 import orjson
 from redis.exceptions import RedisError
 
-from warmer.cache import MissHandler
-from warmer.cache.request import CacheRequest
+from warmer.cache.miss_handler import MissHandler
 from warmer.clock import Clock
 from warmer.codec import ERROR, JSON, Codec, cached_error
 from warmer.codec.entry import Header, unpack
 from warmer.errors import CodecError, InvalidTaskError
 from warmer.refresh.cache_options import CacheOptions, TaskCacheOptions
 from warmer.refresh.read_counter import ReadCounter
+from warmer.refresh.request import CacheRequest
 from warmer.settings import Settings
 from warmer.store import Keys
 from warmer.tasks.loading import late_function_of
@@ -67,7 +67,7 @@ class Cache:
         """Prepare; nothing is read yet."""
         self._entry_key = keys.entry
         self._reads = reads
-        self._filler = miss_handler
+        self._miss_handler = miss_handler
         self._registry = registry
         self._terms = terms
         self._counter = counter
@@ -102,28 +102,12 @@ class Cache:
             Exception: what the function raises.
         """
         value = self._opened(wanted.cache_key, self._read(wanted.cache_key), wanted)
-        return self._filler.fill(wanted) if value is MISSING else _value_of(value)
+        return self._miss_handler.compute(wanted) if value is MISSING else _value_of(value)
 
     async def awant(self, wanted: CacheRequest) -> Any:
         """As `want`, beside an event loop."""
         value = self._opened(wanted.cache_key, await self._aread(wanted.cache_key), wanted)
-        return await self._filler.afill(wanted) if value is MISSING else _value_of(value)
-
-    def fill(self, wanted: CacheRequest) -> Any:
-        """Return a value that `look_for` did not find, computed and cached."""
-        return self._filler.fill(wanted)
-
-    async def afill(self, wanted: CacheRequest) -> Any:
-        """As `fill`, beside an event loop."""
-        return await self._filler.afill(wanted)
-
-    def fill_many(self, wanted: Sequence[CacheRequest]) -> list[Any]:
-        """Return values that `look_for` did not find, computed together and cached; all of one task."""
-        return self._filler.fill_many(wanted)
-
-    async def afill_many(self, wanted: Sequence[CacheRequest]) -> list[Any]:
-        """As `fill_many`, beside an event loop."""
-        return await self._filler.afill_many(wanted)
+        return await self._miss_handler.acompute(wanted) if value is MISSING else _value_of(value)
 
     def peek(self, wanted: CacheRequest, default: Any) -> Any:
         """Return a value if it is cached, else the default."""
@@ -240,9 +224,11 @@ class Cache:
 
     def _rebuilt(self, cache_key: str, header: Header, payload: Any, wanted: CacheRequest | None) -> Any:
         if header.codec == ERROR:
-            return CachedError(cached_error.restored(bytes(payload), wanted.terms.cache_errors if wanted else {}))
+            return CachedError(
+                cached_error.restored(bytes(payload), wanted.find_options().cache_errors if wanted else {})
+            )
         if wanted is not None and (wanted.target is not None or not header.ref):
-            return wanted.terms.codec.decode(cache_key, header.codec, payload)
+            return wanted.find_options().codec.decode(cache_key, header.codec, payload)
         task = self._task_of(header) if header.ref else self._registry.maker(cache_key)
         codec = self._codec if task is None else self._terms.of(task).codec
         return codec.decode(cache_key, header.codec, payload)
@@ -282,7 +268,7 @@ class Cache:
             return
         renewal = self._wanted_of_entry(cache_key, header) if header.ref else wanted
         if renewal is not None:
-            self._filler.renew_behind(renewal)
+            self._miss_handler.revalidation.submit(renewal)
 
     def _wanted_of_entry(self, cache_key: str, header: Header) -> CacheRequest | None:
         task = self._task_of(header)

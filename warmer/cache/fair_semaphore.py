@@ -1,4 +1,4 @@
-"""A bound on what runs at once, kept in turn: for threads and tasks alike."""
+"""FIFO semaphore for threads and tasks: it bounds the computations without a lease."""
 
 import threading
 from collections import deque
@@ -6,29 +6,29 @@ from concurrent.futures import Future
 
 
 class FairSemaphore:
-    """So many at once; whoever comes beyond them gets a turn when another leaves, first come, first served.
+    """Semaphore whose waiters get their turn in the order in which they came.
 
     Args:
         count: How many at once.
 
     Example:
         >>> slots = FairSemaphore(1)
-        >>> first, second = slots.take(), slots.take()
+        >>> first, second = slots.acquire(), slots.acquire()
         >>> first.done(), second.done()
         (True, False)
-        >>> slots.leave(first)
+        >>> slots.release(first)
         >>> second.done()
         True
     """
 
     def __init__(self, count: int) -> None:
         """Start with all of them free."""
-        self._lock = threading.RLock()  # as that of `Flights`
+        self._lock = threading.RLock()  # as that of `SingleFlight`
         self._free = count
         self._waiting: deque[Future[None]] = deque()
 
-    def take(self) -> "Future[None]":
-        """Return a turn, which is done as soon as it has come; `leave` it in any case."""
+    def acquire(self) -> "Future[None]":
+        """Return a turn, which is done as soon as it has come; `release` it in any case."""
         turn: Future[None] = Future()
         with self._lock:
             if self._free == 0:
@@ -38,7 +38,7 @@ class FairSemaphore:
         turn.set_result(None)
         return turn
 
-    def leave(self, turn: "Future[None]") -> None:
+    def release(self, turn: "Future[None]") -> None:
         """End a turn, or wait for it no longer."""
         with self._lock:
             if turn in self._waiting:  # it has not come

@@ -1,42 +1,79 @@
-"""What is done for a missing value on behalf of all who want it: computed under a lease, or taken from who has it."""
+"""Leader of a single flight: computes missing values for all readers of this process, or takes them from another's."""
 
-from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
-from secrets import token_hex
+import asyncio
+from collections import deque
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from warmer.cache.fair_semaphore import FairSemaphore
-from warmer.cache.request import CacheRequest
 from warmer.clock import Clock
 from warmer.codec import ERROR, Encoded, cached_error
-from warmer.codec.entry import Origin, unpack
+from warmer.codec.entry import Header, Origin, unpack
 from warmer.errors import CodecError, WaitTimeoutError
 from warmer.refresh.cache_options import CacheOptions
-from warmer.refresh.effects import Call, Compute, Routine, Sleep, Wait, pauses
-from warmer.refresh.publisher import Refreshed, RefreshRequest
-from warmer.refresh.refresher import Refresher, is_fresh, nothing_will_do
-from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight, computing, is_within_another
+from warmer.refresh.effects import Call, Routine, Sleep, Wait, pauses
+from warmer.refresh.publisher import encoded_by
+from warmer.refresh.refreshed import Computed, Refreshed
+from warmer.refresh.refresher import Acquired, Refresher, computing_values, is_fresh
+from warmer.refresh.request import CacheRequest, LeasedWork
+from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight, is_within_another
 from warmer.store import Keys, Result
-from warmer.wire import Reader
+from warmer.wire import UNAVAILABLE, Reader
 
 Returned = TypeVar("Returned")
 
 
+@dataclass(slots=True, eq=False)
+class Miss:
+    """A missing value that a reader waits for.
+
+    Args:
+        request: The value.
+        options: How it is cached.
+        flight_name: What those who share one computation have in common.
+        batch_size: How many are computed by one call of the task's batch function; 0 to compute it alone.
+        flight: The flight that it has joined.
+        leads: Whether this reader leads that flight.
+        late_flight: A flight that has brought nothing in time.
+        has_waited: Whether it has waited long enough to be computed without a lease.
+        waiting_since_ms: Since when another process computes it, by the server's clock; 0 if none does.
+        is_unreadable: Whether a fresh entry is there that cannot be read, and so is replaced.
+        result: The outcome.
+    """
+
+    request: CacheRequest
+    options: CacheOptions
+    flight_name: Hashable
+    batch_size: int = 0
+    flight: InFlight | None = None
+    leads: bool = False
+    late_flight: InFlight | None = None
+    has_waited: bool = False
+    waiting_since_ms: int = 0
+    is_unreadable: bool = False
+    result: FlightResult | None = None
+
+
+def flight_name(request: CacheRequest) -> Hashable:
+    """Return what those who share one computation have in common: the same target, not only the same key."""
+    target = request.target
+    return request.cache_key if target is None else (request.cache_key, target.task.task_id, target.identity)
+
+
 class MissLeader:
-    """Computes a missing value, or gets hold of it, for all readers of this process.
+    """Computes missing values, one or many by one call, for all readers of this process.
 
     Args:
         keys: Names the keys.
-        reads: Knows whether Redis is away.
-        refresher: The refresh routine, with the patience of a reader.
-        clock: Measures the time.
+        reads: Reads what others have published, and knows whether Redis is away.
+        refresher: The refresh routine, with the time-outs of readers.
         flights: The computations that are under way.
-        settle: Takes note of a refresh that a reader made.
-        find_slots: Says where computations without a lease queue up.
+        clock: Measures the time.
+        record: Records a refresh that a reader made.
+        find_semaphore: Returns where computations without a lease queue up.
     """
 
     def __init__(
@@ -44,216 +81,267 @@ class MissLeader:
         keys: Keys,
         reads: Reader,
         refresher: Refresher,
-        clock: Clock,
         flights: SingleFlight,
-        settle: Callable[[str, Origin, Refreshed], None],
-        find_slots: Callable[[], FairSemaphore],
+        clock: Clock,
+        record: Callable[[Refreshed], None],
+        find_semaphore: Callable[[], FairSemaphore],
     ) -> None:
         """Start idle."""
         self._entry_key = keys.entry
         self._reads = reads
         self._refresher = refresher
-        self._clock = clock
         self._flights = flights
-        self._settle = settle
-        self._find_slots = find_slots
+        self._clock = clock
+        self._record = record
+        self._find_semaphore = find_semaphore
 
-    # --- under a lease -----------------------------------------------------------------------------------------------
-    def leading(self, wanted: CacheRequest, deadline_s: float) -> Routine[FlightResult]:
-        """Return what came of a value: computed here, or published by another; without a lease if Redis is away.
+    # --- flights -----------------------------------------------------------------------------------------------------
+    def join(self, unjoined: deque[Miss], loop: asyncio.AbstractEventLoop | None) -> list[Miss]:
+        """Let one after the other join its flight, until a batch is led by this caller; return that.
 
         Args:
-            wanted: What is missing.
-            deadline_s: Until when another's computation is waited for; then it is abandoned.
+            unjoined: Taken from its beginning.
+            loop: The event loop beside which the caller runs, if any.
         """
-        work = work_of(wanted, Origin.MISS, before_publishing=lambda: self._flights.close(wanted.flight_name))
+        batch: list[Miss] = []
+        while unjoined and len(batch) < (unjoined[0].batch_size or 1):
+            miss = unjoined.popleft()
+            miss.flight, miss.leads = self._flights.join(miss.flight_name, miss.late_flight)
+            if miss.leads:
+                miss.flight.loop = loop
+                batch.append(miss)
+        return batch
+
+    def leading(
+        self, batch: list[Miss], unjoined: deque[Miss], wait_s: float, loop: asyncio.AbstractEventLoop | None
+    ) -> Routine[float]:
+        """Compute a batch, then the next ones, or wait for other processes that compute them; resolve all flights.
+
+        A batch is resolved before the next one joins, but for what another process computes: that is waited for only
+        in the end, so that two processes that miss the same values share the work.
+
+        Args:
+            batch: From `join`.
+            unjoined: What comes next; several routines may share it.
+            wait_s: How long other processes are waited for.
+            loop: The event loop beside which this runs, if any.
+
+        Returns:
+            Until when others were waited for, on the monotonic clock.
+        """
+        led: list[Miss] = []
+        unclear = NO_RESULT
         try:
-            return (yield from self._under_lease(wanted, work, deadline_s))
+            busy: list[Miss] = []
+            while batch:
+                led += batch
+                busy += yield from self._attempting(batch)
+                batch = self.join(unjoined, loop) if unjoined else []
+            deadline_s = self._clock.monotonic_s() + wait_s
+            if busy:
+                yield from self._waiting(busy, deadline_s)
+        except Exception as error:
+            unclear = FlightResult.with_error(error)
+            raise
+        finally:
+            self.resolve_all(led, unclear)
+        return deadline_s
+
+    def resolve_all(self, led: Sequence[Miss], result: FlightResult) -> None:
+        """Resolve those flights that are not resolved yet."""
+        for miss in led:
+            if miss.flight is not None and not miss.flight.done():
+                self._flights.resolve(miss.flight_name, miss.flight, result)
+
+    def _resolve(self, miss: Miss, result: FlightResult) -> None:
+        if miss.flight is not None:
+            self._flights.resolve(miss.flight_name, miss.flight, result)
+
+    # --- under leases ------------------------------------------------------------------------------------------------
+    def _attempting(self, batch: Sequence[Miss]) -> Routine[list[Miss]]:
+        """Compute what nobody else does, and resolve it; return what other processes compute right now."""
+        to_lease = [miss for miss in batch if not self._goes_without_lease(miss, len(batch))]
+        try:
+            acquired: list[Acquired] = []
+            if to_lease:
+                acquired = yield from self._refresher.acquiring(
+                    [miss.request for miss in to_lease],
+                    Origin.MISS,
+                    _fresh_ok_for(to_lease),
+                    [miss.waiting_since_ms for miss in to_lease],
+                    attempts=2,
+                )
         except RedisError:
-            self._refresher.release_later(work)
-            return (yield from self.unguarded(wanted))
+            to_lease = []
+        leased, fresh, busy = self._sorted(to_lease, acquired)
+        if leased:
+            yield from self._refreshing(leased)
+        if len(to_lease) < len(batch):
+            yield from self._without_lease([miss for miss in batch if miss not in to_lease])
+        if fresh:
+            for miss in (yield from self._looking(fresh)):
+                miss.is_unreadable = True
+                busy.append(miss)
+        return busy
 
-    def _under_lease(self, wanted: CacheRequest, work: RefreshRequest, deadline_s: float) -> Routine[FlightResult]:
-        will_do, waiting_since_ms = is_fresh, 0
-        for pause_s in pauses():
-            refreshing = partial(self._refresher.refreshing, work, will_do, waiting_since_ms)
-            refreshed = yield from self._twice_if_slow(wanted, refreshing)
-            if refreshed.result not in (Result.FRESH, Result.BUSY):
-                return self.landed(wanted, refreshed)
-            if refreshed.result is Result.BUSY:
-                remaining_s = deadline_s - self._clock.monotonic_s()
-                if remaining_s <= 0:
-                    return NO_RESULT
-                waiting_since_ms = waiting_since_ms or refreshed.now_ms
-                yield Sleep(min(pause_s, remaining_s))
-            found = yield from self._twice_if_slow(wanted, partial(self.looking, wanted))
-            if found is not None:
-                return found
-            if refreshed.result is Result.FRESH:
-                will_do = nothing_will_do  # what cannot be read is replaced
-        raise AssertionError("pauses never end")
+    def _goes_without_lease(self, miss: Miss, count: int) -> bool:
+        """Whether not even to ask for a lease; for a single one, Redis's absence is found out by asking."""
+        return miss.has_waited or (count > 1 and self._reads.is_unavailable(self._entry_key(miss.request.cache_key)))
 
-    def _twice_if_slow(self, wanted: CacheRequest, attempt: Callable[[], Routine[Returned]]) -> Routine[Returned]:
-        """Make an attempt; a second one if Redis, or this process, only had too much to do at once.
+    def _sorted(
+        self, misses: Sequence[Miss], acquired: Sequence[Acquired]
+    ) -> tuple[dict[Miss, LeasedWork], list[Miss], list[Miss]]:
+        """Return what is to be computed here, what is fresh, and what others compute; resolve what failed there."""
+        leased: dict[Miss, LeasedWork] = {}
+        fresh: list[Miss] = []
+        busy: list[Miss] = []
+        for miss, one in zip(misses, acquired, strict=True):
+            if isinstance(one, LeasedWork):
+                leased[miss] = one
+            elif one.result is Result.FRESH:
+                fresh.append(miss)
+            elif one.result is Result.BUSY:
+                miss.waiting_since_ms = miss.waiting_since_ms or one.now_ms
+                busy.append(miss)
+            else:
+                self._resolve(miss, self.result_of(one))
+        return leased, fresh, busy
 
-        Raises:
-            redis.RedisError: Redis did not answer.
-        """
-        try:
-            return (yield from attempt())
-        except RedisTimeoutError:
-            if self._reads.is_unavailable(self._entry_key(wanted.cache_key)):
-                raise
-        return (yield from attempt())
+    def _refreshing(self, leased: dict[Miss, LeasedWork]) -> Routine[None]:
+        """Compute, publish and resolve."""
 
-    def landed(self, wanted: CacheRequest, refreshed: Refreshed) -> FlightResult:
-        """Return what a refresh brought; one that lost its lease, to an invalidation perhaps, is for nobody else.
+        def stop_joining() -> None:
+            for miss in leased:
+                self._flights.stop_joining(miss.flight_name)
+
+        is_batched = next(iter(leased)).batch_size > 0
+        refreshed = yield from self._refresher.refreshing(
+            list(leased.values()), is_batched=is_batched, before_publishing=stop_joining
+        )
+        for miss, one in zip(leased, refreshed, strict=True):
+            self._resolve(miss, self.result_of(one))
+
+    def result_of(self, refreshed: Refreshed) -> FlightResult:
+        """Record a refresh, and return its result; followers get none if the lease was lost, say to an invalidation.
 
         Args:
-            wanted: What was missing.
-            refreshed: How its refresh ended: computed, here or elsewhere.
+            refreshed: How it ended: computed, here or elsewhere.
         """
         if not refreshed.was_elsewhere:
-            self._settle(wanted.ref, Origin.MISS, refreshed)
+            self._record(refreshed)
         if refreshed.exception is not None:
             return FlightResult.with_error(refreshed.exception)
         return FlightResult(
             refreshed.value, refreshed.encoded, is_computed=True, is_abandoned=refreshed.result is Result.LOST
         )
 
-    # --- what another has published ----------------------------------------------------------------------------------
-    def looking(self, wanted: CacheRequest) -> Routine[FlightResult | None]:
-        """Return what is cached by now; None if there is nothing that can be read.
+    # --- what other processes compute --------------------------------------------------------------------------------
+    def _waiting(self, busy: list[Miss], deadline_s: float) -> Routine[None]:
+        """Resolve what others publish; compute what they give up. What is left has waited long enough."""
+        for pause_s in pauses():
+            remaining_s = deadline_s - self._clock.monotonic_s()
+            if not busy or remaining_s <= 0:
+                break
+            yield Sleep(min(pause_s, remaining_s))
+            waiting = deque((yield from self._looking(busy)))
+            busy = []
+            while waiting:
+                size = min(len(waiting), waiting[0].batch_size or 1)
+                busy += yield from self._attempting([waiting.popleft() for _ in range(size)])
+        for miss in busy:
+            miss.has_waited = True
 
-        Raises:
-            redis.RedisError: Redis did not answer.
-        """
-        entry: bytes | None = yield Call(lambda: self._refresher.entries.read(wanted.cache_key))
-        return landed_from(wanted, entry)
+    def _looking(self, misses: Sequence[Miss]) -> Routine[list[Miss]]:
+        """Resolve what is cached by now, and can be read; return the rest."""
+        missing = []
+        for miss, result in zip(misses, (yield from self.looking(misses)), strict=True):
+            if result is None:
+                missing.append(miss)
+            else:
+                self._resolve(miss, result)
+        return missing
 
-    # --- without a lease -------------------------------------------------------------------------------------------
-    def unguarded(self, wanted: CacheRequest) -> Routine[FlightResult]:
-        """Compute without a lease, in turn."""
-        landed = yield from self.in_turn(wanted.terms, self._computing(wanted))
-        return FlightResult.with_error(waited_in_vain(wanted)) if landed is None else landed
+    def looking(self, misses: Sequence[Miss]) -> Routine[list[FlightResult | None]]:
+        """Return what is cached by now; None for what is not, cannot be read, or is out of reach."""
+        keys = [self._entry_key(miss.request.cache_key) for miss in misses]
+        try:
+            entries = yield Call(lambda: self._reads.get_many(keys))
+        except RedisError:
+            return [None] * len(misses)
+        return [
+            None if entry is UNAVAILABLE else _result_in(miss, entry)
+            for miss, entry in zip(misses, entries, strict=True)
+        ]
 
-    def in_turn(self, terms: CacheOptions, computation: Routine[Returned]) -> Routine[Returned | None]:
-        """Run a computation without a lease: so many at once, or every outage of Redis would choke the source, too.
+    # --- without leases ----------------------------------------------------------------------------------------------
+    def _without_lease(self, batch: Sequence[Miss]) -> Routine[None]:
+        """Compute without leases, in turn, and resolve; or every outage of Redis would choke the source, too."""
+        options = batch[0].options
+        computing = computing_values(
+            [miss.request for miss in batch],
+            options.timeout_s,
+            is_batched=batch[0].batch_size > 0,
+            leaves_thread=options.leaves_thread,
+            monotonic_s=self._clock.monotonic_s,
+        )
+        computed = yield from self._in_turn(options, computing)
+        if computed is None:
+            self.resolve_all(batch, FlightResult.with_error(waited_too_long(batch[0].request, options)))
+            return
+        for miss, one in zip(batch, computed, strict=True):
+            self._resolve(miss, _result_without_lease(miss, one))
 
-        Args:
-            terms: How long its turn is waited for, and what is done then.
-            computation: What to run.
-
-        Returns:
-            What it returned; None if its turn has not come, and the terms do not let it go without.
-        """
-        if is_within_another():  # which has a slot, and waits for this
-            return (yield from computation)
-        slots = self._find_slots()
-        turn = slots.take()
+    def _in_turn(self, options: CacheOptions, computing: Routine[Returned]) -> Routine[Returned | None]:
+        """Run a computation within the bound of those without a lease; None if its turn has not come in time."""
+        if is_within_another():  # which has a turn, and waits for this
+            return (yield from computing)
+        semaphore = self._find_semaphore()
+        turn = semaphore.acquire()
         try:
             try:
-                yield Wait(turn, terms.wait_s)
-            except TimeoutError:  # those who have the slots may even be waiting for this one
-                if terms.after_wait != "compute":
+                yield Wait(turn, options.wait_s)
+            except TimeoutError:  # those whose turn it is may even be waiting for this one
+                if options.after_wait != "compute":
                     return None
-            return (yield from computation)
+            return (yield from computing)
         finally:
-            slots.leave(turn)
-
-    def _computing(self, wanted: CacheRequest) -> Routine[FlightResult]:
-        terms = wanted.terms
-        try:
-            with computing(wanted.cache_key):
-                value = yield Compute(wanted.function, wanted.arguments, terms.timeout_s, terms.leaves_thread)
-            return landed_with(wanted, value)
-        except Exception as error:
-            return FlightResult.with_error(error)
+            semaphore.release(turn)
 
 
-def landed_with(wanted: CacheRequest, value: Any) -> FlightResult:
-    """Return a value that was computed here, and is not cached, as what a flight brought.
+def waited_too_long(request: CacheRequest, options: CacheOptions) -> WaitTimeoutError:
+    """Return the error of a reader for whom another's computation took too long."""
+    return WaitTimeoutError(
+        f"another computation of {request.cache_key!r} has not ended within {options.wait_s:g} s (wait_s); "
+        "wait longer, or let readers compute for themselves with after_wait='compute'"
+    )
 
-    Raises:
-        CodecError: it cannot be stored as it is, and so not be copied for others.
-    """
-    return FlightResult(value, wanted.terms.codec.encode(wanted.cache_key, value), is_computed=True)
+
+def _fresh_ok_for(misses: Sequence[Miss]) -> Callable[[LeasedWork, Header], bool]:
+    unreadable = {miss.request.cache_key for miss in misses if miss.is_unreadable}
+    if not unreadable:
+        return is_fresh
+    return lambda work, present: work.request.cache_key not in unreadable and is_fresh(work, present)
 
 
-def landed_from(wanted: CacheRequest, entry: bytes | None) -> FlightResult | None:
-    """Return what an entry holds, as what a flight brought; None if it cannot be read."""
+def _result_in(miss: Miss, entry: Any) -> FlightResult | None:
+    """Return what an entry holds; None if it cannot be read."""
+    request, options = miss.request, miss.options
     unpacked = unpack(entry)
-    if unpacked is None or not wanted.is_in(unpacked[0]):
+    if unpacked is None or not request.is_in(unpacked[0]):
         return None
     header, payload = unpacked
     if header.codec == ERROR:
-        return FlightResult.with_error(cached_error.restored(bytes(payload), wanted.terms.cache_errors))
+        return FlightResult.with_error(cached_error.restored(bytes(payload), options.cache_errors))
     try:
-        wanted.terms.codec.decode(wanted.cache_key, header.codec, payload)
+        options.codec.decode(request.cache_key, header.codec, payload)
     except CodecError:
         return None
     return FlightResult(encoded=Encoded(header.codec, bytes(payload)))
 
 
-def work_of(
-    wanted: CacheRequest, origin: Origin, token: str | None = None, before_publishing: Callable[[], None] = lambda: None
-) -> RefreshRequest:
-    """Return what is to be done for a wanted value.
-
-    Args:
-        wanted: The value.
-        origin: Who computes it.
-        token: What its lease is taken with; a new one unless it is given.
-        before_publishing: Called when the value is known, and not yet published.
-    """
-    return RefreshRequest(
-        wanted.ref,
-        wanted.cache_key,
-        wanted.terms,
-        origin,
-        wanted.function,
-        wanted.arguments,
-        token or token_hex(16),
-        before_publishing,
-    )
-
-
-def waited_in_vain(wanted: CacheRequest) -> WaitTimeoutError:
-    """Return the error of a reader for whom another's computation took too long."""
-    return WaitTimeoutError(
-        f"another computation of {wanted.cache_key!r} has not ended within {wanted.terms.wait_s:g} s (wait_s); "
-        "wait longer, or let readers compute for themselves with after_wait='compute'"
-    )
-
-
-TIMED_OUT = FlightResult(is_abandoned=True)
-"""Stands for what has not landed in time."""
-
-
-def landing_of(flight: InFlight, patience_s: float | None) -> Routine[FlightResult]:
-    """Return what a flight brought, or `TIMED_OUT`.
-
-    Args:
-        flight: The flight.
-        patience_s: How long to wait for it; None for as long as it takes.
-    """
-    try:
-        landed: FlightResult = yield Wait(flight, patience_s, flight.loop)
-    except TimeoutError:
-        return TIMED_OUT
-    return landed
-
-
-def after_waiting(wanted: CacheRequest, leader: MissLeader) -> Routine[FlightResult]:
-    """Take what there is, if the task wants that, when another's computation takes too long.
-
-    Args:
-        wanted: What was waited for.
-        leader: Looks for it.
-    """
-    if wanted.terms.after_wait == "stale":
-        with suppress(RedisError):
-            found = yield from leader.looking(wanted)
-            if found is not None:
-                return found
-    return FlightResult.with_error(waited_in_vain(wanted))
+def _result_without_lease(miss: Miss, computed: Computed) -> FlightResult:
+    """Return the result of a computation that is not cached; its value must be encodable, to be copied for others."""
+    encoded = encoded_by(miss.options.codec, miss.request.cache_key, computed)
+    if encoded.error is not None:
+        return FlightResult.with_error(encoded.error)
+    return FlightResult(encoded.value, encoded.encoded, is_computed=True)

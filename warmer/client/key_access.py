@@ -2,15 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Iterable
-from secrets import token_hex
 from typing import Any
 
-from warmer.cache.request import CacheRequest
 from warmer.client.runtime_access import RuntimeAccess, redis_required
-from warmer.codec.entry import Origin
 from warmer.errors import StoreUnavailableError
 from warmer.refresh.cache_options import CacheOptions
-from warmer.refresh.publisher import RefreshRequest
+from warmer.refresh.request import CacheRequest
 from warmer.tasks.validation import check_function, check_key, check_keys, check_ttl
 
 
@@ -88,15 +85,15 @@ class KeyAccess(RuntimeAccess):
         """
         owner = self._registry.maker(check_key(key))
         check_ttl(ttl)
-        terms = (
+        options = (
             CacheOptions.of_key(None, ttl, self._settings)
             if owner is None
             else self._runtime.cache_options.of(owner).set_for(ttl)
         )
         ref = "" if owner is None or owner.fields else owner.task_id
-        work = RefreshRequest(ref, key, terms, Origin.MISS, lambda: value, {}, token_hex(16))
+        request = CacheRequest(key, ref, lambda: options, lambda: value, {})
         with redis_required():
-            refreshed = self._runtime.refresher.publish_value(work, value)
+            refreshed = self._runtime.refresher.publish_value(request, value)
         if refreshed.error:
             raise StoreUnavailableError(f"{key!r} was not set: {refreshed.error}")
 

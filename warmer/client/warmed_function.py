@@ -6,11 +6,11 @@ from functools import update_wrapper
 from typing import Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from warmer.cache.cache import MISSING
-from warmer.cache.request import CacheRequest
 from warmer.client.runtime_access import redis_required
 from warmer.on_demand.bulk import BulkWarming
 from warmer.on_demand.bulk.items import call_arguments
 from warmer.on_demand.handle import Warming
+from warmer.refresh.request import CacheRequest
 from warmer.runtime import Runtime
 from warmer.tasks.target import Target
 from warmer.tasks.task import WarmingTask
@@ -135,8 +135,8 @@ class Warmed(WarmedFunction[Parameters, Returned]):
         found = runtime.cache.look_for(requests)
         missing = _missing(requests, found)
         if self.task.compute_many_fn is not None:
-            return _completed(found, runtime.cache.fill_many(missing))
-        return _completed(found, [runtime.cache.fill(request) for request in missing])
+            return _completed(found, runtime.miss_handler.compute_many(missing))
+        return _completed(found, [runtime.miss_handler.compute(request) for request in missing])
 
     def refresh(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
         """Compute the value in this process, even if a fresh one is cached, and cache it.
@@ -209,12 +209,12 @@ class AsyncWarmed(WarmedFunction[Parameters, Returned]):
         found = await runtime.cache.alook_for(requests)
         missing = _missing(requests, found)
         if self.task.compute_many_fn is not None:
-            return _completed(found, await runtime.cache.afill_many(missing))
+            return _completed(found, await runtime.miss_handler.acompute_many(missing))
         turn = asyncio.Semaphore(MAX_COMPUTATIONS)
 
         async def fill(request: CacheRequest) -> Any:
             async with turn:
-                return await runtime.cache.afill(request)
+                return await runtime.miss_handler.acompute(request)
 
         return _completed(found, await asyncio.gather(*map(fill, missing)))
 

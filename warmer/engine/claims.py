@@ -1,4 +1,4 @@
-"""What workers do with claims: take targets with their leases, many at once, and publish and complete them."""
+"""Claims: take targets with their leases, many at once, publish what was computed, and complete the claims."""
 
 import logging
 import shlex
@@ -10,293 +10,268 @@ from typing import Any, NamedTuple
 from redis.exceptions import RedisError
 
 from warmer.codec.entry import Header, Origin
-from warmer.engine.next_due import NextDue, due_after_refusal, next_due, outcome_of
+from warmer.engine.next_due import NextDue, due_after_rejection, next_due, outcome_of
 from warmer.errors import WarmerError, described
 from warmer.refresh.cache_options import CacheOptions, TaskCacheOptions
-from warmer.refresh.compute import call
-from warmer.refresh.publisher import (
-    Computed,
-    Done,
-    Publisher,
-    Refreshed,
-    RefreshRequest,
-    computed_of,
-    fresh_already,
-    present_of,
-)
+from warmer.refresh.effects import run
 from warmer.refresh.read_counter import uncounted_reads
-from warmer.refresh.refresher import is_fresh
-from warmer.refresh.single_flight import computing
+from warmer.refresh.refreshed import Computed, Refreshed
+from warmer.refresh.refresher import Refresher, computing_values, is_fresh
+from warmer.refresh.request import CacheRequest, LeasedWork, leases_of
 from warmer.settings import Settings
-from warmer.store import Capacity, Claim, ClaimBatch, Lease, Outcome, Result, Store, Timing
+from warmer.store import Capacity, Claim, ClaimBatch, Outcome, Result, Store, Timing
 from warmer.tasks.loading import late_function_of
 from warmer.tasks.registry import Registry
-from warmer.tasks.target import Target, task_id_of
+from warmer.tasks.switch import Switch
+from warmer.tasks.target import task_id_of
 from warmer.tasks.task import WarmingTask
 
 logger = logging.getLogger("warmer.refresh")
 
 
-class Job(NamedTuple):
-    """A claimed target whose lease is held: what is left to be done is to compute it.
+class TaskRuntime(NamedTuple):
+    """How the targets of a task are computed in this process.
 
     Args:
-        claim: The claim.
-        batch: What it was claimed with.
-        target: What is computed.
-        work: The same as the refresh routine takes it.
-        lease: The lease.
+        task: The task, as this process knows it.
+        function: Computes a value.
+        find_options: Returns how it is cached.
     """
-
-    claim: Claim
-    batch: ClaimBatch
-    target: Target
-    work: RefreshRequest
-    lease: Lease
-
-    @property
-    def ref(self) -> str:
-        """Canonical text of the target."""
-        return self.claim.ref
-
-    @property
-    def task(self) -> WarmingTask:
-        """The target's task."""
-        return self.target.task
-
-    @property
-    def lease_held(self) -> tuple[str, str]:
-        """The lease, as the store takes it: its key and token."""
-        return self.work.cache_key, self.batch.token
-
-
-class _Skill(NamedTuple):
-    """How the targets of a task are computed in this process."""
 
     task: WarmingTask
-    terms: CacheOptions
     function: Callable[..., Any]
+    find_options: Callable[[], CacheOptions]
 
-    def work_for(self, target: Target, ref: str, token: str) -> RefreshRequest:
-        return RefreshRequest(ref, target.cache_key, self.terms, Origin.WARM, self.function, target.arguments, token)
+    def request_for(self, ref: str) -> CacheRequest:
+        """Return the request for a target.
 
-
-class Ended(NamedTuple):
-    """A refresh that has ended.
-
-    Args:
-        ref: Canonical text of the target.
-        refreshed: How.
-    """
-
-    ref: str
-    refreshed: Refreshed
+        Raises:
+            InvalidTaskError: the ref does not fit the task.
+        """
+        target = self.task.target_of_ref(ref)
+        return CacheRequest(target.cache_key, ref, self.find_options, self.function, target.arguments, target)
 
 
 class ClaimedBatch(NamedTuple):
     """What one call of `Claims.take` got.
 
     Args:
-        jobs: What is to be computed, best first; those of one batch stand together.
+        works: What is to be computed, best first; those of one batch stand together.
         ended: What ended at once: a fresh value was there, another computes it, or it cannot be computed.
         unknown_ids: Ids of tasks that this process does not know; their targets were given back.
         claimed: How many targets were claimed.
         held: How many tasks have something ready that has to wait.
     """
 
-    jobs: list[Job]
-    ended: list[Ended]
+    works: list[LeasedWork]
+    ended: list[Refreshed]
     unknown_ids: frozenset[str]
     claimed: int
     held: int
 
 
 class Claims:
-    """Takes claims, and completes them; how they are computed in between is the caller's business.
+    """Takes claims, publishes, and completes them; how they are computed in between is the caller's business.
 
     Args:
         store: Where claims are.
         registry: The functions of this process.
-        terms: On which terms each task's values are cached.
+        cache_options: How each task's values are cached.
         settings: Time-outs and thresholds.
+        refresher: Acquires leases and publishes values.
     """
 
-    def __init__(self, store: Store, registry: Registry, terms: TaskCacheOptions, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        registry: Registry,
+        cache_options: TaskCacheOptions,
+        settings: Settings,
+        refresher: Refresher,
+    ) -> None:
         """Start idle."""
         self._store = store
         self._registry = registry
-        self._terms = terms
+        self._cache_options = cache_options
         self._settings = settings
-        self._publisher = Publisher(store.entries)
+        self._refresher = refresher
+        self._switch = Switch()
 
     # --- taking ------------------------------------------------------------------------------------------------
     def take(
         self,
-        places: Capacity,
+        capacity: Capacity,
         unknown_ids: Iterable[str] = (),
         *,
         only: Sequence[str] | None = None,
-        life: str = "",
+        drain_id: str = "",
         waits: bool = True,
         is_wanted: Callable[[str], bool] = lambda ref: True,
     ) -> ClaimedBatch:
         """Claim the best of what is ready, and take the leases.
 
         Args:
-            places: How many computations may begin.
+            capacity: How many computations may begin.
             unknown_ids: Ids of tasks that this process does not know.
             only: The refs that may be claimed; all when not given.
-            life: What the claims' token begins with.
+            drain_id: What the claims' token begins with.
             waits: Whether a batch that is not full may wait for more.
-            is_wanted: Says whether the caller wants a target; what it does not is given back.
+            is_wanted: Decides whether the caller wants a target; one that it does not want is given back.
 
         Raises:
             redis.RedisError: Redis did not answer; what had been claimed is given back, or lapses.
         """
-        batch = self._store.refreshes.claim(places, unknown_ids, only=only, life=life, waits=waits)
+        batch = self._store.refreshes.claim(capacity, unknown_ids, only=only, life=drain_id, waits=waits)
         try:
-            return self._opened(batch, is_wanted)
+            return self._leased(batch, is_wanted)
         except RedisError:
             self._store.refreshes.give_back([claim.ref for claim in batch.claims], batch.token)
             raise
 
-    def _opened(self, batch: ClaimBatch, is_wanted: Callable[[str], bool]) -> ClaimedBatch:
-        known, not_ours = [], []
+    def _leased(self, batch: ClaimBatch, is_wanted: Callable[[str], bool]) -> ClaimedBatch:
+        """Take the leases of what this process knows and wants, and complete what needs no computation."""
+        self._switch = batch.switch
         unknown_ids: set[str] = set()
-        done: list[tuple[Claim, Refreshed, WarmingTask | None]] = []
-        skills: dict[str, _Skill | WarmerError | None] = {}
+        not_ours: list[str] = []
+        ended: list[tuple[Claim, WarmingTask | None, Refreshed]] = []
+        claims: list[Claim] = []
+        requests: list[CacheRequest] = []
+        runtimes: dict[str, TaskRuntime | WarmerError | None] = {}
         for claim in batch.claims:
-            if claim.definition not in skills:
-                skills[claim.definition] = self._skill_for(claim)
-            skill = skills[claim.definition]
+            if claim.definition not in runtimes:
+                runtimes[claim.definition] = self._resolve(claim)
+            runtime = runtimes[claim.definition]
             try:
-                if isinstance(skill, WarmerError):
-                    raise skill
-                if skill is None:
+                if isinstance(runtime, WarmerError):
+                    raise runtime
+                if runtime is None:
                     unknown_ids.add(task_id_of(claim.ref))
-                if skill is None or not is_wanted(claim.ref):
+                if runtime is None or not is_wanted(claim.ref):
                     not_ours.append(claim.ref)
                 else:
-                    target = skill.task.target_of_ref(claim.ref)
-                    known.append((claim, target, skill.work_for(target, claim.ref, batch.token)))
+                    requests.append(runtime.request_for(claim.ref))
+                    claims.append(claim)
             except WarmerError as error:
-                done.append((claim, Refreshed(Result.FAILED, error=described(error)), None))
-        self._store.refreshes.give_back(not_ours, batch.token)
-        jobs, unneeded = [], []
-        leases = self._store.entries.take_leases([(work.cache_key, batch.token, 0) for _, _, work in known])
-        for (claim, target, work), lease in zip(known, leases, strict=True):
-            refreshed = _nothing_to_do(claim, work, lease)
-            if refreshed is None:
-                jobs.append(Job(claim, batch, target, work, lease))
+                ended.append((claim, None, Refreshed(claim.ref, Origin.WARM, Result.FAILED, error=described(error))))
+        if not_ours:
+            self._store.refreshes.give_back(not_ours, batch.token)
+        works: list[LeasedWork] = []
+        acquired = self._refresher.acquire(requests, batch.token, Origin.WARM, _fresh_ok, claims=claims)
+        for request, claim, one in zip(requests, claims, acquired, strict=True):
+            if isinstance(one, LeasedWork):
+                works.append(one)
             else:
-                done.append((claim, refreshed, target.task))
-                if refreshed.result is Result.FRESH:
-                    unneeded.append((work.cache_key, batch.token))
-        self._store.entries.release_leases(unneeded)
-        self._complete([self._outcome(claim, batch, task, refreshed) for claim, refreshed, task in done])
-        ended_now = [Ended(claim.ref, refreshed) for claim, refreshed, _ in done]
-        return ClaimedBatch(jobs, ended_now, frozenset(unknown_ids), len(batch.claims), batch.held)
+                ended.append((claim, request.target.task if request.target else None, one))
+        self._complete([self._outcome(claim, batch.token, task, one) for claim, task, one in ended])
+        return ClaimedBatch(works, [one for _, _, one in ended], frozenset(unknown_ids), len(batch.claims), batch.held)
 
-    def _skill_for(self, claim: Claim) -> "_Skill | WarmerError | None":
+    def _resolve(self, claim: Claim) -> "TaskRuntime | WarmerError | None":
         """Return how targets of the claimed task are computed here; None if this process does not know it."""
         try:
             task = self._registry.resolve(claim.definition)
-            return None if task is None else _Skill(task, self._terms.of(task), late_function_of(task))
+            if task is None:
+                return None
+            options = self._cache_options.of(task)
+            return TaskRuntime(task, late_function_of(task), lambda: options)
         except WarmerError as error:
             return error
 
     # --- ending ------------------------------------------------------------------------------------------------
-    def finish(self, done: Sequence[tuple[Job, Computed]]) -> list[Ended]:
+    def publish(self, works: Sequence[LeasedWork], computed: Sequence[Computed]) -> list[Refreshed]:
         """Publish what was computed, and complete the claims.
 
         Args:
-            done: Jobs, and what came of them.
+            works: From `take`.
+            computed: The outcome of each computation.
 
         Returns:
-            How each ended.
+            How each refresh ended.
 
         Raises:
             redis.RedisError: Redis did not answer; the claims lapse, and their targets become ready again.
         """
-        refreshed = self._publisher.publish([Done(job.work, job.lease, computed) for job, computed in done])
-        return self._end([(job, how) for (job, _), how in zip(done, refreshed, strict=True)])
+        return self._complete_works(works, self._refresher.publish(works, computed))
 
-    def give_up(self, jobs: Sequence[Job], error: str, duration_ms: float) -> list[Ended]:
-        """Complete claims whose computation did not come back; whatever it still writes is refused.
+    def give_up(self, works: Sequence[LeasedWork], error: str, duration_ms: float) -> list[Refreshed]:
+        """Complete claims whose computation did not come back; a value that it still brings is refused.
 
         Args:
-            jobs: What is given up.
+            works: What is given up.
             error: Why.
             duration_ms: How long it has been running.
 
         Raises:
             redis.RedisError: Redis did not answer; the claims lapse.
         """
-        self._publisher.release([job.work for job in jobs])
-        refreshed = Refreshed(Result.FAILED, duration_ms=duration_ms, error=error)
-        return self._end([(job, refreshed) for job in jobs])
+        self._refresher.release(leases_of(works))
+        refreshed = [
+            Refreshed(work.ref, work.origin, Result.FAILED, duration_ms=duration_ms, error=error) for work in works
+        ]
+        return self._complete_works(works, refreshed)
 
-    def give_back(self, jobs: Iterable[Job]) -> None:
+    def give_back(self, works: Iterable[LeasedWork]) -> None:
         """Put targets back for others, in their old place.
 
         Raises:
             redis.RedisError: Redis did not answer; the claims lapse.
         """
-        by_token = defaultdict(list)
-        for job in jobs:
-            by_token[job.batch.token].append(job)
-        for token, given in by_token.items():
-            self._publisher.release([job.work for job in given])
-            self._store.refreshes.give_back([job.ref for job in given], token)
+        for token, given in _by_token(works).items():
+            self._refresher.release(leases_of(given))
+            self._store.refreshes.give_back([work.ref for work in given], token)
 
-    def renew(self, jobs: Iterable[Job]) -> list[str]:
+    def renew(self, works: Sequence[LeasedWork]) -> list[str]:
         """Extend claims and leases; returns the refs of the claims that are lost.
 
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        refs_by_token = defaultdict(list)
-        leases = []
-        for job in jobs:
-            refs_by_token[job.batch.token].append(job.ref)
-            leases.append(job.lease_held)
-        self._store.entries.renew_leases(leases)
-        return [ref for token, refs in refs_by_token.items() for ref in self._store.refreshes.renew_claims(token, refs)]
+        self._refresher.renew(leases_of(works))
+        return [
+            ref
+            for token, held in _by_token(works).items()
+            for ref in self._store.refreshes.renew_claims(token, [work.ref for work in held])
+        ]
 
-    # --- without a claim ---------------------------------------------------------------------------------------
-    def settle(self, ended_now: Sequence[tuple[str, Origin, Refreshed]]) -> None:
+    def complete_unclaimed(self, refreshed: Sequence[Refreshed]) -> None:
         """Record refreshes that were made without a claim: by readers that had missed, or by hand.
 
         Args:
-            ended_now: For each the target's ref, "" for a key without a task; who computed; how it ended. No target
-                stands twice among them.
+            refreshed: How they ended; no target stands twice among them.
 
         Raises:
             redis.RedisError: Redis did not answer.
         """
-        timings = self._store.stats.timings([ref for ref, _, _ in ended_now])
+        timings = self._store.stats.timings([one.ref for one in refreshed])
         outcomes = []
-        for (ref, origin, refreshed), timing in zip(ended_now, timings, strict=True):
-            task = self._registry.get(task_id_of(ref))
-            due = NextDue("never") if task is None else next_due(task, timing, refreshed, 0, self._settings)
-            outcomes.append(outcome_of(ref, "", origin, refreshed, due, self._settings))
+        for one, timing in zip(refreshed, timings, strict=True):
+            task = self._registry.get(task_id_of(one.ref))
+            due = NextDue("never") if task is None else next_due(task, timing, one, 0, self._settings)
+            outcomes.append(outcome_of(one, "", due, self._settings))
         self._store.refreshes.complete(outcomes)
 
     # --- parts of the above ------------------------------------------------------------------------------------
-    def _end(self, ended_now: Sequence[tuple[Job, Refreshed]]) -> list[Ended]:
-        self._complete([self._outcome(job.claim, job.batch, job.task, refreshed) for job, refreshed in ended_now])
-        return [Ended(job.ref, refreshed) for job, refreshed in ended_now]
+    def _complete_works(self, works: Sequence[LeasedWork], refreshed: list[Refreshed]) -> list[Refreshed]:
+        self._complete(
+            [
+                self._outcome(work.claim, work.token, work.task, one)
+                for work, one in zip(works, refreshed, strict=True)
+                if work.claim is not None
+            ]
+        )
+        return refreshed
 
-    def _outcome(self, claim: Claim, batch: ClaimBatch, task: WarmingTask | None, refreshed: Refreshed) -> Outcome:
-        _log(claim.ref, refreshed)
+    def _outcome(self, claim: Claim, token: str, task: WarmingTask | None, refreshed: Refreshed) -> Outcome:
+        _log(refreshed)
         if task is None:
-            due = due_after_refusal(claim.failures)
+            due = due_after_rejection(claim.failures)
         else:
-            timing = Timing(claim.compute_p95_s, claim.queue_wait_s, batch.switch)
+            timing = Timing(claim.compute_p95_s, claim.queue_wait_s, self._switch)
             due = next_due(task, timing, refreshed, claim.failures, self._settings)
-        return outcome_of(claim.ref, batch.token, Origin.WARM, refreshed, due, self._settings)
+        return outcome_of(refreshed, token, due, self._settings)
 
     def _complete(self, outcomes: Sequence[Outcome]) -> None:
+        if not outcomes:
+            return
         for name in self._store.refreshes.complete(outcomes).quarantined:
             logger.error(
                 "%s has killed its process too often, and is computed no more until its definition changes or "
@@ -306,40 +281,36 @@ class Claims:
             )
 
 
-def computed_here(job: Job, monotonic_s: Callable[[], float] = time.monotonic) -> Computed:
-    """Compute a job in this thread, whatever its task says of batches and processes; returns what came of it.
+def computed_here(work: LeasedWork, monotonic_s: Callable[[], float] = time.monotonic) -> Computed:
+    """Compute a value in this thread, by the function for a single one, also where the task wants a process.
 
     Args:
-        job: From `Claims.take`.
+        work: From `Claims.take`.
         monotonic_s: Measures how long it takes.
     """
-    work, started_s = job.work, monotonic_s()
-    try:
-        with uncounted_reads(), computing(work.cache_key):
-            value = call(work.function, work.arguments, work.terms.timeout_s)
-    except Exception as error:
-        return Computed(monotonic_s() - started_s, error=error)
-    return computed_of(work.terms.codec, work.cache_key, monotonic_s() - started_s, value)
+    with uncounted_reads():
+        (computed,) = run(computing_values([work.request], work.options.timeout_s, monotonic_s=monotonic_s))
+    return computed
 
 
-def _nothing_to_do(claim: Claim, work: RefreshRequest, lease: Lease) -> Refreshed | None:
-    """Return how a refresh has ended at once: another is at it, or the present value will do; None to compute."""
-    if not lease.taken:
-        return Refreshed(Result.BUSY, lease.now_ms)
-    present = present_of(work, lease)
-    if present is None or not _will_do(claim, present, lease.now_ms):
-        return None
-    return fresh_already(present, lease.now_ms)
+def _fresh_ok(work: LeasedWork, present: Header) -> bool:
+    """Whether a claim needs no computation: the value is newer than the claim, or fresh where that is enough."""
+    claim = work.claim
+    return claim is not None and (present.computed_at_ms > claim.due_ms or (claim.ensure and is_fresh(work, present)))
 
 
-def _will_do(claim: Claim, present: Header, now_ms: int) -> bool:
-    return present.computed_at_ms > claim.due_ms or (claim.ensure and is_fresh(present, now_ms))
+def _by_token(works: Iterable[LeasedWork]) -> dict[str, list[LeasedWork]]:
+    by_token = defaultdict(list)
+    for work in works:
+        by_token[work.token].append(work)
+    return by_token
 
 
-def _log(ref: str, refreshed: Refreshed) -> None:
-    if refreshed.result in (Result.FAILED, Result.CRASHED):
+def _log(refreshed: Refreshed) -> None:
+    ref, result = refreshed.ref, refreshed.result
+    if result in (Result.FAILED, Result.CRASHED):
         logger.warning("%s failed after %.0f ms: %s", ref, refreshed.duration_ms, refreshed.error)
-    elif refreshed.result is Result.LOST:
+    elif result is Result.LOST:
         logger.warning("%s: the lease was lost, nothing was written %s", ref, refreshed.error)
     elif logger.isEnabledFor(logging.INFO):
-        logger.info("%s: %s in %.1f ms", ref, refreshed.result, refreshed.duration_ms)
+        logger.info("%s: %s in %.1f ms", ref, result, refreshed.duration_ms)

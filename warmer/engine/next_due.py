@@ -1,17 +1,17 @@
-"""What a refresh means for its target: when it is due again, and how it is judged. Pure functions of what is known."""
+"""Next due time of a target, from how its refresh ended, and the outcome that is recorded of it."""
 
 import random
 from typing import NamedTuple
 
 from warmer import policy
 from warmer.codec.entry import Origin
-from warmer.refresh.publisher import Refreshed
+from warmer.refresh.refreshed import Refreshed
 from warmer.settings import Settings
 from warmer.store import DueKind, Outcome, Result, Timing
 from warmer.tasks.task import WarmingTask
 
 BUSY_RETRY_MS = 1000
-GIVE_UP_AFTER = 5
+MAX_FAILURES = 5
 """Failures in a row after which a target that nobody reads is left alone."""
 
 JUDGEMENT_GRACE_S = 5.0
@@ -33,21 +33,19 @@ class NextDue(NamedTuple):
     ms: int = 0
 
 
-def outcome_of(ref: str, token: str, origin: Origin, refreshed: Refreshed, due: NextDue, settings: Settings) -> Outcome:
+def outcome_of(refreshed: Refreshed, token: str, due: NextDue, settings: Settings) -> Outcome:
     """Return what is recorded of a refresh.
 
     Args:
-        ref: Canonical text of the target; "" for a key without a task.
-        token: The claim's token; "" without a claim.
-        origin: Who computed.
         refreshed: How it ended.
+        token: The claim's token; "" without a claim.
         due: When the target is due next.
         settings: How often reads are flushed.
     """
-    is_warm = origin is Origin.WARM
-    judged = is_warm and refreshed.result is Result.PUBLISHED and ref != ""
+    is_warm = refreshed.origin is Origin.WARM
+    judged = is_warm and refreshed.result is Result.PUBLISHED and refreshed.ref != ""
     return Outcome(
-        ref,
+        refreshed.ref,
         token,
         refreshed.result,
         "warm" if is_warm else "miss",
@@ -77,7 +75,7 @@ def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: 
     if refreshed.result is Result.LOST:
         return NextDue("in")
     if refreshed.result in FAILED:
-        if failures + 1 >= GIVE_UP_AFTER and not policy.is_kept_warm(task, timing.switch):
+        if failures + 1 >= MAX_FAILURES and not policy.is_kept_warm(task, timing.switch):
             return NextDue("review_in", round(1000 * task.ttl))
         return due_after_failure(failures)
     if refreshed.result is Result.PUBLISHED and refreshed.duration_ms >= 1000 * task.ttl:
@@ -94,9 +92,9 @@ def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: 
     return NextDue("review" if policy.is_reviewed(task, timing.switch) else "at", round(1000 * due_s))
 
 
-def due_after_refusal(failures: int) -> NextDue:
-    """Return when a target is due again that cannot be computed at all: later and later, and then never."""
-    return NextDue("never") if failures + 1 >= GIVE_UP_AFTER else due_after_failure(failures)
+def due_after_rejection(failures: int) -> NextDue:
+    """Return when a target is due again that no worker can compute: later each time, and then never."""
+    return NextDue("never") if failures + 1 >= MAX_FAILURES else due_after_failure(failures)
 
 
 def due_after_failure(failures: int) -> NextDue:

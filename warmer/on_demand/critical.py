@@ -81,9 +81,9 @@ class CriticalRun:
         self._unknown |= taken.unknown_ids
         if not taken.claimed:
             time.sleep(PAUSE_S)  # a reader computes it, or the claim of a worker that died has yet to lapse
-        for job in taken.jobs:
-            with self._renewer.holding(partial(self._claims.renew, [job])):
-                self._claims.finish([(job, computed_here(job))])
+        for work in taken.works:
+            with self._renewer.holding(partial(self._claims.renew, [work])):
+                self._claims.publish([work], [computed_here(work)])
         self._take_outcomes(0)
 
     def _take_outcomes(self, wait_s: float) -> None:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from secrets import token_hex
 from typing import Any
 
 from warmer.codec.entry import Origin
@@ -11,9 +10,9 @@ from warmer.errors import BacklogFullError, InvalidTaskError, UnknownTaskError, 
 from warmer.on_demand.handle import WATCH_S
 from warmer.refresh.cache_options import TaskCacheOptions
 from warmer.refresh.effects import run
-from warmer.refresh.publisher import RefreshRequest
 from warmer.refresh.read_counter import uncounted_reads
-from warmer.refresh.refresher import Refresher, is_fresh, nothing_will_do
+from warmer.refresh.refresher import Refresher, is_fresh, never_ok
+from warmer.refresh.request import CacheRequest
 from warmer.results import UserWarming
 from warmer.store import Result, Store
 from warmer.tasks.registry import Registry
@@ -61,7 +60,7 @@ class OnDemandWarming:
     Args:
         store: Where targets and entries are.
         registry: Says which task a key belongs to.
-        terms: On which terms each task's values are cached.
+        cache_options: How each task's values are cached.
         refresher: The refresh routine.
         claims: What a refresh means for its target.
     """
@@ -70,14 +69,14 @@ class OnDemandWarming:
         self,
         store: Store,
         registry: Registry,
-        terms: TaskCacheOptions,
+        cache_options: TaskCacheOptions,
         refresher: Refresher,
         claims: Claims,
     ) -> None:
         """Start with nothing asked."""
         self._store = store
         self._registry = registry
-        self._terms = terms
+        self._cache_options = cache_options
         self._refresher = refresher
         self._claims = claims
 
@@ -119,12 +118,12 @@ class OnDemandWarming:
         words = _checked_tags(tags)
         task = self._registry.owner(check_key(cache_key))
         ref = task.task_id if task else ""
-        terms = self._terms.of_call(task, check_function(function), check_ttl(ttl_s))
-        work = RefreshRequest(ref, cache_key, terms, Origin.WARM, function, {}, token_hex(16))
+        options = self._cache_options.of_call(task, check_function(function), check_ttl(ttl_s))
+        request = CacheRequest(cache_key, ref, lambda: options, function, {})
         with uncounted_reads():
-            refreshed = run(self._refresher.refreshing_in_turn(work, nothing_will_do if force else is_fresh))
+            refreshed = run(self._refresher.refreshing_in_turn(request, Origin.WARM, never_ok if force else is_fresh))
         if refreshed.result is not Result.BUSY:
-            self._claims.settle([(ref, Origin.WARM, refreshed)])
+            self._claims.complete_unclaimed([refreshed])
         succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
         if not succeeded:
             tagged = f" (tags: {', '.join(words)})" if words else ""

@@ -10,31 +10,14 @@ from typing import Any, NamedTuple
 from warmer.errors import ComputationFailedError, ComputeTimeoutError, InvalidTaskError, WarmerError, shortened
 from warmer.refresh.compute import ends_the_caller
 from warmer.refresh.effects import Compute, Routine
+from warmer.refresh.refreshed import Computed
 from warmer.refresh.single_flight import computing
 from warmer.tasks.loading import batch_function_of, function_of
 from warmer.tasks.target import Target
 from warmer.tasks.task import WarmingTask
 
-QUOTED_KEYS = 3
+MAX_QUOTED_KEYS = 3
 """So many keys of each kind are named where those of an answer are not those that were asked for."""
-
-
-class Part(NamedTuple):
-    """What a batch brought for one target.
-
-    Args:
-        value: Its value, unless there is an error.
-        error: What its computation raised; an object of its own.
-        duration_s: Its share of the time of the call that brought this.
-
-    Example:
-        >>> Part(value=49, duration_s=0.002).error is None
-        True
-    """
-
-    value: Any = None
-    error: BaseException | None = None
-    duration_s: float = 0.0
 
 
 def computing_many(
@@ -44,7 +27,7 @@ def computing_many(
     *,
     leaves_thread: bool = False,
     monotonic_s: Callable[[], float] = time.monotonic,
-) -> Routine[list[Part]]:
+) -> Routine[list[Computed]]:
     """Compute the values of many targets by one call of their task's `compute_many_fn`.
 
     If that raises, or returns no mapping, the targets are halved, and each half is tried, until the culprits stand
@@ -76,7 +59,7 @@ def computing_many(
     try:
         function, names = batch_function_of(task), argument_names(task)
     except WarmerError as error:
-        return [Part(error=_copied(error)) for _ in targets]
+        return [Computed(error=_copied(error)) for _ in targets]
     asked = [_asked(target, names) for target in targets]
     parts = _Parts(len(targets))
     with computing(*(target.cache_key for target in targets)):
@@ -148,7 +131,7 @@ class _Call:
         self._monotonic_s = monotonic_s
         self._share_s = 0.0
 
-    def made(self, timeout_s: float | None, leaves_thread: bool) -> Routine[list[Part] | _Failure | _WholeFailure]:
+    def made(self, timeout_s: float | None, leaves_thread: bool) -> Routine[list[Computed] | _Failure | _WholeFailure]:
         began_s = self._monotonic_s()
         try:
             function = partial(self._function, list(self._asked))  # a list of its own, which it may change
@@ -164,7 +147,7 @@ class _Call:
     def _share_of(self, began_s: float) -> float:
         return (self._monotonic_s() - began_s) / len(self._asked)
 
-    def _parts_of(self, answer: Any) -> list[Part] | _WholeFailure:
+    def _parts_of(self, answer: Any) -> list[Computed] | _WholeFailure:
         if not isinstance(answer, Mapping):
             raise ComputationFailedError(
                 f"compute_many_fn must return a dict with the values by what it was asked for, got "
@@ -172,7 +155,7 @@ class _Call:
             )
         if answer and not any(one in answer for one in self._asked):
             return _WholeFailure(_wrongly_keyed(self._asked, answer), self._share_s)
-        return [Part(answer.get(one), None, self._share_s) for one in self._asked]
+        return [Computed(answer.get(one), duration_s=self._share_s) for one in self._asked]
 
 
 class _Parts:
@@ -183,10 +166,10 @@ class _Parts:
     """
 
     def __init__(self, count: int) -> None:
-        self._parts: list[Part | None] = [None] * count
+        self._parts: list[Computed | None] = [None] * count
         self._given: set[int] = set()
 
-    def settle(self, indices: Sequence[int], parts: Sequence[Part]) -> None:
+    def settle(self, indices: Sequence[int], parts: Sequence[Computed]) -> None:
         for index, part in zip(indices, parts, strict=True):
             self._parts[index] = part
 
@@ -196,9 +179,9 @@ class _Parts:
             if id(error) in self._given:  # which are all kept, so that an id tells them apart
                 error = _copied(error)
             self._given.add(id(error))
-            self._parts[index] = Part(None, error, failure.duration_s)
+            self._parts[index] = Computed(error=error, duration_s=failure.duration_s)
 
-    def settled(self) -> list[Part]:
+    def settled(self) -> list[Computed]:
         return [part for part in self._parts if part is not None]
 
 
@@ -229,9 +212,9 @@ def _not_a_key(task: WarmingTask, asked: Any) -> InvalidTaskError:
 
 
 def _wrongly_keyed(asked: Sequence[Any], answer: Mapping[Any, Any]) -> ComputationFailedError:
-    keys = [key for _, key in zip(range(QUOTED_KEYS), answer, strict=False)]
+    keys = [key for _, key in zip(range(MAX_QUOTED_KEYS), answer, strict=False)]
     return ComputationFailedError(
-        f"compute_many_fn was asked for {_quoted(asked[:QUOTED_KEYS])}, and returned a dict of {len(answer)} other "
+        f"compute_many_fn was asked for {_quoted(asked[:MAX_QUOTED_KEYS])}, and returned a dict of {len(answer)} other "
         f"keys: {_quoted(keys)}; key it by exactly what it is asked for, in the same types"
     )
 

@@ -14,7 +14,7 @@ from warmer.refresh.compute import acall, call
 
 Returned = TypeVar("Returned")
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.005, 0.1
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.005, 0.1
 PAUSE_GROWTH = 1.1
 """So a wait for another process is longer than its computation by about a tenth."""
 
@@ -84,7 +84,18 @@ def pauses() -> Iterator[float]:
     pause_s = FIRST_PAUSE_S
     while True:
         yield pause_s
-        pause_s = min(PAUSE_GROWTH * pause_s, LONGEST_PAUSE_S)
+        pause_s = min(PAUSE_GROWTH * pause_s, MAX_PAUSE_S)
+
+
+def calling(action: Callable[[], Returned]) -> Routine[Returned]:
+    """Return the routine whose only step is an action.
+
+    Example:
+        >>> run(calling(lambda: 42))
+        42
+    """
+    returned: Returned = yield Call(action)
+    return returned
 
 
 def run(steps: Routine[Returned]) -> Returned:
@@ -104,7 +115,7 @@ def run(steps: Routine[Returned]) -> Returned:
         step = next(steps)
         while True:
             try:
-                outcome = _done(step)
+                outcome = _perform(step)
             except BaseException as error:
                 step = steps.throw(error)
             else:
@@ -113,7 +124,7 @@ def run(steps: Routine[Returned]) -> Returned:
         return end.value  # type: ignore[no-any-return]
 
 
-def _done(step: Step) -> Any:
+def _perform(step: Step) -> Any:
     if isinstance(step, Call):
         return step.action()
     if isinstance(step, Compute):
@@ -151,7 +162,7 @@ async def arun(steps: Routine[Returned], threads: Executor) -> Returned:
         step = next(steps)
         while True:
             try:
-                outcome = await _adone(step, threads)
+                outcome = await _aperform(step, threads)
             except GeneratorExit:  # the loop is gone, and nothing can be awaited any more
                 steps.close()
                 raise
@@ -163,7 +174,7 @@ async def arun(steps: Routine[Returned], threads: Executor) -> Returned:
         return end.value  # type: ignore[no-any-return]
 
 
-async def _adone(step: Step, threads: Executor) -> Any:
+async def _aperform(step: Step, threads: Executor) -> Any:
     if isinstance(step, Call):
         try:
             action = asyncio.get_running_loop().run_in_executor(threads, step.action)

@@ -1,8 +1,7 @@
-"""What is written when a computation has ended: an entry's header and payload, as pure functions of what is known."""
+"""Publisher: writes computed values under their leases, or reports to those who wait that the computation failed."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
 
 from redis.exceptions import RedisError
 
@@ -10,289 +9,18 @@ from warmer.codec import ERROR, Codec, Encoded, cached_error
 from warmer.codec.entry import Header, Origin, pack
 from warmer.errors import OutlivedTtlError, described
 from warmer.refresh.cache_options import CacheOptions
-from warmer.store import Entries, Lease, Result
+from warmer.refresh.refreshed import Computed, Refreshed
+from warmer.refresh.request import LeasedWork, leases_of
+from warmer.store import Entries, Result
 
 logger = logging.getLogger("warmer.refresh")
 
-
-class Computed(NamedTuple):
-    """What came of a computation.
-
-    Args:
-        duration_s: How long it took.
-        encoded: The value as bytes; None if there is none.
-        is_none: Whether the value was None.
-        error: What the computation raised, or why its value cannot be cached.
-        crashed: How the process ended that computed it, such as "signal SIGSEGV"; "" unless it died.
-    """
-
-    duration_s: float
-    encoded: Encoded | None = None
-    is_none: bool = False
-    error: BaseException | None = None
-    crashed: str = ""
-
-
-def computed_of(
-    codec: Codec, cache_key: str, duration_s: float, value: Any, error: BaseException | None = None
-) -> Computed:
-    """Return what came of a computation: a value as bytes, what was raised, or why the value cannot be cached.
-
-    Args:
-        codec: How the value is stored.
-        cache_key: Where.
-        duration_s: How long it took.
-        value: The value, unless there is an error.
-        error: What the computation raised.
-
-    Example:
-        >>> from warmer.codec import Codec
-        >>> computed_of(Codec(), "answer", 0.5, 42).encoded
-        Encoded(number=1, payload=b'42')
-    """
-    if error is not None:
-        return Computed(duration_s, error=error)
-    try:
-        return Computed(duration_s, codec.encode(cache_key, value), value is None)
-    except Exception as refused:
-        return Computed(duration_s, error=refused)
-
-
-MOST_AHEAD = 0.9
-"""By at most this part of its freshness a value is renewed ahead."""
-
-
-class RefreshRequest(NamedTuple):
-    """One value to compute and publish.
-
-    Args:
-        ref: Canonical text of the target; "" for a key without a task.
-        cache_key: Where the value is cached.
-        terms: On which terms.
-        origin: Who computes it.
-        function: Computes it.
-        arguments: The function's keyword arguments.
-        token: What the lease is taken with.
-        before_publishing: Called when the value is known, and not yet published.
-    """
-
-    ref: str
-    cache_key: str
-    terms: CacheOptions
-    origin: Origin
-    function: Callable[..., Any]
-    arguments: Mapping[str, Any]
-    token: str
-    before_publishing: Callable[[], None] = lambda: None
-
-
-class Refreshed(NamedTuple):
-    """How a refresh ended.
-
-    Args:
-        result: How it ended.
-        now_ms: The server's time when it began.
-        value: The computed value, if there is one.
-        encoded: The same as bytes, if it could be encoded.
-        duration_ms: How long the computation took.
-        computed_at_ms: When the value that is now cached was computed; 0 when unknown.
-        fresh_until_ms: Until when it is fresh.
-        error: What went wrong.
-        exception: What the computation raised, or why its value can never be cached; None if there is a value.
-        was_elsewhere: Whether it is another's computation that failed, while this caller waited for it.
-    """
-
-    result: Result
-    now_ms: int = 0
-    value: Any = None
-    encoded: Encoded | None = None
-    duration_ms: float = 0.0
-    computed_at_ms: int = 0
-    fresh_until_ms: int = 0
-    error: str = ""
-    exception: BaseException | None = None
-    was_elsewhere: bool = False
-
-
-class Entry(NamedTuple):
-    """What is written.
-
-    Args:
-        header: Its header.
-        payload: The value, or an exception, as bytes.
-    """
-
-    header: Header
-    payload: bytes
-
-    def packed(self) -> bytes:
-        """Return the bytes as they are stored."""
-        return pack(self.header, self.payload)
-
-
-def present_of(work: RefreshRequest, lease: Lease) -> Header | None:
-    """Return the header of the entry that is there, if it is this target's.
-
-    One that was written, or is asked for, by key alone is whoever's the key is.
-    """
-    present = lease.present
-    if present is None or not present.ref or not work.ref or present.ref == work.ref.encode():
-        return present
-    return None
-
-
-def fresh_already(present: Header, now_ms: int) -> Refreshed:
-    """Return how a refresh ended that found a value which will do.
-
-    Args:
-        present: Header of that value.
-        now_ms: The server's time when it was found.
-    """
-    return Refreshed(Result.FRESH, now_ms, computed_at_ms=present.computed_at_ms, fresh_until_ms=present.fresh_until_ms)
-
-
-def entry_of(work: RefreshRequest, lease: Lease, computed: Computed) -> Entry | None:
-    """Return what is to be written; None if it failed, and nothing is.
-
-    Args:
-        work: What was computed.
-        lease: The lease, from whose moment the value's age counts.
-        computed: What came of it.
-    """
-    present = present_of(work, lease)
-    if computed.encoded is not None:
-        return Entry(_value_header(work, lease, present, computed, computed.encoded), computed.encoded.payload)
-    error = computed.error
-    if error is not None and _may_be_cached(error, work.terms, present):
-        return Entry(
-            _error_header(work, lease, present, computed, error), cached_error.pack(error, work.terms.cache_errors)
-        )
-    return None
-
-
-def ended(
-    work: RefreshRequest, lease: Lease, computed: Computed, entry: Entry, result: Result | None, error: str = ""
-) -> Refreshed:
-    """Return how a refresh ended whose entry was sent.
-
-    Args:
-        work: What was computed.
-        lease: The lease.
-        computed: What came of it.
-        entry: What was sent.
-        result: PUBLISHED or LOST; None when the entry had expired by then.
-        error: Why it was not cached.
-    """
-    header = entry.header
-    return Refreshed(
-        result or Result.FAILED,
-        lease.now_ms,
-        encoded=Encoded(header.codec, entry.payload),
-        duration_ms=1000 * computed.duration_s,
-        computed_at_ms=header.computed_at_ms,
-        fresh_until_ms=header.fresh_until_ms,
-        error=error if result else described(_outlived(work, computed)),
-        exception=computed.error,
-    )
-
-
-def failed(lease: Lease, computed: Computed) -> Refreshed:
-    """Return how a refresh ended that has nothing to write."""
-    error = computed.error
-    crash = f"its process was ended by {computed.crashed}" if computed.crashed else ""
-    return Refreshed(
-        Result.CRASHED if crash else Result.FAILED,
-        lease.now_ms,
-        duration_ms=1000 * computed.duration_s,
-        error=crash or (described(error) if error else ""),
-        exception=error,
-    )
-
-
-def is_stale_from_the_start(refreshed: Refreshed) -> bool:
-    """Say whether computing a value took longer than it is fresh."""
-    return refreshed.now_ms + refreshed.duration_ms > refreshed.fresh_until_ms > 0
-
-
-def _value_header(
-    work: RefreshRequest, lease: Lease, present: Header | None, computed: Computed, encoded: Encoded
-) -> Header:
-    """Return the header of a value: its age counts from the moment its computation began."""
-    terms = work.terms
-    fresh_for_ms = terms.fresh_for_ms(work.cache_key, computed.is_none)
-    fresh_until_ms = lease.now_ms + fresh_for_ms
-    # A shorter freshness, by jitter or for None, has a shorter end: or every read would have it renewed at once.
-    ahead = min(terms.refresh_ahead_s / terms.ttl_s, MOST_AHEAD)
-    return Header(
-        computed_at_ms=lease.now_ms,
-        refresh_from_ms=fresh_until_ms - round(ahead * fresh_for_ms),
-        fresh_until_ms=fresh_until_ms,
-        expires_at_ms=fresh_until_ms + round(1000 * terms.stale_ttl_s),
-        useful_from_ms=_useful_from_ms(work.origin, lease, present),
-        compute_us=round(1e6 * computed.duration_s),
-        origin=work.origin,
-        codec=encoded.number,
-        ref=_ref(work, present),
-    )
-
-
-def _error_header(
-    work: RefreshRequest, lease: Lease, present: Header | None, computed: Computed, error: BaseException
-) -> Header:
-    """Return the header of an exception: it lasts from the moment it was raised, and is never served when stale."""
-    raised_at_ms = lease.now_ms + round(1000 * computed.duration_s)
-    expires_at_ms = raised_at_ms + (work.terms.error_fresh_for_ms(error) or 0)
-    return Header(
-        computed_at_ms=lease.now_ms,
-        refresh_from_ms=expires_at_ms,
-        fresh_until_ms=expires_at_ms,
-        expires_at_ms=expires_at_ms,
-        useful_from_ms=_useful_from_ms(work.origin, lease, present),
-        compute_us=round(1e6 * computed.duration_s),
-        origin=work.origin,
-        codec=ERROR,
-        ref=_ref(work, present),
-    )
-
-
-def _may_be_cached(error: BaseException, terms: CacheOptions, present: Header | None) -> bool:
-    """Say whether an exception is cached: never in the place of a value, which may be served instead of it."""
-    return terms.error_fresh_for_ms(error) is not None and (present is None or present.codec == ERROR)
-
-
-def _useful_from_ms(origin: Origin, lease: Lease, present: Header | None) -> int:
-    if origin == Origin.MISS:
-        return 0
-    return lease.now_ms if present is None else max(present.fresh_until_ms, lease.now_ms)
-
-
-def _ref(work: RefreshRequest, present: Header | None) -> bytes:
-    return work.ref.encode() or (present.ref if present else b"")
-
-
-def _outlived(work: RefreshRequest, computed: Computed) -> OutlivedTtlError:
-    return OutlivedTtlError(
-        f"computing {work.cache_key!r} took {computed.duration_s:.1f} s, longer than its value may be kept "
-        f"(ttl {work.terms.ttl_s:g} s, stale_ttl {work.terms.stale_ttl_s:g} s), so it was not cached; raise the ttl"
-    )
-
-
-class Done(NamedTuple):
-    """A computation that has ended, under a lease.
-
-    Args:
-        work: What it was for.
-        lease: The lease.
-        computed: What came of it.
-    """
-
-    work: RefreshRequest
-    lease: Lease
-    computed: Computed
+MAX_AHEAD = 0.9
+"""By at most this part of its freshness a value is refreshed ahead."""
 
 
 class Publisher:
-    """Ends leases: with a value, with an exception that is cached, or with word of a failure.
+    """Ends leases: with a value, with a cached error, with the report of a failure, or without a word.
 
     Args:
         entries: Where values and leases are.
@@ -302,64 +30,222 @@ class Publisher:
         """Prepare."""
         self._entries = entries
 
-    def publish(self, done: Sequence[Done]) -> list[Refreshed]:
-        """Publish values, and say of each how its refresh has ended; one that Redis does not take has failed."""
-        entries = [entry_of(*one) for one in done]
-        sent = iter(self._send([(one.work, entry) for one, entry in zip(done, entries, strict=True) if entry]))
-        refreshed = [
-            failed(one.lease, one.computed) if entry is None else _sent(one, entry, next(sent))
-            for one, entry in zip(done, entries, strict=True)
+    def publish(self, works: Sequence[LeasedWork], computed: Sequence[Computed]) -> list[Refreshed]:
+        """Publish what was computed, and give the leases up.
+
+        Args:
+            works: What was to be computed.
+            computed: The outcome of each computation; a value without bytes is encoded here.
+
+        Returns:
+            How each refresh ended, in their order; a value that Redis does not take has failed.
+        """
+        encoded = [
+            encoded_by(work.options.codec, work.request.cache_key, one)
+            for work, one in zip(works, computed, strict=True)
         ]
-        self._tell_failures([one for one, entry in zip(done, entries, strict=True) if entry is None])
+        entries = list(map(_entry, works, encoded))
+        answers = self._write(works, entries)
+        refreshed, failed = [], []
+        for work, one, entry in zip(works, encoded, entries, strict=True):
+            if entry is None:
+                failed.append((work, one))
+                refreshed.append(_failed(work, one))
+            else:
+                refreshed.append(_written(work, one, entry, next(answers)))
+        if failed:
+            self._report_failures(failed)
         return refreshed
 
-    def release(self, works: Sequence[RefreshRequest]) -> None:
-        """Give leases up without a word; where Redis does not answer, they lapse by themselves."""
+    def release(self, leases: Sequence[tuple[str, str]]) -> None:
+        """Give leases up without a word; where Redis does not answer, they lapse by themselves.
+
+        Args:
+            leases: Key and token of each; those that are no longer held are left alone.
+        """
         try:
-            self._entries.release_leases([(work.cache_key, work.token) for work in works])
+            self._entries.release_leases(leases)
         except RedisError as error:
-            what = f"the lease of {works[0].cache_key!r}" if len(works) == 1 else f"{len(works)} leases"
+            what = f"the lease of {leases[0][0]!r}" if len(leases) == 1 else f"{len(leases)} leases"
             logger.warning("could not release %s: %s", what, described(error))
 
-    def _send(self, entries: Sequence[tuple[RefreshRequest, Entry]]) -> list[Result | RedisError | None]:
+    def _write(
+        self, works: Sequence[LeasedWork], entries: Sequence[tuple[Header, bytes] | None]
+    ) -> Iterator[Result | RedisError | None]:
+        """Send entries; return for each that there is PUBLISHED, LOST, None if it had expired, or Redis's error."""
+        sent = [(work, *entry) for work, entry in zip(works, entries, strict=True) if entry is not None]
         try:
-            return list(
+            return iter(
                 self._entries.publish_many(
                     [
-                        (work.cache_key, work.token, entry.header.expires_at_ms, entry.packed())
-                        for work, entry in entries
+                        (work.request.cache_key, work.token, header.expires_at_ms, pack(header, payload))
+                        for work, header, payload in sent
                     ]
                 )
             )
         except RedisError as error:
-            what = repr(entries[0][0].cache_key) if len(entries) == 1 else f"{len(entries)} values"
+            what = repr(sent[0][0].request.cache_key) if len(sent) == 1 else f"{len(sent)} values"
             logger.warning("%s: computed, but not cached: %s", what, described(error))
-            self.release([work for work, _ in entries])
-            return [error] * len(entries)
+            self.release(leases_of(work for work, _, _ in sent))
+            return iter([error] * len(sent))
 
-    def _tell_failures(self, done: Sequence[Done]) -> None:
+    def _report_failures(self, failed: Sequence[tuple[LeasedWork, Computed]]) -> None:
         failures = [
-            (work.cache_key, work.token, cached_error.pack(computed.error, work.terms.cache_errors, work.ref))
-            for work, _, computed in done
-            if computed.error is not None
+            (work.request.cache_key, work.token, cached_error.pack(one.error, work.options.cache_errors, work.ref))
+            for work, one in failed
+            if one.error is not None
         ]
         try:
             self._entries.fail_leases(failures)
-        except RedisError as away:  # the leases lapse by themselves, and those who wait try anew
-            logger.warning("could not tell of %d failed computations: %s", len(failures), described(away))
-        crashed = [work for work, _, computed in done if computed.error is None]
-        if crashed:
-            self.release(crashed)
+        except RedisError as away:  # the leases lapse by themselves, and those who wait try again
+            logger.warning("could not report %d failed computations: %s", len(failures), described(away))
+        if crashed := [work for work, one in failed if one.error is None]:
+            self.release(leases_of(crashed))
 
 
-def _sent(one: Done, entry: Entry, answer: Result | RedisError | None) -> Refreshed:
+Entry = tuple[Header, bytes]
+"""What is written: an entry's header, and the value or the exception as bytes."""
+
+
+def encoded_by(codec: Codec, cache_key: str, computed: Computed) -> Computed:
+    """Return a computation's outcome with its value as bytes, or with the reason why it cannot be cached.
+
+    Args:
+        codec: How the value is stored.
+        cache_key: Where.
+        computed: The outcome; one with an error, or with bytes already, is returned as it is.
+
+    Example:
+        >>> encoded_by(Codec(), "answer", Computed(42)).encoded
+        Encoded(number=1, payload=b'42')
+    """
+    if computed.encoded is not None or computed.error is not None or computed.crashed:
+        return computed
+    try:
+        return computed._replace(encoded=codec.encode(cache_key, computed.value), is_none=computed.value is None)
+    except Exception as refused:
+        return Computed(error=refused, duration_s=computed.duration_s)
+
+
+def is_stale_from_the_start(refreshed: Refreshed) -> bool:
+    """Whether computing a value took longer than it is fresh."""
+    return refreshed.now_ms + refreshed.duration_ms > refreshed.fresh_until_ms > 0
+
+
+# --- what is written --------------------------------------------------------------------------------------------------
+def _entry(work: LeasedWork, computed: Computed) -> Entry | None:
+    """Return what is to be written; None if the computation failed, and its error is not cached."""
+    if computed.encoded is not None:
+        return _value_header(work, computed, computed.encoded), computed.encoded.payload
+    error = computed.error
+    if error is None or not _may_be_cached(error, work.options, work.present):
+        return None
+    return _error_header(work, computed, error), cached_error.pack(error, work.options.cache_errors)
+
+
+def _value_header(work: LeasedWork, computed: Computed, encoded: Encoded) -> Header:
+    """Return the header of a value: its age counts from the moment its computation began."""
+    options = work.options
+    fresh_for_ms = options.fresh_for_ms(work.request.cache_key, computed.is_none)
+    fresh_until_ms = work.leased_at_ms + fresh_for_ms
+    # A shorter freshness, by jitter or for None, has a shorter end: or every read would have it refreshed at once.
+    ahead = min(options.refresh_ahead_s / options.ttl_s, MAX_AHEAD)
+    return Header(
+        computed_at_ms=work.leased_at_ms,
+        refresh_from_ms=fresh_until_ms - round(ahead * fresh_for_ms),
+        fresh_until_ms=fresh_until_ms,
+        expires_at_ms=fresh_until_ms + round(1000 * options.stale_ttl_s),
+        useful_from_ms=_useful_from_ms(work),
+        compute_us=round(1e6 * computed.duration_s),
+        origin=work.origin,
+        codec=encoded.number,
+        ref=_written_ref(work),
+    )
+
+
+def _error_header(work: LeasedWork, computed: Computed, error: BaseException) -> Header:
+    """Return the header of an exception: it lasts from the moment it was raised, and is never served when stale."""
+    raised_at_ms = work.leased_at_ms + round(1000 * computed.duration_s)
+    expires_at_ms = raised_at_ms + (work.options.error_fresh_for_ms(error) or 0)
+    return Header(
+        computed_at_ms=work.leased_at_ms,
+        refresh_from_ms=expires_at_ms,
+        fresh_until_ms=expires_at_ms,
+        expires_at_ms=expires_at_ms,
+        useful_from_ms=_useful_from_ms(work),
+        compute_us=round(1e6 * computed.duration_s),
+        origin=work.origin,
+        codec=ERROR,
+        ref=_written_ref(work),
+    )
+
+
+def _may_be_cached(error: BaseException, options: CacheOptions, present: Header | None) -> bool:
+    """Whether an exception is cached: never in the place of a value, which may be served instead of it."""
+    return options.error_fresh_for_ms(error) is not None and (present is None or present.codec == ERROR)
+
+
+def _useful_from_ms(work: LeasedWork) -> int:
+    if work.origin == Origin.MISS:
+        return 0
+    return work.leased_at_ms if work.present is None else max(work.present.fresh_until_ms, work.leased_at_ms)
+
+
+def _written_ref(work: LeasedWork) -> bytes:
+    return work.request.ref.encode() or (work.present.ref if work.present else b"")
+
+
+# --- how a refresh ended ----------------------------------------------------------------------------------------------
+def _written(work: LeasedWork, computed: Computed, entry: Entry, answer: Result | RedisError | None) -> Refreshed:
+    """Return how a refresh ended whose entry was sent."""
+    header, payload = entry
+    result, error = Result.FAILED, ""
     if isinstance(answer, RedisError):
-        return ended(*one, entry, Result.FAILED, f"not cached: {described(answer)}")
-    refreshed = ended(*one, entry, answer)
-    if answer is Result.PUBLISHED and is_stale_from_the_start(refreshed):
+        error = f"not cached: {described(answer)}"
+    elif answer is None:
+        error = described(_outlived(work, computed))
+    else:
+        result = answer
+    refreshed = Refreshed(
+        work.request.ref,
+        work.origin,
+        result,
+        work.leased_at_ms,
+        computed.value,
+        Encoded(header.codec, payload),
+        1000 * computed.duration_s,
+        header.computed_at_ms,
+        header.fresh_until_ms,
+        error,
+        computed.error,
+    )
+    if result is Result.PUBLISHED and is_stale_from_the_start(refreshed):
         logger.warning(
             "computing %r took %.1f s, longer than its value is fresh: it was stale from the start; raise the ttl",
-            one.work.cache_key,
-            one.computed.duration_s,
+            work.request.cache_key,
+            computed.duration_s,
         )
     return refreshed
+
+
+def _failed(work: LeasedWork, computed: Computed) -> Refreshed:
+    """Return how a refresh ended that has nothing to write."""
+    error = computed.error
+    crash = f"its process was ended by {computed.crashed}" if computed.crashed else ""
+    return Refreshed(
+        work.request.ref,
+        work.origin,
+        Result.CRASHED if crash else Result.FAILED,
+        work.leased_at_ms,
+        duration_ms=1000 * computed.duration_s,
+        error=crash or (described(error) if error else ""),
+        exception=error,
+    )
+
+
+def _outlived(work: LeasedWork, computed: Computed) -> OutlivedTtlError:
+    options = work.options
+    return OutlivedTtlError(
+        f"computing {work.request.cache_key!r} took {computed.duration_s:.1f} s, longer than its value may be kept "
+        f"(ttl {options.ttl_s:g} s, stale_ttl {options.stale_ttl_s:g} s), so it was not cached; raise the ttl"
+    )

@@ -98,7 +98,7 @@ class ReaderUsage(fork.ForkSafe):
         """Count a reader's own computation for as long as a block runs.
 
         Args:
-            limit_name: The limit that of its task.
+            limit_name: The limit of its task.
 
         Returns:
             A context manager; it does not wait, and raises nothing.

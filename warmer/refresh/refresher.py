@@ -1,50 +1,60 @@
-"""Lease, compute, publish: the routine that refreshes one value, for readers and by hand; for workers see `claims`."""
+"""Refresher: lease, compute, publish; the one routine that refreshes values, for readers, by hand and for workers.
 
+A refresh of one value is a batch of one. `acquire` and `publish` are its two round trips to Redis; workers take these
+steps apart from each other, see `warmer.engine.claims`. Readers and refreshes by hand run them as one routine.
+"""
+
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from itertools import repeat
+from secrets import token_hex
+from typing import Any, TypeAlias
 
 from redis.exceptions import RedisError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from warmer.clock import Clock
 from warmer.codec import cached_error
-from warmer.codec.entry import Header
+from warmer.codec.entry import Header, Origin
 from warmer.errors import described
-from warmer.refresh.cache_options import CacheOptions
+from warmer.refresh.batch import computing_many
 from warmer.refresh.compute import ends_the_caller
-from warmer.refresh.effects import Call, Compute, Routine, Sleep, pauses, run, running_loop
+from warmer.refresh.effects import Call, Compute, Routine, Sleep, calling, pauses, running_loop
 from warmer.refresh.lease_renewal import LeaseRenewer
-from warmer.refresh.publisher import Done, Publisher, Refreshed, RefreshRequest, computed_of, fresh_already, present_of
+from warmer.refresh.publisher import Publisher
 from warmer.refresh.reader_usage import ReaderUsage
+from warmer.refresh.refreshed import Computed, Refreshed
+from warmer.refresh.request import CacheRequest, LeasedWork, leases_of
 from warmer.refresh.single_flight import computing
-from warmer.store import Entries, Lease, Result
+from warmer.store import Claim, Entries, Lease, Result
+
+Acquired: TypeAlias = LeasedWork | Refreshed
+"""Work whose lease is held; or how the refresh ended at once: fresh, busy, or failed elsewhere meanwhile."""
+
+FreshOk: TypeAlias = Callable[[LeasedWork, Header], bool]
+"""Given leased work and the header of the present entry: whether that value is good enough."""
 
 
-class _Returned(NamedTuple):
-    duration_s: float
-    value: Any = None
-    error: BaseException | None = None
+def is_fresh(work: LeasedWork, present: Header) -> bool:
+    """Whether the present value is fresh."""
+    return present.fresh_until_ms > work.leased_at_ms
 
 
-def nothing_will_do(present: Header, now_ms: int) -> bool:
-    """Say that no present value will do: compute whatever there is."""
+def never_ok(work: LeasedWork, present: Header) -> bool:
+    """No present value is good enough: it is computed whatever there is."""
     return False
 
 
-def is_fresh(present: Header, now_ms: int) -> bool:
-    """Say whether the present value is fresh: it will do for whoever only wants one."""
-    return present.fresh_until_ms > now_ms
-
-
 class Refresher:
-    """Refreshes values under a lease.
+    """Refreshes values under leases.
 
     Args:
         entries: Where values and leases are.
         renewer: Keeps leases alive while values are computed.
         clock: Measures durations.
         retry_later: Takes an action that is to be done in the background, once Redis answers again.
-        guests: Counts what is computed here under limits.
+        reader_usage: Counts what is computed here under limits.
     """
 
     def __init__(
@@ -53,144 +63,319 @@ class Refresher:
         renewer: LeaseRenewer,
         clock: Clock,
         retry_later: Callable[[Callable[[], object]], None],
-        guests: ReaderUsage,
+        reader_usage: ReaderUsage,
     ) -> None:
         """Start idle."""
-        self.entries = entries
-        self.publisher = Publisher(entries)
-        self._owe = retry_later
+        self._entries = entries
+        self._retry_later = retry_later
         self._clock = clock
-        self._guests = guests
+        self._reader_usage = reader_usage
+        self._publisher = Publisher(entries)
+        self.publish = self._publisher.publish
+        self.release = self._publisher.release
         self.renewer = renewer
 
-    def refresh(self, work: RefreshRequest, will_do: Callable[[Header, int], bool]) -> Refreshed:
-        """Refresh in this thread; see `refreshing`."""
-        return run(self.refreshing(work, will_do))
-
-    def refreshing_in_turn(self, work: RefreshRequest, will_do: Callable[[Header, int], bool]) -> Routine[Refreshed]:
-        """As `refreshing`, but wait while another holds the lease: for `wait_s`, then it is left at that, as busy.
-
-        Raises:
-            redis.RedisError: the lease could not be asked for.
-        """
-        deadline_s = self._clock.monotonic_s() + work.terms.wait_s
-        for pause_s in pauses():
-            try:
-                refreshed = yield from self.refreshing(work, will_do)
-            except RedisError:
-                self.release_later(work)
-                raise
-            if refreshed.result is not Result.BUSY or self._clock.monotonic_s() >= deadline_s:
-                return refreshed
-            yield Sleep(pause_s)
-        raise AssertionError("pauses never end")
-
-    def refreshing(
-        self, work: RefreshRequest, will_do: Callable[[Header, int], bool], waiting_since_ms: int = 0
-    ) -> Routine[Refreshed]:
-        """Compute a value and publish it under the lease, unless the present one will do.
+    # --- the steps, which block ----------------------------------------------------------------------------------
+    def acquire(
+        self,
+        requests: Sequence[CacheRequest],
+        token: str,
+        origin: Origin,
+        fresh_ok: FreshOk = is_fresh,
+        *,
+        waiting_since_ms: Sequence[int] = (),
+        claims: Sequence[Claim] = (),
+        attempts: int = 1,
+    ) -> list[Acquired]:
+        """Take the leases that are needed and free, in one round trip.
 
         Args:
-            work: What to compute.
-            will_do: Given the present entry's header and the server's time in ms, says whether to leave it at that.
-            waiting_since_ms: Since when this caller has been waiting for another's computation; if that has failed
-                since, so has this.
+            requests: The values.
+            token: Token of the leases.
+            origin: Who computes.
+            fresh_ok: Decides whether a present value is good enough; then its lease is given back at once.
+            waiting_since_ms: For each since when the caller has been waiting for another's computation, by the
+                server's clock, or 0: if that has failed since, so has this. None of them has, if not given.
+            claims: The workers' claims, if they are that.
+            attempts: How often Redis is asked if it does not answer in time: it, or this process, may only have too
+                much to do at once.
 
         Returns:
-            How it ended; an exception of the computation is in it, not raised.
+            For each leased work, or how its refresh ended: FRESH, BUSY, or FAILED elsewhere.
 
         Raises:
-            redis.RedisError: the lease could not be asked for.
+            redis.RedisError: Redis did not answer; some leases may have been taken.
         """
-        lease = yield from self._taking(work, waiting_since_ms)
-        if lease.failure and not cached_error.is_of(lease.failure, work.ref):  # but of another target with the same key
-            lease = yield from self._taking(work, 0)
-        if lease.failure:
-            return failed_elsewhere(work, lease)
-        if not lease.taken:
-            return Refreshed(Result.BUSY, lease.now_ms)
-        present = present_of(work, lease)
-        if present is not None and will_do(present, lease.now_ms):
-            yield Call(lambda: self._release(work))
-            return fresh_already(present, lease.now_ms)
-        with self.renewing([work]):
-            try:
-                returned = yield from self._computing(work)
-                refreshed: Refreshed = yield Call(lambda: self._conclude(work, lease, returned))
-            except GeneratorExit:
-                raise
-            except BaseException:
-                yield Call(lambda: self._release(work))
-                raise
-        return refreshed
+        asked = [
+            (one.cache_key, token, since_ms)
+            for one, since_ms in zip(requests, waiting_since_ms or repeat(0), strict=False)
+        ]
+        leases = self._take(asked, attempts)
+        acquired = [
+            self._acquired(request, token, origin, fresh_ok, lease, claim)
+            for request, lease, claim in zip(requests, leases, claims or repeat(None), strict=False)
+        ]
+        unneeded = [
+            (request.cache_key, token)
+            for request, one in zip(requests, acquired, strict=False)
+            if isinstance(one, Refreshed) and one.result is Result.FRESH
+        ]
+        if unneeded:
+            self.release(unneeded)
+        return acquired
 
-    def publish_value(self, work: RefreshRequest, value: Any) -> Refreshed:
+    def _take(self, asked: Sequence[tuple[str, str, int]], attempts: int) -> list[Lease]:
+        try:
+            return self._entries.take_leases(asked)
+        except RedisTimeoutError:
+            if attempts == 1:
+                raise
+            return self._take(asked, attempts - 1)
+
+    def _acquired(
+        self,
+        request: CacheRequest,
+        token: str,
+        origin: Origin,
+        fresh_ok: FreshOk,
+        lease: Lease,
+        claim: Claim | None,
+    ) -> Acquired:
+        if lease.failure and not cached_error.is_of(lease.failure, request.ref):  # but of another target of this key
+            lease = self._entries.take_lease(request.cache_key, token)
+        if lease.failure:
+            return _failed_elsewhere(request, origin, lease)
+        if not lease.taken:
+            return Refreshed(request.ref, origin, Result.BUSY, lease.now_ms)
+        present = _present_of(request, lease)
+        work = LeasedWork(request, request.find_options(), token, origin, lease.now_ms, present, claim)
+        if present is None or not fresh_ok(work, present):
+            return work
+        return Refreshed(
+            request.ref,
+            origin,
+            Result.FRESH,
+            lease.now_ms,
+            computed_at_ms=present.computed_at_ms,
+            fresh_until_ms=present.fresh_until_ms,
+        )
+
+    def publish_value(self, request: CacheRequest, value: Any, origin: Origin = Origin.MISS) -> Refreshed:
         """Publish a value that the caller has, whoever holds the lease: what is being computed now is older.
 
         Raises:
             redis.RedisError: the lease could not be taken.
             CodecError: the value cannot be cached as it is; the present one stays.
         """
-        work.terms.codec.encode(work.cache_key, value)  # before anybody's lease is voided for nothing
-        lease = self.entries.take_lease(work.cache_key, work.token, seize=True)
-        return self._conclude(work, lease, _Returned(0.0, value))
+        options, token = request.find_options(), token_hex(16)
+        options.codec.encode(request.cache_key, value)  # before anybody's lease is voided for nothing
+        lease = self._entries.take_lease(request.cache_key, token, seize=True)
+        work = LeasedWork(request, options, token, origin, lease.now_ms, _present_of(request, lease))
+        (refreshed,) = self.publish([work], [Computed(value)])
+        return refreshed
 
-    def counting(self, terms: CacheOptions) -> AbstractContextManager[None]:
-        """Count a computation in this block under the limit that protects what it asks; it is never held up."""
-        return nullcontext() if terms.limit is None else self._guests.computing(terms.limit)
+    def renew(self, leases: Sequence[tuple[str, str]]) -> list[bool]:
+        """Extend leases, given by key and token; False for those that are lost.
 
-    def release_later(self, work: RefreshRequest) -> None:
-        """Have a lease released once Redis answers: it may have been taken, though nobody was told in time."""
-        self._owe(lambda: self.entries.release_lease(work.cache_key, work.token))
+        Raises:
+            redis.RedisError: Redis did not answer.
+        """
+        return self._entries.renew_leases(leases)
 
-    def _taking(self, work: RefreshRequest, waiting_since_ms: int) -> Routine[Lease]:
-        try:
-            lease: Lease = yield Call(
-                lambda: self.entries.take_lease(work.cache_key, work.token, waiting_since_ms=waiting_since_ms)
+    # --- the routine ---------------------------------------------------------------------------------------------
+    def acquiring(
+        self,
+        requests: Sequence[CacheRequest],
+        origin: Origin,
+        fresh_ok: FreshOk = is_fresh,
+        waiting_since_ms: Sequence[int] = (),
+        attempts: int = 1,
+    ) -> Routine[list[Acquired]]:
+        """Take leases, as `acquire` does; a caller that is stopped keeps none.
+
+        Raises:
+            redis.RedisError: Redis did not answer; what may have been taken is released later.
+        """
+        token = token_hex(16)
+        take = calling(
+            lambda: self.acquire(
+                requests, token, origin, fresh_ok, waiting_since_ms=waiting_since_ms, attempts=attempts
             )
-        except (GeneratorExit, RedisError):  # whoever gives up then has it released later
+        )
+        return self._guarded(take, [(request.cache_key, token) for request in requests])
+
+    def refreshing(
+        self,
+        works: Sequence[LeasedWork],
+        *,
+        is_batched: bool = False,
+        before_publishing: Callable[[], object] = lambda: None,
+    ) -> Routine[list[Refreshed]]:
+        """Compute values and publish them, or report to those who wait that this failed; a stopped caller gives up.
+
+        Args:
+            works: What to compute; if not batched just one.
+            is_batched: Whether to compute it by the task's batch function.
+            before_publishing: Called when the values are known, and not yet published.
+
+        Returns:
+            How each refresh ended, in their order; an exception of the computation is in it, not raised.
+        """
+        leases = leases_of(works)
+        return self._guarded(self._computing_and_publishing(works, leases, is_batched, before_publishing), leases)
+
+    def _computing_and_publishing(
+        self,
+        works: Sequence[LeasedWork],
+        leases: Sequence[tuple[str, str]],
+        is_batched: bool,
+        before_publishing: Callable[[], object],
+    ) -> Routine[list[Refreshed]]:
+        options = works[0].options
+        with self._renewing(leases):
+            with self._counting(options.limit):
+                computed = yield from computing_values(
+                    [work.request for work in works],
+                    options.timeout_s,
+                    is_batched=is_batched,
+                    leaves_thread=options.leaves_thread,
+                    monotonic_s=self._clock.monotonic_s,
+                )
+            before_publishing()
+            refreshed: list[Refreshed] = yield Call(lambda: self.publish(works, computed))
+        return refreshed
+
+    def refreshing_one(
+        self, request: CacheRequest, origin: Origin, fresh_ok: FreshOk, waiting_since_ms: int = 0
+    ) -> Routine[Refreshed]:
+        """Refresh one value, unless the present one is good enough.
+
+        Args:
+            request: The value.
+            origin: Who computes it.
+            fresh_ok: Decides whether a present value is good enough.
+            waiting_since_ms: Since when a failure elsewhere counts as this one's, by the server's clock.
+
+        Raises:
+            redis.RedisError: the lease could not be asked for.
+        """
+        (acquired,) = yield from self.acquiring([request], origin, fresh_ok, [waiting_since_ms])
+        if isinstance(acquired, Refreshed):
+            return acquired
+        (refreshed,) = yield from self.refreshing([acquired])
+        return refreshed
+
+    def refreshing_in_turn(self, request: CacheRequest, origin: Origin, fresh_ok: FreshOk) -> Routine[Refreshed]:
+        """As `refreshing_one`, but wait while another holds the lease: for `wait_s`, then it is left at BUSY."""
+        deadline_s = self._clock.monotonic_s() + request.find_options().wait_s
+        for pause_s in pauses():
+            refreshed = yield from self.refreshing_one(request, origin, fresh_ok)
+            if refreshed.result is not Result.BUSY or self._clock.monotonic_s() >= deadline_s:
+                return refreshed
+            yield Sleep(pause_s)
+        raise AssertionError("pauses never end")
+
+    def _guarded(self, steps: Routine[Any], leases: Sequence[tuple[str, str]]) -> Routine[Any]:
+        """Run steps; if they are stopped, give the leases back: at once, or later where Redis does not answer.
+
+        Those of a loop that is gone lapse: there is nobody left to do anything.
+        """
+        try:
+            return (yield from steps)
+        except GeneratorExit:
+            raise
+        except RedisError:  # they may have been taken, though nobody was told in time
+            self._retry_later(lambda: self._entries.release_leases(leases))
             raise
         except BaseException:
-            yield Call(lambda: self._release(work))
+            yield Call(lambda: self.release(leases))
             raise
-        return lease
 
-    def renewing(self, works: Sequence[RefreshRequest]) -> AbstractContextManager[None]:
-        """Keep leases for as long as the block runs; those of a loop that is closed in the middle are left to lapse."""
+    def _renewing(self, leases: Sequence[tuple[str, str]]) -> AbstractContextManager[None]:
+        """Renew leases for as long as the block runs; those of a loop that is closed meanwhile lapse."""
         loop = running_loop()
-        leases = [(work.cache_key, work.token) for work in works]
 
         def renew() -> object:
             if loop is not None and loop.is_closed():
                 return False
-            return any(self.entries.renew_leases(leases))
+            return any(self.renew(leases))
 
         return self.renewer.holding(renew)
 
-    def _computing(self, work: RefreshRequest) -> Routine[_Returned]:
-        started_s = self._clock.monotonic_s()
-        terms = work.terms
-        try:
-            with computing(work.cache_key), self.counting(terms):
-                value = yield Compute(work.function, work.arguments, terms.timeout_s, terms.leaves_thread)
-        except BaseException as error:
-            if ends_the_caller(error):
-                raise
-            return _Returned(self._clock.monotonic_s() - started_s, error=error)
-        return _Returned(self._clock.monotonic_s() - started_s, value)
-
-    def _conclude(self, work: RefreshRequest, lease: Lease, returned: _Returned) -> Refreshed:
-        """Publish what was computed, be it a value or an exception that is cached; or tell those who wait."""
-        work.before_publishing()
-        computed = computed_of(work.terms.codec, work.cache_key, *returned)
-        (refreshed,) = self.publisher.publish([Done(work, lease, computed)])
-        return refreshed if refreshed.exception else refreshed._replace(value=returned.value)
-
-    def _release(self, work: RefreshRequest) -> None:
-        self.publisher.release([work])
+    def _counting(self, limit: str | None) -> AbstractContextManager[None]:
+        """Count a computation in this block under the limit that protects its source; it is never held up."""
+        return nullcontext() if limit is None else self._reader_usage.computing(limit)
 
 
-def failed_elsewhere(work: RefreshRequest, lease: Lease) -> Refreshed:
-    """Return how the refresh ended whose failure a lease tells: another's, which was waited for."""
-    exception = cached_error.restored(lease.failure, work.terms.cache_errors)
-    return Refreshed(Result.FAILED, lease.now_ms, error=described(exception), exception=exception, was_elsewhere=True)
+def computing_values(
+    requests: Sequence[CacheRequest],
+    timeout_s: float | None,
+    *,
+    is_batched: bool = False,
+    leaves_thread: bool = False,
+    monotonic_s: Callable[[], float] = time.monotonic,
+) -> Routine[list[Computed]]:
+    """Compute values, by one call of a user's function: of the batch function, or of the one for a single value.
+
+    Args:
+        requests: The values, all of one task; if not batched just one.
+        timeout_s: Seconds that the call may take; None for ever.
+        is_batched: Whether to compute them by the task's batch function.
+        leaves_thread: Whether a sync function is run in a thread of its own, and left behind at its time-out.
+        monotonic_s: Measures the time.
+
+    Returns:
+        The outcome of each computation, in their order; an exception is in it, not raised.
+
+    Raises:
+        BaseException: only what ends the caller itself: a cancellation, or an exit in the main thread.
+
+    Example:
+        >>> from warmer.refresh.effects import run
+        >>> request = CacheRequest("answer", "", lambda: None, lambda: 42, {})
+        >>> [computed] = run(computing_values([request], timeout_s=60))
+        >>> computed.value
+        42
+    """
+    if is_batched:
+        targets = [request.target for request in requests if request.target is not None]
+        return (
+            yield from computing_many(
+                targets[0].task, targets, timeout_s, leaves_thread=leaves_thread, monotonic_s=monotonic_s
+            )
+        )
+    (request,) = requests
+    started_s = monotonic_s()
+    try:
+        with computing(request.cache_key):
+            value = yield Compute(request.function, request.arguments, timeout_s, leaves_thread)
+    except BaseException as error:
+        if ends_the_caller(error):
+            raise
+        return [Computed(error=error, duration_s=monotonic_s() - started_s)]
+    return [Computed(value, duration_s=monotonic_s() - started_s)]
+
+
+def _present_of(request: CacheRequest, lease: Lease) -> Header | None:
+    """Return the header of the entry that is there, if it is this target's.
+
+    One that was written, or is asked for, by key alone belongs to every target of the key.
+    """
+    present = lease.present
+    if present is None or not present.ref or not request.ref or present.ref == request.ref.encode():
+        return present
+    return None
+
+
+def _failed_elsewhere(request: CacheRequest, origin: Origin, lease: Lease) -> Refreshed:
+    """Return how a refresh ended that has failed elsewhere, while this caller waited for it."""
+    exception = cached_error.restored(lease.failure, request.find_options().cache_errors)
+    return Refreshed(
+        request.ref,
+        origin,
+        Result.FAILED,
+        lease.now_ms,
+        error=described(exception),
+        exception=exception,
+        was_elsewhere=True,
+    )

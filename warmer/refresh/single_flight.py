@@ -1,4 +1,4 @@
-"""Single-flight: of all who want the same key in this process, threads and tasks alike, one computes it."""
+"""Single-flight: of all readers of a key in this process, threads and tasks alike, one computes it."""
 
 import asyncio
 import threading
@@ -15,15 +15,15 @@ from warmer.fork import ForkSafe
 
 
 class FlightResult(NamedTuple):
-    """What a flight brought.
+    """The result of a computation that is shared.
 
     Args:
-        value: What the leader computed itself.
-        encoded: The same, or what another process computed, as bytes; None if there is no value.
+        value: The value as the leader computed it.
+        encoded: The same, or another process's value, as bytes; None if there is no value.
         error: What the computation raised.
         traceback: Where it raised that.
         is_computed: Whether `value` is set.
-        is_abandoned: Whether it is not for others, because the leader was stopped or its value is too old for them:
+        is_abandoned: Whether followers get nothing, because the leader was stopped or its value is too old for them:
             one of them has to lead.
     """
 
@@ -36,12 +36,12 @@ class FlightResult(NamedTuple):
 
     @classmethod
     def with_error(cls, error: BaseException) -> Self:
-        """Return what a flight brought that has failed."""
+        """Return the result of a flight that has failed."""
         return cls(error=error, traceback=error.__traceback__)
 
     @property
     def is_for_others(self) -> bool:
-        """Whether it brought what others may have: a value, or the error that they would meet, too."""
+        """Whether followers may have it: it is a value, or the error that they would meet, too."""
         return not self.is_abandoned and (self.encoded is not None or self.error is not None)
 
     def for_leader(self, cache_key: str, codec: Codec) -> object:
@@ -64,14 +64,15 @@ class FlightResult(NamedTuple):
 
 
 NO_RESULT = FlightResult(is_abandoned=True)
+"""The result of a flight whose leader was stopped."""
 
 
 class InFlight(Future[FlightResult]):
-    """A computation that is under way; its result is what it brings.
+    """A computation that is under way.
 
     Attributes:
         loop: The event loop beside which it runs; None for a thread.
-        successor: What began in its place, when it brought nothing, or took too long.
+        successor: The flight that took its place, because it brought nothing, or took too long.
     """
 
     loop: asyncio.AbstractEventLoop | None = None
@@ -79,7 +80,7 @@ class InFlight(Future[FlightResult]):
 
     @property
     def is_lost(self) -> bool:
-        """Whether it will never land: its loop was closed in the middle."""
+        """Whether it will never be resolved: its loop was closed in the middle."""
         return self.loop is not None and self.loop.is_closed() and not self.done()
 
 
@@ -88,10 +89,10 @@ class SingleFlight(ForkSafe):
 
     Example:
         >>> flights = SingleFlight()
-        >>> flight, leads = flights.board("catalog")
-        >>> flights.board("catalog") == (flight, False)
+        >>> flight, leads = flights.join("catalog")
+        >>> flights.join("catalog") == (flight, False)
         True
-        >>> flights.land("catalog", flight, FlightResult(42))
+        >>> flights.resolve("catalog", flight, FlightResult(42))
         >>> flight.result().value, leads
         (42, True)
     """
@@ -101,13 +102,13 @@ class SingleFlight(ForkSafe):
         self._lock = threading.RLock()
         self._flights: dict[Hashable, InFlight] = {}
 
-    def board(self, name: Hashable, instead_of: InFlight | None = None) -> tuple[InFlight, bool]:
-        """Return the flight of this name, and whether the caller leads it, and has to land it.
+    def join(self, name: Hashable, instead_of: InFlight | None = None) -> tuple[InFlight, bool]:
+        """Return the flight of this name, and whether the caller leads it, and has to resolve it.
 
         Args:
-            name: What is computed.
-            instead_of: A flight that was waited for in vain: one, and only one, takes its place. If the old one brings
-                a value after all, those who wait for the new one have it, too.
+            name: Names what is computed.
+            instead_of: A flight that has brought nothing in time: one, and only one, takes its place. If the old one
+                brings a value after all, those who wait for the new one get it, too.
         """
         with self._lock:
             latest = self._flights.get(name)
@@ -119,35 +120,35 @@ class SingleFlight(ForkSafe):
             if instead_of is not None:
                 instead_of.successor = flight
         if instead_of is not None:
-            instead_of.add_done_callback(lambda landing: self._pass_on(name, flight, landing.result()))
+            instead_of.add_done_callback(lambda ended: self._pass_on(name, flight, ended.result()))
         return flight, True
 
-    def close(self, name: Hashable) -> None:
-        """Take nobody else on board: what is published now may be invalidated before they have it."""
+    def stop_joining(self, name: Hashable) -> None:
+        """Let no more followers join: what is published now may be invalidated before they have it."""
         with self._lock:
             self._flights.pop(name, None)
 
     def forget_lost(self) -> None:
-        """Forget the flights that will never land."""
+        """Forget the flights that will never be resolved."""
         with self._lock:
             for name in [name for name, flight in self._flights.items() if flight.is_lost]:
                 del self._flights[name]
 
-    def land(self, name: Hashable, flight: InFlight, landed: FlightResult) -> None:
-        """End a flight: whoever waits gets what it brought, and the next one starts anew."""
+    def resolve(self, name: Hashable, flight: InFlight, result: FlightResult) -> None:
+        """End a flight: all who wait get its result, and the next one starts again."""
         with self._lock:
             if self._flights.get(name) is flight:
                 del self._flights[name]
         with suppress(InvalidStateError):  # the one before it was quicker, after all
-            flight.set_result(landed)
+            flight.set_result(result)
 
-    def _pass_on(self, name: Hashable, flight: InFlight, landed: FlightResult) -> None:
-        if landed.is_for_others:
-            self.land(name, flight, landed.copied())
+    def _pass_on(self, name: Hashable, flight: InFlight, result: FlightResult) -> None:
+        if result.is_for_others:
+            self.resolve(name, flight, result.copied())
 
 
 class computing:  # noqa: N801  # reads as what it does
-    """Marks, for a block, what the computation in it is for: one key, or those of a batch.
+    """Marks a block as the computation of one key, or of those of a batch.
 
     Args:
         *cache_keys: The keys.
@@ -175,7 +176,7 @@ _around: ContextVar[tuple[computing, ...]] = ContextVar("computing", default=())
 
 
 def is_own(cache_key: str) -> bool:
-    """Say whether this very computation is for that key: it would wait for itself.
+    """Whether the running computation is for this key: waiting for it would be a deadlock.
 
     Example:
         >>> with computing("catalog"):
@@ -186,7 +187,7 @@ def is_own(cache_key: str) -> bool:
 
 
 def is_within_another() -> bool:
-    """Say whether this is part of a computation, which waits for it.
+    """Whether this runs within a computation, which waits for it.
 
     Example:
         >>> is_within_another()

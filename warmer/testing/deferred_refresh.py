@@ -28,7 +28,7 @@ class DeferredRefresh(BackgroundRefresh):
 
     Example:
         >>> deferred = DeferredRefresh()
-        >>> deferred.offer("catalog", lambda: FlightResult(42, is_computed=True))
+        >>> deferred.submit("catalog", lambda: FlightResult(42, is_computed=True))
         >>> [outcome.success for outcome in deferred.run_all()]
         [True]
     """
@@ -39,10 +39,10 @@ class DeferredRefresh(BackgroundRefresh):
         self._asking = threading.Lock()
         self._asked: dict[str, tuple[Refresh, ARefresh | None]] = {}
 
-    def offer(self, name: str, renew: Refresh, arenew: ARefresh | None = None) -> None:
+    def submit(self, name: str, refresh: Refresh, arefresh: ARefresh | None = None) -> None:
         """Keep a refresh until `run_all`."""
         with self._asking:
-            self._asked.setdefault(name, (renew, arenew))
+            self._asked.setdefault(name, (refresh, arefresh))
 
     def run_all(self) -> list[WarmOutcome]:
         """Run the refreshes in this thread; returns what was computed."""

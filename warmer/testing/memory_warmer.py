@@ -12,7 +12,7 @@ from warmer.engine.claims import computed_here
 from warmer.engine.reviews import ReviewLoop
 from warmer.errors import StoreUnavailableError, WarmerError
 from warmer.refresh.effects import running_loop
-from warmer.refresh.publisher import Refreshed
+from warmer.refresh.refreshed import Refreshed
 from warmer.results import WarmOutcome
 from warmer.runtime import Runtime
 from warmer.settings import Settings
@@ -184,10 +184,10 @@ class MemoryWarmer(Warmer):
         has_met_others = not unknown.issuperset(taken.unknown_ids)
         unknown |= taken.unknown_ids
         ended = list(taken.ended)
-        for job in taken.jobs:
-            ended += self._runtime.claims.finish([(job, computed_here(job, self.clock.monotonic_s))])
-        for ref, how in ended:
-            refreshed[ref] = _outcome(ref, how)
+        for work in taken.works:
+            ended += self._runtime.claims.publish([work], [computed_here(work, self.clock.monotonic_s)])
+        for one in ended:
+            refreshed[one.ref] = _outcome(one)
         return bool(ended) or has_met_others
 
 
@@ -196,8 +196,8 @@ def _is_tests_own(task: WarmingTask) -> bool:
     return isinstance(task.compute_fn, Recorder) or "<locals>" in task.compute_path
 
 
-def _outcome(ref: str, refreshed: Refreshed) -> WarmOutcome | None:
+def _outcome(refreshed: Refreshed) -> WarmOutcome | None:
     if refreshed.result not in (Result.PUBLISHED, Result.FAILED):
         return None
     told = {"result": refreshed.result.value, "duration_ms": round(refreshed.duration_ms, 3), "error": refreshed.error}
-    return WarmOutcome.of({"ref": ref, **told})
+    return WarmOutcome.of({"ref": refreshed.ref, **told})

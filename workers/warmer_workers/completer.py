@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 
 from redis.exceptions import RedisError
 
-from warmer.engine.claims import Claims, Job
+from warmer.engine.claims import Claims
 from warmer.outage import Outage
-from warmer.refresh.publisher import Computed
+from warmer.refresh.refreshed import Computed
+from warmer.refresh.request import LeasedWork
 from warmer_workers.computation import Computation
 
 logger = logging.getLogger("warmer.drain")
@@ -30,12 +31,12 @@ class Completer:
         ended: Told of what has ended.
     """
 
-    def __init__(self, claims: Claims, ended: Callable[[Sequence[tuple[Job, Computed]]], None]) -> None:
+    def __init__(self, claims: Claims, ended: Callable[[Sequence[tuple[LeasedWork, Computed]]], None]) -> None:
         """Start without a thread."""
         self._claims = claims
         self._ended = ended
-        self._done: deque[tuple[Job, Computed]] = deque()
-        self._present: list[tuple[Job, Computed]] = []
+        self._done: deque[tuple[LeasedWork, Computed]] = deque()
+        self._present: list[tuple[LeasedWork, Computed]] = []
         self._more = threading.Event()
         self._is_dismissed = False
         self._thread: threading.Thread | None = None
@@ -45,7 +46,7 @@ class Completer:
 
     def add(self, computation: Computation, computed: Sequence[Computed]) -> None:
         """End the refreshes of a computation soon."""
-        self._done.extend(zip(computation.jobs, computed, strict=True))
+        self._done.extend(zip(computation.works, computed, strict=True))
         if not self._more.is_set():
             self._more.set()
         if self._thread is None:
@@ -56,9 +57,9 @@ class Completer:
         """Whether anything is left to be ended."""
         return bool(self._done or self._present)
 
-    def jobs(self) -> list[Job]:
+    def works(self) -> list[LeasedWork]:
         """Return whose claims are still held here."""
-        return [job for job, _ in [*list(self._done), *self._present]]
+        return [work for work, _ in [*list(self._done), *self._present]]
 
     def dismiss(self) -> None:
         """End what is left, if Redis answers, and let the thread go."""
@@ -91,7 +92,8 @@ class Completer:
 
     def _finish(self) -> None:
         try:
-            self._claims.finish(self._present)
+            works, computed = zip(*self._present, strict=True)
+            self._claims.publish(works, computed)
         except RedisError as error:
             self._outage.begin(error)
             if not self._is_dismissed:

@@ -4,16 +4,23 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import Enum
+from typing import cast
 
-from warmer.engine.claims import Job
 from warmer.errors import WarmerError
-from warmer.refresh.batch import computing_many
-from warmer.refresh.effects import Compute, Routine, arun, run
-from warmer.refresh.publisher import Computed, computed_of
-from warmer.refresh.single_flight import computing
+from warmer.refresh.effects import Routine, arun, run
+from warmer.refresh.publisher import encoded_by
+from warmer.refresh.refreshed import Computed
+from warmer.refresh.refresher import computing_values
+from warmer.refresh.request import LeasedWork
+from warmer.store import Claim
 from warmer.tasks.functions import is_async
 from warmer.tasks.loading import batch_function_of, check_importable, late_function_of
 from warmer.tasks.task import WarmingTask
+
+
+def claim_of(work: LeasedWork) -> Claim:
+    """Return the claim of a worker's work, which always has one."""
+    return cast(Claim, work.claim)
 
 
 class ExecutorKind(Enum):
@@ -25,7 +32,7 @@ class ExecutorKind(Enum):
 
 
 class ExecutorKinds:
-    """Says where jobs run, and remembers it for each task.
+    """Says where works run, and remembers it for each task.
 
     Who was there when a process died runs in a process of its own, if its function can be imported there: so it is
     found out whether it is the one, and nobody else dies with it.
@@ -35,10 +42,10 @@ class ExecutorKinds:
         """Start without any."""
         self._known: dict[str, tuple[WarmingTask, ExecutorKind, bool]] = {}
 
-    def __call__(self, job: Job) -> ExecutorKind:
-        """Return where a job runs."""
-        _, kind, can_be_isolated = self._of(job.task)
-        return ExecutorKind.PROCESS if job.claim.deaths > 0 and can_be_isolated else kind
+    def __call__(self, work: LeasedWork) -> ExecutorKind:
+        """Return where a work runs."""
+        _, kind, can_be_isolated = self._of(work.task)
+        return ExecutorKind.PROCESS if claim_of(work).deaths > 0 and can_be_isolated else kind
 
     def _of(self, task: WarmingTask) -> tuple[WarmingTask, ExecutorKind, bool]:
         known = self._known.get(task.task_id)
@@ -86,7 +93,7 @@ class Computation:
     """A call that is to be made, or is under way.
 
     Args:
-        jobs: The targets whose values it brings.
+        works: The targets whose values it brings.
         kind: Where it runs.
         timeout_s: Seconds after which it counts as failed.
         taken_s: When its targets were claimed, on the monotonic clock.
@@ -95,11 +102,11 @@ class Computation:
         started_s: When its present call began, of a batch that is halved one after the other; None before.
     """
 
-    __slots__ = ("jobs", "kind", "started_s", "taken_s", "timeout_s")
+    __slots__ = ("kind", "started_s", "taken_s", "timeout_s", "works")
 
-    def __init__(self, jobs: Sequence[Job], kind: ExecutorKind, timeout_s: float, taken_s: float) -> None:
+    def __init__(self, works: Sequence[LeasedWork], kind: ExecutorKind, timeout_s: float, taken_s: float) -> None:
         """Wait for a place."""
-        self.jobs = jobs
+        self.works = works
         self.kind = kind
         self.timeout_s = timeout_s
         self.taken_s = taken_s
@@ -113,42 +120,30 @@ class Computation:
     @property
     def is_batch(self) -> bool:
         """Whether its targets are computed by one call of a function that takes many."""
-        return self.jobs[0].task.compute_many_fn is not None
+        return self.works[0].task.compute_many_fn is not None
 
     @property
     def priority(self) -> int:
         """The priority of its targets' task."""
-        return self.jobs[0].task.priority
+        return self.works[0].task.priority
 
     def run(self) -> list[Computed]:
-        """Compute in this thread; returns what came of each target."""
-        return run(self._computing())
+        """Compute in this thread; returns the outcome for each target."""
+        return self._encoded(run(self._computing()))
 
     async def arun(self) -> list[Computed]:
         """As `run`, beside an event loop."""
-        return await arun(self._computing(), NO_THREADS)
+        return self._encoded(await arun(self._computing(), NO_THREADS))
 
     def _computing(self) -> Routine[list[Computed]]:
-        return (yield from self._computing_many()) if self.is_batch else [(yield from self._computing_one())]
+        requests = [work.request for work in self.works]
+        return computing_values(requests, self.timeout_s, is_batched=self.is_batch, monotonic_s=self._restart_s)
 
-    def _computing_one(self) -> Routine[Computed]:
-        work, started_s = self.jobs[0].work, self._restart_s()
-        try:
-            with computing(work.cache_key):
-                value = yield Compute(work.function, work.arguments, self.timeout_s, leaves_thread=False)
-        except GeneratorExit:
-            raise
-        except BaseException as error:
-            return Computed(time.monotonic() - started_s, error=error)
-        return computed_of(work.terms.codec, work.cache_key, time.monotonic() - started_s, value)
-
-    def _computing_many(self) -> Routine[list[Computed]]:
-        self._restart_s()
-        targets = [job.target for job in self.jobs]
-        parts = yield from computing_many(self.jobs[0].task, targets, self.timeout_s, monotonic_s=self._restart_s)
+    def _encoded(self, computed: list[Computed]) -> list[Computed]:
+        """Return values as bytes only: they are encoded by the threads that compute, and wait for Redis as such."""
         return [
-            computed_of(job.work.terms.codec, job.work.cache_key, part.duration_s, part.value, part.error)
-            for job, part in zip(self.jobs, parts, strict=True)
+            encoded_by(work.options.codec, work.request.cache_key, one)._replace(value=None)
+            for work, one in zip(self.works, computed, strict=True)
         ]
 
     def _restart_s(self) -> float:
@@ -157,43 +152,43 @@ class Computation:
 
 
 def computations_of(
-    jobs: Iterable[Job], kind_of: Callable[[Job], ExecutorKind], max_task_s: float, taken_s: float
+    works: Iterable[LeasedWork], kind_of: Callable[[LeasedWork], ExecutorKind], max_task_s: float, taken_s: float
 ) -> list[Computation]:
-    """Return the calls that compute these jobs: those of one batch together, in their order.
+    """Return the calls that compute these works: those of one batch together, in their order.
 
     Who has failed before is computed alone: it shall not do it to the others. Who was there when a process died is
     handed to a process of its own, with others like it: if that dies, too, each of them is tried alone there.
 
     Args:
-        jobs: From `Claims.take`.
-        kind_of: Says where a job runs.
+        works: From `Claims.take`.
+        kind_of: Says where a work runs.
         max_task_s: No call may take longer.
         taken_s: When they were claimed, on the monotonic clock.
     """
-    calls: list[list[Job]] = []
-    batch: list[Job] | None = None
-    suspects: dict[str, list[Job]] = {}
-    for job in jobs:
-        if _is_mere_suspect(job, kind_of):
-            group = suspects.get(job.task.task_id)
-            if group is None or len(group) == SUSPECTS_TOGETHER or group[0].task is not job.task:
-                group = suspects[job.task.task_id] = []
+    calls: list[list[LeasedWork]] = []
+    batch: list[LeasedWork] | None = None
+    suspects: dict[str, list[LeasedWork]] = {}
+    for work in works:
+        if _is_mere_suspect(work, kind_of):
+            group = suspects.get(work.task.task_id)
+            if group is None or len(group) == SUSPECTS_TOGETHER or group[0].task is not work.task:
+                group = suspects[work.task.task_id] = []
                 calls.append(group)
-            group.append(job)
-        elif job.task.compute_many_fn is None or job.claim.failures > 0 or job.claim.deaths > 0:
-            calls.append([job])
-        elif batch is not None and batch[0].task is job.task and len(batch) < job.task.batch_size:
-            batch.append(job)
+            group.append(work)
+        elif work.task.compute_many_fn is None or claim_of(work).failures > 0 or claim_of(work).deaths > 0:
+            calls.append([work])
+        elif batch is not None and batch[0].task is work.task and len(batch) < work.task.batch_size:
+            batch.append(work)
         else:
-            batch = [job]
+            batch = [work]
             calls.append(batch)
     return [
         Computation(tuple(call), kind_of(call[0]), min(call[0].task.timeout_s, max_task_s), taken_s) for call in calls
     ]
 
 
-def _is_mere_suspect(job: Job, kind_of: Callable[[Job], ExecutorKind]) -> bool:
+def _is_mere_suspect(work: LeasedWork, kind_of: Callable[[LeasedWork], ExecutorKind]) -> bool:
     """Say whether a target was only there when a process died, one among perhaps hundreds of others."""
-    claim = job.claim
-    is_new = claim.deaths > 0 and claim.failures == 0 and job.task.compute_many_fn is None
-    return is_new and kind_of(job) is ExecutorKind.PROCESS
+    claim = claim_of(work)
+    is_new = claim.deaths > 0 and claim.failures == 0 and work.task.compute_many_fn is None
+    return is_new and kind_of(work) is ExecutorKind.PROCESS

@@ -7,9 +7,10 @@ from itertools import groupby
 
 from redis.exceptions import RedisError
 
-from warmer.engine.claims import ClaimedBatch, Job
+from warmer.engine.claims import ClaimedBatch
 from warmer.outage import Outage
-from warmer.refresh.publisher import Computed
+from warmer.refresh.refreshed import Computed
+from warmer.refresh.request import LeasedWork
 from warmer.store import Capacity
 from warmer_workers.completer import Completer
 from warmer_workers.computation import Computation, ExecutorKind, ExecutorKinds, computations_of
@@ -149,7 +150,7 @@ class Drain:
                 return
             places = Capacity(wanted[ExecutorKind.THREAD], wanted[ExecutorKind.LOOP], wanted[ExecutorKind.PROCESS])
             try:
-                taken = self._claims.take(places, self._unknown, life=self._post.life)
+                taken = self._claims.take(places, self._unknown, drain_id=self._post.life)
             except RedisError as error:
                 self._outage.begin(error)
                 self._look_again_s = dict.fromkeys(ExecutorKind, now_s + AFTER_OUTAGE_S)
@@ -178,7 +179,7 @@ class Drain:
             self._leave_to_others(task_id)
         self._held = taken.held
         self._done += len(taken.ended)
-        computations = computations_of(taken.jobs, self._kinds, self._settings.max_task_s, now_s)
+        computations = computations_of(taken.works, self._kinds, self._settings.max_task_s, now_s)
         begun = dict.fromkeys(ExecutorKind, 0)
         self._running.update(dict.fromkeys(computations))
         for kind, group in groupby(computations, key=lambda computation: computation.kind):
@@ -187,7 +188,7 @@ class Drain:
             self._pool_of(kind).do(calls)
         for kind, asked_for in wanted.items():
             if asked_for:
-                is_dry = asked_for > begun[kind] and taken.claimed == len(taken.jobs)
+                is_dry = asked_for > begun[kind] and taken.claimed == len(taken.works)
                 self._look_again_s[kind] = now_s + LOOK_EVERY_S if is_dry else 0.0
 
     def _pool_of(self, kind: ExecutorKind) -> "ThreadExecutor | EventLoopExecutor | IsolatedExecutor":
@@ -211,7 +212,7 @@ class Drain:
         if self._running.pop(computation, computation) is None:
             self._finishing.add(computation, computed)
 
-    def _ended(self, done: Sequence[tuple[Job, Computed]]) -> None:
+    def _ended(self, done: Sequence[tuple[LeasedWork, Computed]]) -> None:
         self._done += len(done)
         self._ahead.learn([computed.duration_s for _, computed in done])
         self._threads.low_water = self._ahead.low_water
@@ -241,20 +242,20 @@ class Drain:
             self._look_again_s[ExecutorKind.LOOP] = 0.0
         error = f"ComputeTimeoutError: took longer than its timeout_s of {computation.timeout_s:g} s"
         elapsed_ms = 1000 * (now_s - (computation.started_s or now_s))
-        self._try(lambda: self._claims.give_up(computation.jobs, error, elapsed_ms))
+        self._try(lambda: self._claims.give_up(computation.works, error, elapsed_ms))
 
     def _give_back(self, computations: Iterable[Computation]) -> None:
         ours = [one for one in computations if self._running.pop(one, one) is None]
         if ours:
-            self._try(lambda: self._claims.give_back(job for one in ours for job in one.jobs))
+            self._try(lambda: self._claims.give_back([work for one in ours for work in one.works]))
 
     def _renew(self) -> None:
-        held = [job for computation in list(self._running) for job in computation.jobs]
-        held += self._finishing.jobs()
+        held = [work for computation in list(self._running) for work in computation.works]
+        held += self._finishing.works()
         if not held:
             return
         lost = self._claims.renew(held)
-        still = {job.ref for computation in list(self._running) for job in computation.jobs}
+        still = {work.ref for computation in list(self._running) for work in computation.works}
         if lost_here := sorted(still.intersection(lost)):  # and not merely completed since
             logger.warning("claims were lost, nothing of them will be written: %s", ", ".join(lost_here))
 

@@ -61,12 +61,12 @@ def test_a_child_does_not_wait_for_its_parent_s_computation(fleet):
         from warmer.refresh.single_flight import FlightResult, SingleFlight
 
         flights = SingleFlight()
-        flight, _ = flights.board("k")
+        flight, _ = flights.join("k")
         pid = os.fork()
         if pid == 0:
-            _, leads = flights.board("k")
+            _, leads = flights.join("k")
             os._exit(0 if leads else 1)
-        flights.land("k", flight, FlightResult(1))
+        flights.resolve("k", flight, FlightResult(1))
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         """
     )

@@ -29,7 +29,7 @@ from warmer.errors import (
 )
 from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.compute import call
-from warmer.refresh.publisher import Computed
+from warmer.refresh.refreshed import Computed
 from warmer.tasks.loading import load
 from warmer_workers.executors.isolated.child_process import ChildProcess
 from warmer_workers.executors.isolated.frames import Channel

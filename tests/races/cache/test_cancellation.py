@@ -23,7 +23,7 @@ async def until(condition) -> None:
 
 
 def tasks_of(warmer) -> list["asyncio.Task[None]"]:
-    return [task for tasks in runtime_of(warmer).miss_handler._tasks.values() for task in tasks]
+    return [task for tasks in runtime_of(warmer).miss_handler._runner._tasks.values() for task in tasks]
 
 
 def nothing_is_left(warmer, cache_key: str = "k") -> bool:
@@ -156,7 +156,7 @@ def test_loops_that_are_closed_in_the_middle_leave_nothing_once_another_comes(qu
         Beside(lambda number=number: closed_in_the_middle(number)).result()
     assert Beside.in_loop(lambda: warmer.aget_or_compute("k", lambda: "value", ttl=60)).result() == "value"
     gc.collect()
-    assert len(runtime_of(warmer).miss_handler._tasks) == 1
+    assert len(runtime_of(warmer).miss_handler._runner._tasks) == 1
     eventually(lambda: nothing_is_left(warmer))
 
 
@@ -176,7 +176,7 @@ def test_an_abandoned_task_that_is_collected_ends_its_flight(quiet, eventually):
         loop.close()
 
     Beside(scene).result()
-    runtime_of(warmer).miss_handler._tasks.clear()  # else they live as long as the Warmer
+    runtime_of(warmer).miss_handler._runner._tasks.clear()  # else they live as long as the Warmer
     gc.collect()
     eventually(lambda: nothing_is_left(warmer))
 
@@ -293,10 +293,10 @@ def test_without_redis_a_cancelled_reader_gives_up_its_place_in_the_queue(quiet,
         await until(gate.entered.is_set)
         flying = set(tasks_of(warmer))
         queued = asyncio.create_task(warmer.aget_or_compute("b", gate.call, ttl=60))
-        await until(lambda: len(runtime_of(warmer).miss_handler._slots._waiting) == 1)
+        await until(lambda: len(runtime_of(warmer).miss_handler._semaphore._waiting) == 1)
         for task in (queued, *(set(tasks_of(warmer)) - flying)):
             task.cancel()
-        await until(lambda: not runtime_of(warmer).miss_handler._slots._waiting)
+        await until(lambda: not runtime_of(warmer).miss_handler._semaphore._waiting)
         gate.may_go_on.set()
         await holder
         return await warmer.aget_or_compute("c", gate.call, ttl=60)

@@ -10,8 +10,8 @@ import pytest
 from tests.support.interleaving import Beside, Gate, hold_lease, lease_of, make_renewable, make_stale
 from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
-from warmer.cache.background_refresh import MOST_AT_ONCE
-from warmer.cache.refresh_backoff import LONGEST_REST_S
+from warmer.cache.background_refresh import MAX_AT_ONCE
+from warmer.cache.refresh_backoff import MAX_BACKOFF_S
 from warmer.codec.entry import unpack
 
 kinds = pytest.mark.parametrize("kind", ["sync", "async", "sync function on a loop"])
@@ -241,13 +241,13 @@ def test_a_source_s_recovery_is_noticed_within_half_a_minute():
     from warmer.cache.refresh_backoff import RefreshBackoff
 
     now_s = [0.0]
-    resting = RefreshBackoff(lambda: now_s[0], random_unit=lambda: 1.0)
+    backoff = RefreshBackoff(lambda: now_s[0], random_unit=lambda: 1.0)
     for _ in range(50):
-        resting.failed("k")
-    now_s[0] = LONGEST_REST_S
-    assert not resting.is_resting("k")
-    now_s[0] = LONGEST_REST_S - 0.001
-    assert resting.is_resting("k")
+        backoff.failed("k")
+    now_s[0] = MAX_BACKOFF_S
+    assert not backoff.is_blocked("k")
+    now_s[0] = MAX_BACKOFF_S - 0.001
+    assert backoff.is_blocked("k")
 
 
 def test_a_key_whose_value_has_gone_is_computed_even_while_it_rests(quiet, make_readers, eventually):
@@ -258,7 +258,7 @@ def test_a_key_whose_value_has_gone_is_computed_even_while_it_rests(quiet, make_
     source.gate.may_go_on.set()
     make_stale(warmer, "k")
     readers.read()
-    eventually(lambda: runtime_of(warmer).miss_handler._resting.is_resting("k"))
+    eventually(lambda: runtime_of(warmer).miss_handler.revalidation._backoff.is_blocked("k"))
     source.gate.value = "new"
     warmer.invalidate("k")
     assert readers.read() == ["new"]
@@ -415,7 +415,7 @@ def test_loops_that_are_closed_while_they_renew_take_no_place_for_ever(quiet, ev
         loop.run_until_complete(function(n))
         loop.close()
 
-    for n in range(MOST_AT_ONCE):
+    for n in range(MAX_AT_ONCE):
         Beside(lambda n=n: closed_while_it_renews(n)).result()
 
     async def renewed():

@@ -20,7 +20,7 @@ from tests.support.interleaving import (
 )
 from tests.support.runtimes import runtime_of, store_of
 from warmer import ComputationFailedError, WaitTimeoutError
-from warmer.cache.batch_miss import MOST_BATCHES_AT_ONCE
+from warmer.cache.miss_handler import MAX_BATCHES_AT_ONCE
 from warmer.codec.entry import pack, unpack
 
 
@@ -87,7 +87,7 @@ def many(square, arguments, is_async: bool):
 
 def nothing_is_left(warmer, numbers) -> bool:
     held = runtime_of(warmer).miss_handler._refresher.renewer._held
-    tasks = [task for tasks in runtime_of(warmer).miss_handler._tasks.values() for task in tasks]
+    tasks = [task for tasks in runtime_of(warmer).miss_handler._runner._tasks.values() for task in tasks]
     leases = [lease_of(warmer, f"square:{n}") for n in numbers]
     return not (any(leases) or runtime_of(warmer).miss_handler._flights._flights or tasks or held)
 
@@ -157,11 +157,11 @@ def test_a_coroutine_computes_batches_too(warmer, is_async):
 
 def test_an_async_reader_s_batches_run_side_by_side_but_only_so_many(warmer, squares):
     square = squares.declare(warmer, is_async=True, batch_size=5)
-    together = threading.Barrier(MOST_BATCHES_AT_ONCE)
+    together = threading.Barrier(MAX_BATCHES_AT_ONCE)
     squares.before_answer = lambda numbers: together.wait(10)
-    numbers = range(5 * 3 * MOST_BATCHES_AT_ONCE)
+    numbers = range(5 * 3 * MAX_BATCHES_AT_ONCE)
     assert many(square, numbers, is_async=True) == [n * n for n in numbers]
-    assert squares.most_at_once == MOST_BATCHES_AT_ONCE
+    assert squares.most_at_once == MAX_BATCHES_AT_ONCE
 
 
 def test_what_is_not_there_is_cached_as_none_for_its_own_time(warmer):
@@ -530,7 +530,7 @@ def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(
     async def scene():
         reading = asyncio.create_task(square.many([1, 2, 3]))
         await until(held.is_set)
-        tasks = [task for tasks in runtime_of(warmer).miss_handler._tasks.values() for task in tasks]
+        tasks = [task for tasks in runtime_of(warmer).miss_handler._runner._tasks.values() for task in tasks]
         for task in (reading, *tasks):
             task.cancel()
         asyncio.get_running_loop().call_later(0.05, go_on.set)

@@ -17,7 +17,7 @@ from tests.support.interleaving import around_scripts, hold_lease, lease_of
 from tests.support.runtimes import runtime_of, store_of
 from warmer import Limit, WarmingTask
 from warmer.engine.claims import computed_here
-from warmer.refresh.publisher import Computed
+from warmer.refresh.refreshed import Computed, Refreshed
 from warmer.store import Capacity, Result
 
 MANY = 10_000
@@ -58,8 +58,13 @@ def claim_many(store, count: int, life: str) -> list[str]:
     return tokens
 
 
+def publish(warmer, works) -> list[Refreshed]:
+    """Compute what was claimed here, and publish it."""
+    return runtime_of(warmer).claims.publish(works, list(map(computed_here, works)))
+
+
 def results(ended) -> dict[str, Result]:
-    return {one.ref: one.refreshed.result for one in ended}
+    return {one.ref: one.result for one in ended}
 
 
 # --- many -----------------------------------------------------------------------------------------------------------
@@ -234,8 +239,8 @@ def test_many_are_taken_and_finished_in_a_handful_of_calls(running, monkeypatch)
 
     around_scripts(monkeypatch, note)
     taken = runtime_of(running).claims.take(Capacity(threads=300))
-    assert len(taken.jobs) == taken.claimed == 300
-    ended = runtime_of(running).claims.finish([(job, computed_here(job)) for job in taken.jobs])
+    assert len(taken.works) == taken.claimed == 300
+    ended = publish(running, taken.works)
     assert set(results(ended).values()) == {Result.PUBLISHED}
     assert names == ["claim", "take_lease", "publish", "complete"]
     assert [running.get(f"user:{number}") for number in range(300)] == list(range(300))
@@ -244,8 +249,7 @@ def test_many_are_taken_and_finished_in_a_handful_of_calls(running, monkeypatch)
 def test_what_is_fresh_already_costs_no_call_of_its_own(running, monkeypatch):
     register(running)
     make_ready(store_of(running), targets(300))
-    claims = runtime_of(running).claims
-    claims.finish([(job, computed_here(job)) for job in claims.take(Capacity(threads=300)).jobs])
+    publish(running, runtime_of(running).claims.take(Capacity(threads=300)).works)
     store_of(running).requests.submit(targets(300), force=False)
     names: list[str] = []
 
@@ -267,18 +271,12 @@ def test_each_of_many_ends_as_it_would_alone(running, make_warmer):
     store_of(running).requests.submit(targets(6), force=False)
     taken = runtime_of(running).claims.take(Capacity(threads=6))
     assert results(taken.ended) == {targets(6)[0]: Result.FRESH, targets(6)[1]: Result.BUSY}
-    assert [job.ref for job in taken.jobs] == targets(6)[2:]
+    assert [work.ref for work in taken.works] == targets(6)[2:]
     running.invalidate("user:2")
-    jobs = {job.ref: job for job in taken.jobs}
-    boom, crash = Computed(0.1, error=ValueError("boom")), Computed(0.1, crashed="signal 11")
-    ended = runtime_of(running).claims.finish(
-        [
-            (jobs[targets(6)[2]], computed_here(jobs[targets(6)[2]])),
-            (jobs[targets(6)[3]], boom),
-            (jobs[targets(6)[4]], crash),
-            (jobs[targets(6)[5]], computed_here(jobs[targets(6)[5]])),
-        ]
-    )
+    boom = Computed(error=ValueError("boom"), duration_s=0.1)
+    crash = Computed(duration_s=0.1, crashed="signal 11")
+    lost, _, _, last = taken.works
+    ended = runtime_of(running).claims.publish(taken.works, [computed_here(lost), boom, crash, computed_here(last)])
     assert list(results(ended).values()) == [Result.LOST, Result.FAILED, Result.CRASHED, Result.PUBLISHED]
     assert [running.get(f"user:{number}", "missed") for number in range(6)] == [0, *["missed"] * 4, 5]
     assert store_of(running).control.zcard(store_of(running).keys.claims) == 0
@@ -291,7 +289,7 @@ def test_what_nobody_here_knows_or_wants_is_given_back_at_once(running, make_war
     make_warmer().register(WarmingTask(task_id="theirs", cache_key="theirs", compute_fn=lambda: 1))
     make_ready(store_of(running), targets(3))
     taken = runtime_of(running).claims.take(Capacity(threads=9), is_wanted=lambda ref: ref != targets(3)[1])
-    assert [job.ref for job in taken.jobs] == [targets(3)[0], targets(3)[2]]
+    assert [work.ref for work in taken.works] == [targets(3)[0], targets(3)[2]]
     assert taken.unknown_ids == {"theirs"}
     assert taken.claimed == 4
     assert list(places_of(store_of(running), "theirs")) == ["ready"]
@@ -304,20 +302,22 @@ def test_what_is_given_back_by_the_drain_can_be_taken_by_another_at_once(running
     other = make_warmer()
     register(other)
     make_ready(store_of(running), targets(50))
-    claims = runtime_of(running).claims
-    taken = [*claims.take(Capacity(threads=20)).jobs, *claims.take(Capacity(threads=20)).jobs]
-    claims.give_back(taken)
-    assert len(runtime_of(other).claims.take(Capacity(threads=99)).jobs) == 50
+    taken = [
+        *runtime_of(running).claims.take(Capacity(threads=20)).works,
+        *runtime_of(running).claims.take(Capacity(threads=20)).works,
+    ]
+    runtime_of(running).claims.give_back(taken)
+    assert len(runtime_of(other).claims.take(Capacity(threads=99)).works) == 50
 
 
 def test_what_is_given_up_is_a_failure_and_whatever_it_still_computes_is_lost(running):
     register(running)
     make_ready(store_of(running), targets(3))
-    jobs = runtime_of(running).claims.take(Capacity(threads=3)).jobs
-    ended = runtime_of(running).claims.give_up(jobs, "took too long", 1000.0)
+    works = runtime_of(running).claims.take(Capacity(threads=3)).works
+    ended = runtime_of(running).claims.give_up(works, "took too long", 1000.0)
     assert set(results(ended).values()) == {Result.FAILED}
     assert store_of(running).stats.totals()["failed"] == 3
-    late = runtime_of(running).claims.finish([(job, computed_here(job)) for job in jobs])
+    late = publish(running, works)
     assert set(results(late).values()) == {Result.LOST}
     assert running.get("user:0", "missed") == "missed"
     assert all(list(places_of(store_of(running), ref)) == ["due"] for ref in targets(3))
@@ -326,10 +326,12 @@ def test_what_is_given_up_is_a_failure_and_whatever_it_still_computes_is_lost(ru
 def test_claims_of_several_tokens_are_renewed_and_the_lost_ones_named(running):
     register(running)
     make_ready(store_of(running), targets(6))
-    claims = runtime_of(running).claims
-    first, second = claims.take(Capacity(threads=3)).jobs, claims.take(Capacity(threads=3)).jobs
-    store_of(running).refreshes.give_back([second[0].ref], second[0].batch.token)
-    assert runtime_of(running).claims.renew([*first, *second]) == [second[0].ref]
+    first, second = (
+        runtime_of(running).claims.take(Capacity(threads=3)).works,
+        runtime_of(running).claims.take(Capacity(threads=3)).works,
+    )
+    store_of(running).refreshes.give_back([second[0].ref], second[0].token)
+    assert claims.renew([*first, *second]) == [second[0].ref]
 
 
 def test_all_of_a_drain_is_refreshed_and_planned(running):

@@ -25,12 +25,12 @@ def test_many_suspects_are_computed_together_in_processes_of_their_own(warmer, m
 
 
 def test_a_suspect_that_has_failed_since_is_computed_alone():
-    jobs = [_Job(1, 0), _Job(1, 0), _Job(1, 1), _Job(0, 0)]
-    calls = computation.computations_of(jobs, lambda job: _kind_of(job), 900.0, 0.0)
-    assert [[jobs.index(job) for job in call.jobs] for call in calls] == [[0, 1], [2], [3]]
+    works = [_Work(1, 0), _Work(1, 0), _Work(1, 1), _Work(0, 0)]
+    calls = computation.computations_of(works, lambda work: _kind_of(work), 900.0, 0.0)
+    assert [[works.index(work) for work in call.works] for call in calls] == [[0, 1], [2], [3]]
 
 
-class _Job:
+class _Work:
     task = WarmingTask(task_id="t", cache_key="t:{n}", compute_fn="math:sqrt")
 
     def __init__(self, deaths: int, failures: int) -> None:
@@ -38,5 +38,5 @@ class _Job:
         self.deaths, self.failures = deaths, failures
 
 
-def _kind_of(job: _Job) -> computation.ExecutorKind:
-    return computation.ExecutorKind.PROCESS if job.deaths else computation.ExecutorKind.THREAD
+def _kind_of(work: _Work) -> computation.ExecutorKind:
+    return computation.ExecutorKind.PROCESS if work.deaths else computation.ExecutorKind.THREAD

@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 from warmer import InvalidTaskError, NotImportableError, WarmingTask, warmed
 from warmer.client.warmed_function import Warmed
 from warmer.errors import ComputationFailedError, ComputeTimeoutError
-from warmer.refresh.batch import Part, computing_many
+from warmer.refresh.batch import computing_many
 from warmer.refresh.effects import arun, run
+from warmer.refresh.refreshed import Computed
 from warmer.refresh.single_flight import is_own
 from warmer.tasks.loading import check_importable
 from warmer.tasks.registry import Registry
@@ -46,12 +47,12 @@ def targets(made: WarmingTask, numbers):
     return [made.target(n=n) for n in numbers]
 
 
-def compute(compute_many_fn, numbers, timeout_s=None, **options) -> list[Part]:
+def compute(compute_many_fn, numbers, timeout_s=None, **options) -> list[Computed]:
     made = task(compute_many_fn)
     return run(computing_many(made, targets(made, numbers), timeout_s, **options))
 
 
-def values(parts: list[Part]) -> list[object]:
+def values(parts: list[Computed]) -> list[object]:
     return [part.value if part.error is None else type(part.error).__name__ for part in parts]
 
 

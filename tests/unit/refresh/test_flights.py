@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer.cache.fair_semaphore import FairSemaphore
-from warmer.cache.refresh_backoff import BUSY_REST_S, LONGEST_REST_S, MOST_REMEMBERED, RefreshBackoff
+from warmer.cache.refresh_backoff import BUSY_BACKOFF_S, MAX_BACKOFF_S, MAX_KEYS, RefreshBackoff
 from warmer.codec import Codec
 from warmer.errors import ComputationFailedError
 from warmer.refresh.single_flight import NO_RESULT, FlightResult, SingleFlight, computing, is_own, is_within_another
@@ -23,7 +23,7 @@ def test_of_many_threads_one_leads():
 
     def board():
         barrier.wait(10)
-        flight, leads = flights.board("k")
+        flight, leads = flights.join("k")
         led.append((flight, leads))
 
     threads = [threading.Thread(target=board) for _ in range(16)]
@@ -37,50 +37,50 @@ def test_of_many_threads_one_leads():
 
 def test_once_it_has_landed_the_next_flight_begins():
     flights = SingleFlight()
-    first, _ = flights.board("k")
-    flights.land("k", first, landed(1))
-    second, leads = flights.board("k")
+    first, _ = flights.join("k")
+    flights.resolve("k", first, landed(1))
+    second, leads = flights.join("k")
     assert leads
     assert second is not first
 
 
 def test_keys_do_not_share_flights():
     flights = SingleFlight()
-    assert flights.board("a")[1]
-    assert flights.board("b")[1]
+    assert flights.join("a")[1]
+    assert flights.join("b")[1]
 
 
 def test_one_successor_takes_the_place_of_a_flight_that_is_waited_for_in_vain():
     flights = SingleFlight()
-    first, _ = flights.board("k")
-    second, leads = flights.board("k", instead_of=first)
+    first, _ = flights.join("k")
+    second, leads = flights.join("k", instead_of=first)
     assert leads
-    assert flights.board("k", instead_of=first) == (second, False)
-    assert flights.board("k") == (second, False)
-    flights.land("k", second, landed(2))
-    assert flights.board("k", instead_of=first) == (second, False), "also when it has landed since"
+    assert flights.join("k", instead_of=first) == (second, False)
+    assert flights.join("k") == (second, False)
+    flights.resolve("k", second, landed(2))
+    assert flights.join("k", instead_of=first) == (second, False), "also when it has landed since"
 
 
 def test_a_late_flight_brings_its_value_to_those_who_wait_for_its_successor():
     flights = SingleFlight()
-    first, _ = flights.board("k")
-    second, _ = flights.board("k", instead_of=first)
-    third, _ = flights.board("k", instead_of=second)
-    flights.land("k", first, landed([1]))
+    first, _ = flights.join("k")
+    second, _ = flights.join("k", instead_of=first)
+    third, _ = flights.join("k", instead_of=second)
+    flights.resolve("k", first, landed([1]))
     for flight in (second, third):
         assert flight.result(0).for_follower("k", Codec()) == [1]
         assert not flight.result().is_computed, "a copy"
-    assert flights.board("k")[1], "all of them have ended"
-    flights.land("k", second, landed([2]))
+    assert flights.join("k")[1], "all of them have ended"
+    flights.resolve("k", second, landed([2]))
     assert second.result().for_follower("k", Codec()) == [1], "it came too late"
 
 
 def test_a_late_failure_is_told_to_those_who_wait_for_the_successor():
     flights = SingleFlight()
-    first, _ = flights.board("k")
-    second, _ = flights.board("k", instead_of=first)
-    third, _ = flights.board("k", instead_of=second)
-    flights.land("k", first, FlightResult.with_error(OSError("down")))
+    first, _ = flights.join("k")
+    second, _ = flights.join("k", instead_of=first)
+    third, _ = flights.join("k", instead_of=second)
+    flights.resolve("k", first, FlightResult.with_error(OSError("down")))
     for flight in (second, third):
         with pytest.raises(OSError, match="down"):
             flight.result(0).for_follower("k", Codec())
@@ -88,21 +88,21 @@ def test_a_late_failure_is_told_to_those_who_wait_for_the_successor():
 
 def test_a_flight_that_was_given_up_is_no_concern_of_the_successor_s():
     flights = SingleFlight()
-    first, _ = flights.board("k")
-    second, _ = flights.board("k", instead_of=first)
-    flights.land("k", first, NO_RESULT)
+    first, _ = flights.join("k")
+    second, _ = flights.join("k", instead_of=first)
+    flights.resolve("k", first, NO_RESULT)
     assert not second.done()
-    flights.land("k", second, landed(2))
+    flights.resolve("k", second, landed(2))
     assert second.result().value == 2
 
 
 def test_a_flight_whose_loop_was_closed_is_replaced_at_once():
     flights, loop = SingleFlight(), asyncio.new_event_loop()
-    first, _ = flights.board("k")
+    first, _ = flights.join("k")
     first.loop = loop
-    assert flights.board("k") == (first, False)
+    assert flights.join("k") == (first, False)
     loop.close()
-    second, leads = flights.board("k")
+    second, leads = flights.join("k")
     assert leads
     assert second is not first
 
@@ -177,14 +177,14 @@ def test_never_more_turns_than_slots_and_always_first_come_first_served(count, m
     slots, here = FairSemaphore(count), []
     for takes, which in moves:
         if takes or not here:
-            here.append(slots.take())
+            here.append(slots.acquire())
         else:
-            slots.leave(here.pop(which % len(here)))
+            slots.release(here.pop(which % len(here)))
         have_turns = [turn.done() for turn in here]
         assert have_turns == [True] * min(count, len(here)) + [False] * max(0, len(here) - count)
 
 
-# --- resting ----------------------------------------------------------------------------------------------------------
+# --- backoff ----------------------------------------------------------------------------------------------------------
 class Now:
     def __init__(self) -> None:
         self.s = 0.0
@@ -193,36 +193,36 @@ class Now:
         return self.s
 
 
-def rest_s(resting: RefreshBackoff, now: Now) -> float:
+def backoff_s(backoff: RefreshBackoff, now: Now) -> float:
     began_s = now.s
-    while resting.is_resting("k"):
+    while backoff.is_blocked("k"):
         now.s += 0.125
     return now.s - began_s
 
 
-def test_rests_grow_with_failures_in_a_row_up_to_a_bound():
+def test_backoffs_grow_with_failures_in_a_row_up_to_a_bound():
     now = Now()
-    resting, rests = RefreshBackoff(now, random_unit=lambda: 1.0), []
+    backoff, backoffs = RefreshBackoff(now, random_unit=lambda: 1.0), []
     for _ in range(8):
-        resting.failed("k")
-        rests.append(rest_s(resting, now))
-    assert rests == [1, 2, 4, 8, 16, LONGEST_REST_S, LONGEST_REST_S, LONGEST_REST_S]
-    resting.recovered("k")
-    resting.failed("k")
-    assert rest_s(resting, now) == 1
+        backoff.failed("k")
+        backoffs.append(backoff_s(backoff, now))
+    assert backoffs == [1, 2, 4, 8, 16, MAX_BACKOFF_S, MAX_BACKOFF_S, MAX_BACKOFF_S]
+    backoff.recovered("k")
+    backoff.failed("k")
+    assert backoff_s(backoff, now) == 1
 
 
-def test_what_another_looks_after_rests_shortly_and_has_not_failed():
+def test_what_another_looks_after_backoffs_shortly_and_has_not_failed():
     now = Now()
-    resting = RefreshBackoff(now, random_unit=lambda: 1.0)
-    resting.busy("k")
-    assert rest_s(resting, now) == BUSY_REST_S
-    resting.failed("k")
-    assert rest_s(resting, now) == 1
+    backoff = RefreshBackoff(now, random_unit=lambda: 1.0)
+    backoff.busy("k")
+    assert backoff_s(backoff, now) == BUSY_BACKOFF_S
+    backoff.failed("k")
+    assert backoff_s(backoff, now) == 1
 
 
-def test_the_memory_of_rests_is_bounded():
-    resting = RefreshBackoff(Now())
-    for number in range(2 * MOST_REMEMBERED + 5):
-        resting.failed(f"k{number}")
-    assert len(resting._rests) <= MOST_REMEMBERED
+def test_the_memory_of_backoffs_is_bounded():
+    backoff = RefreshBackoff(Now())
+    for number in range(2 * MAX_KEYS + 5):
+        backoff.failed(f"k{number}")
+    assert len(backoff._blocked) <= MAX_KEYS

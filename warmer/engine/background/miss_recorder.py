@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 from redis.exceptions import RedisError
 
-from warmer.codec.entry import Origin
 from warmer.engine.claims import Claims
 from warmer.fork import ForkSafe
-from warmer.refresh.publisher import Refreshed
+from warmer.refresh.refreshed import Refreshed
 from warmer.store import Store
 
 logger = logging.getLogger("warmer.background")
@@ -20,9 +19,6 @@ MAX_UNRECORDED = 10_000
 
 MAX_RUN_S = 0.5
 MAX_AT_ONCE = 500
-
-Unrecorded = tuple[str, Origin, Refreshed]
-"""A refresh without a claim: the target's ref, who computed, how it ended."""
 
 
 class MissRecorder(ForkSafe):
@@ -40,20 +36,18 @@ class MissRecorder(ForkSafe):
         super().__init__()
 
     def _reset_after_fork(self) -> None:
-        self._unrecorded: deque[Unrecorded] = deque(maxlen=MAX_UNRECORDED)
+        self._unrecorded: deque[Refreshed] = deque(maxlen=MAX_UNRECORDED)
         self._dropped = 0
 
-    def add(self, ref: str, origin: Origin, refreshed: Refreshed) -> None:
+    def add(self, refreshed: Refreshed) -> None:
         """Remember a value that a reader computed, to be recorded at the next tick.
 
         Args:
-            ref: The target's ref.
-            origin: Who computed.
             refreshed: How that ended; the value itself is not kept.
         """
         if len(self._unrecorded) == MAX_UNRECORDED:
             self._dropped += 1
-        self._unrecorded.append((ref, origin, refreshed._replace(value=None, encoded=None, exception=None)))
+        self._unrecorded.append(refreshed._replace(value=None, encoded=None, exception=None))
 
     def run(self) -> None:
         """Record for at most `MAX_RUN_S`: the rest waits for the next tick, after all other duties.
@@ -69,9 +63,9 @@ class MissRecorder(ForkSafe):
             logger.warning("%d computed values were not recorded: there are too many at once", dropped)
             self._store.stats.count("unrecorded_misses", dropped)
 
-    def _record(self, first: Sequence[Unrecorded]) -> None:
+    def _record(self, first: Sequence[Refreshed]) -> None:
         try:
-            self._claims.settle(first)
+            self._claims.complete_unclaimed(first)
         except RedisError:
             raise  # they stay, for the next tick
         except Exception:

@@ -29,25 +29,26 @@ import orjson
 from pydantic import SecretStr
 
 from warmer.codec import Encoded
+from warmer.engine.claims import TaskRuntime
 from warmer.engine.switching import forbid_switching_on
 from warmer.errors import NotImportableError, described
-from warmer.refresh.batch import Part, computing_many
 from warmer.refresh.cache_options import CacheOptions
-from warmer.refresh.compute import acall, call
-from warmer.refresh.effects import run
-from warmer.refresh.publisher import Computed, computed_of
+from warmer.refresh.effects import arun, run
+from warmer.refresh.publisher import encoded_by
 from warmer.refresh.read_counter import uncounted_reads
-from warmer.refresh.single_flight import computing
+from warmer.refresh.refreshed import Computed
+from warmer.refresh.refresher import computing_values
+from warmer.refresh.request import CacheRequest
 from warmer.settings import Settings
 from warmer.tasks.functions import is_async
 from warmer.tasks.loading import load
-from warmer.tasks.target import Target
 from warmer.tasks.task import WarmingTask
+from warmer_workers.computation import NO_THREADS
 from warmer_workers.executors.isolated.error_transfer import packed
 from warmer_workers.executors.isolated.frames import Channel, Frame
 from warmer_workers.executors.isolated.order import BYTE_FOR_BYTE
 
-MOST_TASKS = 256
+MAX_TASKS = 256
 """So many tasks are kept prepared."""
 
 
@@ -97,15 +98,13 @@ class _Prepared(NamedTuple):
     """A task that can be computed here.
 
     Args:
-        task: The task, with the function of this process.
-        function: The function.
-        terms: On which terms its values are cached.
+        runtime: The task, with the function of this process.
+        options: How its values are cached.
         timeout_s: Seconds after which a computation by an async function is cancelled.
     """
 
-    task: WarmingTask
-    function: Callable[..., Any]
-    terms: CacheOptions
+    runtime: TaskRuntime
+    options: CacheOptions
     timeout_s: float
 
 
@@ -120,7 +119,7 @@ def _carry_out(order: Frame, worker: Channel) -> None:
     worker.send({"began": True})
     for computed in _computed(prepared, refs):
         _show_what_was_printed()
-        worker.send(*_message(computed, prepared.terms))
+        worker.send(*_message(computed, prepared.options))
 
 
 def _show_what_was_printed() -> None:
@@ -130,7 +129,7 @@ def _show_what_was_printed() -> None:
             stream.flush()
 
 
-@lru_cache(maxsize=MOST_TASKS)
+@lru_cache(maxsize=MAX_TASKS)
 def _prepared(task_as_json: bytes) -> _Prepared:
     """Return a task with what it takes to compute it, ready for many orders."""
     order: dict[str, Any] = orjson.loads(task_as_json)
@@ -147,7 +146,8 @@ def _prepared(task_as_json: bytes) -> _Prepared:
         max_value_bytes=order["max_value_bytes"],
         pickle_key=None if key is None else SecretStr(key.encode(BYTE_FOR_BYTE).decode()),
     )
-    return _Prepared(task, function, CacheOptions.of_task(task, settings), order["timeout_s"])
+    options = CacheOptions.of_task(task, settings)
+    return _Prepared(TaskRuntime(task, function, lambda: options), options, order["timeout_s"])
 
 
 def _imported(path: str, name: str) -> Callable[..., Any]:
@@ -172,75 +172,71 @@ def _classes(seconds_by_path: Mapping[str, float]) -> Iterator[tuple[type[Except
 
 
 def _computed(prepared: _Prepared, refs: Sequence[str]) -> Iterator[Computed]:
-    """Yield what came of each target, in their order, as soon as it is there."""
-    found = (_found(prepared.task, ref) for ref in refs)
-    if prepared.task.compute_many_fn is None and len(refs) > 1 and is_async(prepared.function):
-        yield from _side_by_side(prepared, list(found))
-    elif prepared.task.compute_many_fn is None:
-        for target in found:
-            yield _one(prepared, target) if isinstance(target, Target) else target
-    else:
+    """Yield the outcome for each target, in their order, as soon as it is there."""
+    task = prepared.runtime.task
+    found = (_found(prepared.runtime, ref) for ref in refs)
+    if task.compute_many_fn is not None:
         yield from _many(prepared, list(found))
+    elif len(refs) > 1 and is_async(prepared.runtime.function):
+        yield from _side_by_side(prepared, list(found))
+    else:
+        for one in found:
+            yield _one(prepared, one) if isinstance(one, CacheRequest) else one
 
 
-def _found(task: WarmingTask, ref: str) -> Target | Computed:
+def _found(runtime: TaskRuntime, ref: str) -> CacheRequest | Computed:
     try:
-        target = task.target_of_ref(ref)
-        _ = target.cache_key
+        return runtime.request_for(ref)
     except Exception as error:
-        return Computed(0.0, error=error)
-    return target
+        return Computed(error=error)
 
 
-def _one(prepared: _Prepared, target: Target) -> Computed:
-    began_s = time.monotonic()
-    try:
-        with uncounted_reads(), computing(target.cache_key):
-            value = call(prepared.function, target.arguments, prepared.timeout_s)
-    except BaseException as error:
-        return Computed(time.monotonic() - began_s, error=error)
-    return computed_of(prepared.terms.codec, target.cache_key, time.monotonic() - began_s, value)
-
-
-def _side_by_side(prepared: _Prepared, found: Sequence[Target | Computed]) -> Iterator[Computed]:
-    with asyncio.Runner() as runner:
-        loop = runner.get_loop()
-        tasks = [loop.create_task(_aone(prepared, target)) if isinstance(target, Target) else None for target in found]
-        for target, task in zip(found, tasks, strict=True):
-            yield runner.get_loop().run_until_complete(task) if task is not None else cast(Computed, target)
-
-
-async def _aone(prepared: _Prepared, target: Target) -> Computed:
-    began_s = time.monotonic()
-    try:
-        with uncounted_reads(), computing(target.cache_key):
-            value = await acall(prepared.function, target.arguments, prepared.timeout_s)
-    except Exception as error:
-        return Computed(time.monotonic() - began_s, error=error)
-    return computed_of(prepared.terms.codec, target.cache_key, time.monotonic() - began_s, value)
-
-
-def _many(prepared: _Prepared, found: Sequence[Target | Computed]) -> Iterator[Computed]:
-    targets = [target for target in found if isinstance(target, Target)]
+def _one(prepared: _Prepared, request: CacheRequest) -> Computed:
     began_s = time.monotonic()
     try:
         with uncounted_reads():
-            parts = iter(run(computing_many(prepared.task, targets, prepared.timeout_s)))
+            (computed,) = run(computing_values([request], prepared.timeout_s))
     except BaseException as error:  # an exit: nothing but this call is ended by it
-        parts = iter([Part(None, error, time.monotonic() - began_s)] * len(targets))
-    codec = prepared.terms.codec
-    for target in found:
-        if isinstance(target, Target):
-            part = next(parts)
-            yield computed_of(codec, target.cache_key, part.duration_s, part.value, part.error)
+        computed = Computed(error=error, duration_s=time.monotonic() - began_s)
+    return encoded_by(prepared.options.codec, request.cache_key, computed)
+
+
+def _side_by_side(prepared: _Prepared, found: Sequence[CacheRequest | Computed]) -> Iterator[Computed]:
+    with asyncio.Runner() as runner:
+        loop = runner.get_loop()
+        tasks = [loop.create_task(_aone(prepared, one)) if isinstance(one, CacheRequest) else None for one in found]
+        for one, task in zip(found, tasks, strict=True):
+            yield loop.run_until_complete(task) if task is not None else cast(Computed, one)
+
+
+async def _aone(prepared: _Prepared, request: CacheRequest) -> Computed:
+    with uncounted_reads():
+        (computed,) = await arun(computing_values([request], prepared.timeout_s), NO_THREADS)
+    return encoded_by(prepared.options.codec, request.cache_key, computed)
+
+
+def _many(prepared: _Prepared, found: Sequence[CacheRequest | Computed]) -> Iterator[Computed]:
+    requests = [one for one in found if isinstance(one, CacheRequest)]
+    began_s = time.monotonic()
+    computed: list[Computed] = []
+    try:
+        with uncounted_reads():
+            if requests:
+                computed = run(computing_values(requests, prepared.timeout_s, is_batched=True))
+    except BaseException as error:  # an exit: nothing but this call is ended by it
+        computed = [Computed(error=error, duration_s=time.monotonic() - began_s)] * len(requests)
+    rest = iter(computed)
+    for one in found:
+        if isinstance(one, CacheRequest):
+            yield encoded_by(prepared.options.codec, one.cache_key, next(rest))
         else:
-            yield target
+            yield one
 
 
-def _message(computed: Computed, terms: CacheOptions) -> tuple[dict[str, Any], bytes]:
-    """Return header and payload of what came of a computation."""
+def _message(computed: Computed, options: CacheOptions) -> tuple[dict[str, Any], bytes]:
+    """Return header and payload of the message that tells the outcome of a computation."""
     header: dict[str, Any] = {"duration_s": computed.duration_s}
     if computed.error is not None:
-        return header, packed(computed.error, terms.cache_errors)
+        return header, packed(computed.error, options.cache_errors)
     number, payload = cast(Encoded, computed.encoded)
     return {**header, "number": int(number), "is_none": computed.is_none}, payload

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from warmer import fork
 from warmer.codec import Encoded
 from warmer.errors import ComputationFailedError
-from warmer.refresh.publisher import Computed
+from warmer.refresh.refreshed import Computed
 from warmer_workers.executors.isolated.error_transfer import unpacked
 from warmer_workers.executors.isolated.frames import Channel, Frame
 from warmer_workers.executors.isolated.order import ComputeRequest
@@ -172,8 +172,12 @@ def _environment(additions: Mapping[str, str]) -> dict[str, str]:
 def _computed(frame: Frame, order: ComputeRequest) -> Computed:
     header = frame.header
     if "number" in header:
-        return Computed(header["duration_s"], Encoded(header["number"], frame.payload), header["is_none"])
-    return Computed(header["duration_s"], error=unpacked(frame.payload, order.cache_errors))
+        return Computed(
+            duration_s=header["duration_s"],
+            encoded=Encoded(header["number"], frame.payload),
+            is_none=header["is_none"],
+        )
+    return Computed(error=unpacked(frame.payload, order.cache_errors), duration_s=header["duration_s"])
 
 
 def _cause(returncode: int) -> str:

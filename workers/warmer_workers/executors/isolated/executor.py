@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from functools import partial
 
-from warmer.refresh.publisher import Computed
+from warmer.refresh.refreshed import Computed
 from warmer.settings import Settings
-from warmer_workers.computation import Computation, Tell
+from warmer_workers.computation import Computation, Tell, claim_of
 from warmer_workers.executors.isolated.order import ComputeRequest
 from warmer_workers.executors.isolated.process_pool import ProcessPool
 
@@ -51,14 +51,14 @@ class IsolatedExecutor:
         self._tell(computation, computed)
 
     def _order_of(self, computation: Computation) -> ComputeRequest:
-        first = computation.jobs[0]
+        first = computation.works[0]
         task = first.task
         return ComputeRequest(
-            definition=first.claim.definition.encode(),
+            definition=claim_of(first).definition.encode(),
             compute_path=task.compute_path,
             compute_many_path=task.compute_many_path,
             cache_errors=task.cache_errors,
-            refs=tuple(job.ref for job in computation.jobs),
+            refs=tuple(work.ref for work in computation.works),
             timeout_s=computation.timeout_s,
             max_value_bytes=self._settings.max_value_bytes,
             signing_key=self._settings.signing_key(),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from warmer.errors import described
-from warmer.refresh.publisher import Computed
+from warmer.refresh.refreshed import Computed
 from warmer_workers.executors.isolated.child_process import ChildProcess, DiedError, not_started
 from warmer_workers.executors.isolated.order import ComputeRequest
 
@@ -65,7 +65,7 @@ class Slot:
             child = self._ready(entrust)
         except (DiedError, OSError) as error:
             reason = described(error) if isinstance(error, OSError) else str(error)
-            return [Computed(0.0, error=not_started(reason)) for _ in refs], None
+            return [Computed(error=not_started(reason)) for _ in refs], None
         sent_s = time.monotonic()
         computed: list[Computed] = []
         try:
@@ -75,7 +75,7 @@ class Slot:
             if began_s is None and child is before:  # it had died before it got this
                 return self._attempt(order, refs, entrust)
             began_s = sent_s if began_s is None else began_s
-            return computed, Computed(time.monotonic() - began_s, crashed=str(died))
+            return computed, Computed(duration_s=time.monotonic() - began_s, crashed=str(died))
         return computed, None
 
     def _ready(self, entrust: Callable[[ChildProcess], None]) -> ChildProcess:
@@ -268,7 +268,7 @@ class ProcessPool:
             return
         except Exception as error:  # an order that cannot even be sent
             seat.leave()
-            computed = [Computed(0.0, error=not_started(described(error))) for _ in job.order.refs]
+            computed = [Computed(error=not_started(described(error))) for _ in job.order.refs]
         with self._changed:
             self._jobs.pop(job.order, None)
         try:
