@@ -181,7 +181,7 @@ def test_an_abandoned_task_that_is_collected_ends_its_flight(quiet, eventually):
     eventually(lambda: nothing_is_left(warmer))
 
 
-@pytest.mark.parametrize("method", ["take_lease", "publish_many"])
+@pytest.mark.parametrize("method", ["take_leases", "publish_many"])
 def test_a_cancellation_in_the_middle_of_a_round_trip_leaves_no_lease(quiet, monkeypatch, eventually, method):
     warmer, held, go_on = quiet(), threading.Event(), threading.Event()
     entries = store_of(warmer).readers_entries

@@ -226,13 +226,13 @@ def test_while_redis_stalls_many_readers_of_one_loop_wait_no_longer_than_one(qui
     pid = int(store_of(warmer).control.info("server")["process_id"])
 
     async def read_all():
-        stalled = store_of(warmer).readers_entries.take_lease
+        stalled = store_of(warmer).readers_entries.take_leases
 
         def stall(*args, **kwargs):
             os.kill(pid, signal.SIGSTOP)
             return stalled(*args, **kwargs)
 
-        store_of(warmer).readers_entries.take_lease = stall
+        store_of(warmer).readers_entries.take_leases = stall
         return await asyncio.gather(*(warmer.aget_or_compute(f"k{n}", lambda n=n: n, ttl=60) for n in range(200)))
 
     began_s = time.monotonic()

@@ -172,10 +172,9 @@ def test_while_another_process_renews_a_reader_does_not_ask_at_each_read(quiet, 
     make_stale(warmer, "k")
     hold_lease(warmer, "k")
     asked = []
-    take = store_of(warmer).readers_entries.take_lease
-    monkeypatch.setattr(
-        store_of(warmer).readers_entries, "take_lease", lambda *args, **kwargs: asked.append(1) or take(*args, **kwargs)
-    )
+    entries = store_of(warmer).readers_entries
+    take = entries.take_leases
+    monkeypatch.setattr(entries, "take_leases", lambda *args, **kwargs: asked.append(1) or take(*args, **kwargs))
     readers.read()
     eventually(lambda: asked)
     eventually(lambda: not runtime_of(warmer).miss_handler._flights._flights)
@@ -314,12 +313,12 @@ def fresh_for_ms(warmer, cache_key: str) -> int:
 def test_freshness_is_spread_by_key_and_the_same_each_time(quiet):
     warmer = quiet()
     function = warmer.warmed("k:{n}", task_id="t", ttl=1000, jitter=0.2)(lambda n: n)
-    terms = runtime_of(warmer).cache_options.of(function.task)
-    lengths = [terms.fresh_for_ms(f"k:{n}", False) for n in range(1000)]
+    options = runtime_of(warmer).cache_options.of(function.task)
+    lengths = [options.fresh_for_ms(f"k:{n}", False) for n in range(1000)]
     assert all(800_000 < length <= 1_000_000 for length in lengths)
     tenths = [sum(low <= length < low + 20_000 for length in lengths) for low in range(800_000, 1_000_000, 20_000)]
     assert all(60 <= tenth <= 140 for tenth in tenths), "evenly"
-    assert [terms.fresh_for_ms(f"k:{n}", False) for n in range(1000)] == lengths
+    assert [options.fresh_for_ms(f"k:{n}", False) for n in range(1000)] == lengths
     for n in (1, 2, 3):
         function(n)
         assert fresh_for_ms(warmer, f"k:{n}") == lengths[n]
@@ -360,13 +359,12 @@ def test_without_jitter_a_value_is_renewed_exactly_that_long_ahead(quiet):
 # --- a computation that takes longer than its value lasts -------------------------------------------------------------
 def outlive(warmer, monkeypatch, by_ms: int) -> None:
     """Let leases be taken as if that had been some time ago: the computation seems to have taken that long."""
-    take = store_of(warmer).readers_entries.take_lease
+    take = store_of(warmer).readers_entries.take_leases
 
-    def take_lease(*args, **kwargs):
-        lease = take(*args, **kwargs)
-        return lease._replace(now_ms=lease.now_ms - by_ms)
+    def take_leases(*args, **kwargs):
+        return [lease._replace(now_ms=lease.now_ms - by_ms) for lease in take(*args, **kwargs)]
 
-    monkeypatch.setattr(store_of(warmer).readers_entries, "take_lease", take_lease)
+    monkeypatch.setattr(store_of(warmer).readers_entries, "take_leases", take_leases)
 
 
 def test_a_value_older_than_its_ttl_is_not_cached(quiet, monkeypatch):

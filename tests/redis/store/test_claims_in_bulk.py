@@ -302,11 +302,9 @@ def test_what_is_given_back_by_the_drain_can_be_taken_by_another_at_once(running
     other = make_warmer()
     register(other)
     make_ready(store_of(running), targets(50))
-    taken = [
-        *runtime_of(running).claims.take(Capacity(threads=20)).works,
-        *runtime_of(running).claims.take(Capacity(threads=20)).works,
-    ]
-    runtime_of(running).claims.give_back(taken)
+    claims = runtime_of(running).claims
+    taken = [*claims.take(Capacity(threads=20)).works, *claims.take(Capacity(threads=20)).works]
+    claims.give_back(taken)
     assert len(runtime_of(other).claims.take(Capacity(threads=99)).works) == 50
 
 
@@ -326,10 +324,8 @@ def test_what_is_given_up_is_a_failure_and_whatever_it_still_computes_is_lost(ru
 def test_claims_of_several_tokens_are_renewed_and_the_lost_ones_named(running):
     register(running)
     make_ready(store_of(running), targets(6))
-    first, second = (
-        runtime_of(running).claims.take(Capacity(threads=3)).works,
-        runtime_of(running).claims.take(Capacity(threads=3)).works,
-    )
+    claims = runtime_of(running).claims
+    first, second = claims.take(Capacity(threads=3)).works, claims.take(Capacity(threads=3)).works
     store_of(running).refreshes.give_back([second[0].ref], second[0].token)
     assert claims.renew([*first, *second]) == [second[0].ref]
 
