@@ -268,7 +268,7 @@ def test_a_refresh_behind_readers_that_ends_with_its_loop_is_done_by_the_next(qu
         return await function()
 
     assert Beside.in_loop(again).result() == "new"
-    assert not runtime_of(warmer).background_refresh._running, "and its place is free again"
+    assert not runtime_of(warmer).miss_handler.revalidation._background_refresh._running, "and its place is free again"
 
 
 def test_closing_in_the_middle_of_a_computation_still_gives_its_caller_the_value(quiet):
