@@ -48,7 +48,7 @@ def is_reviewed(task: WarmingTask, switch: Switch) -> bool:
 def next_due_s(
     task: WarmingTask, switch: Switch, lead_s: float, computed_at_s: float, fresh_until_s: float
 ) -> float | None:
-    """Return when a target that has just been refreshed is due, or reviewed, next.
+    """Return when a target is due, or reviewed, after a refresh; None if warming does not cover it, so that it lapses.
 
     That is `fresh_until - lead`; an interval (for critical tasks) or a cron line can only bring it forward.
 
@@ -58,9 +58,6 @@ def next_due_s(
         lead_s: How long before the end of freshness a refresh has to begin.
         computed_at_s: When the computation of the present value began.
         fresh_until_s: Until when the present value is fresh.
-
-    Returns:
-        Seconds since the epoch; None to let the target lapse, as warming does not cover it.
     """
     is_kept = is_kept_warm(task, switch)
     if not (is_kept or is_reviewed(task, switch)):
@@ -88,11 +85,8 @@ def retry_delay_s(failures: int, random_unit: float) -> float:
     """Return the delay after the nth failure in a row: exponential backoff with a cap, and jitter.
 
     Args:
-        failures: Failures in a row, 1 for the first.
+        failures: Failures in a row, 1 for the first; `min(2^(failures - 1), 300)` seconds is the maximum.
         random_unit: A random number from 0 to 1: targets that failed together do not retry together.
-
-    Returns:
-        Between half and all of `min(2^(failures - 1), 300)` seconds.
 
     Example:
         >>> retry_delay_s(failures=3, random_unit=1.0)
@@ -111,9 +105,6 @@ def jittered_ttl_s(ttl_s: float, jitter: float, cache_key: str) -> float:
         ttl_s: The task's ttl.
         jitter: The largest part by which it is shortened, from 0 to 0.5.
         cache_key: Where the value is cached.
-
-    Returns:
-        Above `(1 - jitter) * ttl_s`, at most `ttl_s`.
 
     Example:
         >>> 95.0 < jittered_ttl_s(100.0, jitter=0.05, cache_key="user:42") <= 100.0

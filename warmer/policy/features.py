@@ -73,13 +73,7 @@ def bins_of(history: History, now_s: float, ttl_s: float, load: float) -> tuple[
 
 
 def packed_decision(bins: list[int], poisson: float, log_odds: float) -> bytes:
-    """Return the basis of a decision in 6 bytes: 4 bits for each bin, log-odds in eighths.
-
-    Args:
-        bins: The bin of each feature.
-        poisson: The Poisson log-odds.
-        log_odds: The log-odds that the model gave.
-    """
+    """Return the basis of a decision, with the model's log-odds, in 6 bytes: 4 bits a bin, log-odds in eighths."""
     a, b, c, d, e, f, g, h = bins
     return _DECISION.pack(
         a | b << 4 | c << 8 | d << 12 | e << 16 | f << 20 | g << 24 | h << 28,
@@ -89,11 +83,7 @@ def packed_decision(bins: list[int], poisson: float, log_odds: float) -> bytes:
 
 
 def seen_at(decision: bytes, has_lapsed: bool) -> ModelInput:
-    """Return the model's input at an earlier decision.
-
-    Args:
-        decision: The bytes of `packed_decision`.
-        has_lapsed: Whether the value was no longer fresh then.
+    """Return the model's input at an earlier decision, which `packed_decision` packed.
 
     Example:
         >>> bins = [1, 2, 3, 4, 5, 6, 7, 8]

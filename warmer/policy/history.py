@@ -132,12 +132,7 @@ class History:
         return True
 
     def published(self, fresh_until_s: float, cost_s: float) -> None:
-        """Record that a value was published, by warming or by a reader.
-
-        Args:
-            fresh_until_s: Until when it is fresh.
-            cost_s: Compute seconds.
-        """
+        """Record a value, by warming or by a reader, that is fresh until `fresh_until_s` and took `cost_s` seconds."""
         self.fresh_until_s = fresh_until_s
         self.cost_s = cost_s
         self.value_reads = 0
@@ -172,10 +167,6 @@ class History:
 
         Raises:
             PolicyStateError: the bytes are not those of a history.
-
-        Example:
-            >>> len(History().pack()), History.unpack(History().pack()).value_reads
-            (47, 0)
         """
         if len(packed) != HISTORY_BYTES:
             raise PolicyStateError(
@@ -223,12 +214,7 @@ def packed_cost(cost_s: float) -> int:
 
 
 def unpacked_cost_s(packed: int) -> float:
-    """Return the compute seconds that `packed_cost` packed.
-
-    Example:
-        >>> unpacked_cost_s(0), unpacked_cost_s(2048)
-        (0.0, 2e-06)
-    """
+    """Return the compute seconds that `packed_cost` packed."""
     return math.exp2(packed / _COST_STEPS) * 1e-6 if packed else 0.0
 
 
@@ -243,12 +229,7 @@ def packed_gap(gap_ttls: float) -> int:
 
 
 def gap_ttls(packed: int) -> float:
-    """Return the gap that `packed_gap` packed, in ttls.
-
-    Example:
-        >>> gap_ttls(packed_gap(1.0))
-        1.0
-    """
+    """Return the gap that `packed_gap` packed, in ttls."""
     return SESSION_GAP * math.exp2((packed - 1) / _GAP_STEPS)
 
 

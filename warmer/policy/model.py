@@ -88,12 +88,7 @@ class Model:
         return weights[_POISSON_AT] * seen[1] + sum(map(weights.__getitem__, seen[0]))
 
     def learn(self, seen: ModelInput, was_read: bool) -> None:
-        """Learn from the outcome of a decision.
-
-        Args:
-            seen: The model's input when the decision was taken.
-            was_read: Whether a read came within one ttl.
-        """
+        """Learn from the outcome of a decision: its input, and whether a read came within one ttl."""
         weights, squares, sqrt = self._weights, self._squares, math.sqrt
         gradient = chance_of(self.log_odds(seen)) - was_read
         square, step = gradient * gradient, RATE * gradient
@@ -116,10 +111,6 @@ class Model:
 
         Raises:
             PolicyStateError: the bytes are not those of a model.
-
-        Example:
-            >>> Model.from_bytes(Model().to_bytes()).to_bytes() == Model().to_bytes()
-            True
         """
         if len(packed) != 8 * _WEIGHTS:
             raise PolicyStateError(

@@ -95,13 +95,7 @@ class Reviewer:
         return Decision(refresh, now_s + delay_s, chance)
 
     def predict(self, history: History, now_s: float, ttl_s: float) -> float:
-        """Return the log-odds of a read within the next ttl; changes nothing.
-
-        Args:
-            history: The target's reads.
-            now_s: When, not before its latest read.
-            ttl_s: Its ttl.
-        """
+        """Return the log-odds of a read within a ttl from `now_s` on, not before the latest read; changes nothing."""
         bins, poisson = bins_of(history, now_s, ttl_s, self.season.multiplier(now_s, ttl_s))
         has_lapsed = now_s >= history.fresh_until_s + LAPSED_AFTER_TTLS * ttl_s
         return self.model.log_odds(model_input(bins, has_lapsed, poisson))

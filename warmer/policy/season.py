@@ -58,12 +58,7 @@ class Season:
         self._at_s = at_s
 
     def multiplier(self, now_s: float, horizon_s: float) -> float:
-        """Return the load expected over a horizon, as a multiple of the mean; 1 until a whole day is known.
-
-        Args:
-            now_s: Now.
-            horizon_s: How far ahead, in seconds.
-        """
+        """Return the load expected over a horizon, as a multiple of the mean; 1 until a whole day is known."""
         asked = (now_s // 60.0, horizon_s)
         known = self._cache.get(asked)
         if known is None:
@@ -82,10 +77,6 @@ class Season:
 
         Raises:
             PolicyStateError: the bytes are not those of a season.
-
-        Example:
-            >>> Season.from_bytes(Season().to_bytes()).multiplier(1_704_067_200.0, 60.0)
-            1.0
         """
         if len(packed) != _BYTES.size:
             raise PolicyStateError(

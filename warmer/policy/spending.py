@@ -86,12 +86,7 @@ class Spending:
         self.spent = Spent(*(one + more for one, more in zip(self.spent, spent, strict=True)))
 
     def add_forecast(self, extra_s: float, avoided: float) -> None:
-        """Count what a refresh is expected to do.
-
-        Args:
-            extra_s: Compute seconds beyond those of the misses that it avoids.
-            avoided: How many misses it avoids.
-        """
+        """Count the expected misses that a refresh avoids, and its compute seconds beyond theirs."""
         self.forecast_extra_s += extra_s
         self.forecast_avoided += avoided
 
@@ -122,12 +117,7 @@ class Spending:
 
     @classmethod
     def from_bytes(cls, memory_s: float, packed: bytes) -> "Spending":
-        """Return the sums that `to_bytes` packed.
-
-        Example:
-            >>> Spending.from_bytes(60.0, Spending(60.0).to_bytes()).spent == Spent()
-            True
-        """
+        """Return the sums that `to_bytes` packed."""
         spending = cls(memory_s)
         spending.seconds, spending.forecast_extra_s, spending.forecast_avoided, *spent = _BYTES.unpack(packed)
         spending.spent = Spent(*spent)

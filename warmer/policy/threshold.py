@@ -121,11 +121,6 @@ class Threshold:
 
         Raises:
             PolicyStateError: the bytes are not those of a threshold.
-
-        Example:
-            >>> from warmer.policy.budget import ExtraCompute
-            >>> Threshold.from_bytes(ExtraCompute(0.1), Threshold(ExtraCompute(0.1)).to_bytes()).is_cut_off
-            False
         """
         spendings_end = _HEAD.size + 2 * SPENDING_BYTES
         if len(packed) < spendings_end:

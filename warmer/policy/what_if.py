@@ -74,10 +74,9 @@ class WhatIfCurve:
         self.avoided = [0.0] * BIN_COUNT
 
     def record(self, log_odds: float, chance: float, ttls: float, cost_s: float) -> float:
-        """Record a decision; for the arguments see `Threshold.record`.
+        """Record a decision, with the arguments of `Threshold.record`, and return how many misses a refresh avoids.
 
-        Returns:
-            How many misses a refresh avoids: less than the chance, as each miss would have bought more than one ttl.
+        That is less than the chance, as each miss would have bought more than one ttl.
         """
         index = int((log_odds - LOWEST_BIN) * BINS_PER_UNIT)
         index = 0 if index < 0 else BIN_COUNT - 1 if index >= BIN_COUNT else index
@@ -99,14 +98,11 @@ class WhatIfCurve:
         return [cost - saved for cost, saved in zip(self.refresh_s, self.saved_s, strict=True)]
 
     def log_odds_at(self, column: list[float], amount: float) -> float:
-        """Return the threshold above which refreshes add up to an amount.
+        """Return the threshold above which a column adds up to an amount; the lowest log-odds if all of it is less.
 
         Args:
             column: `refresh_s`, `extra_s` or `avoided`.
             amount: In the unit of the column.
-
-        Returns:
-            The highest log-odds of the histogram for nothing, the lowest if all of it is less.
         """
         if amount <= 0.0:
             return HIGHEST_BIN
@@ -150,10 +146,6 @@ class WhatIfCurve:
 
         Raises:
             PolicyStateError: the bytes are not those of a what-if curve.
-
-        Example:
-            >>> WhatIfCurve.from_bytes(WhatIfCurve().to_bytes()).points(BaselineTotals(60, 10, 5, 5))[-1].miss_ratio
-            0.5
         """
         if len(packed) != _BYTES.size:
             raise PolicyStateError(

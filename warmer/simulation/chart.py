@@ -32,10 +32,7 @@ edge."""
 
 
 def check_can_draw(file: Path) -> None:
-    """Check before a long replay that its picture can be drawn and written.
-
-    Args:
-        file: Where the picture is to be written.
+    """Check before a long replay that its picture can be drawn, and written to this file.
 
     Raises:
         SettingsError: matplotlib is not installed, or the file's folder does not exist.

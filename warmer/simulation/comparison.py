@@ -65,12 +65,7 @@ def jobs_of(comparison: Comparison) -> list[ReplayJob]:
 
 
 def compare(comparison: Comparison, processes: int | None = None) -> Iterator[list[ComparisonRow]]:
-    """Run all jobs, and yield the rows of each, in the order of `jobs_of`.
-
-    Args:
-        comparison: What to compare.
-        processes: How many to use; None for as many as there are cores.
-    """
+    """Run all jobs in several processes, by default one for each core, and yield the rows in the order of `jobs_of`."""
     jobs = jobs_of(comparison)
     workers = min(os.cpu_count() or 1 if processes is None else processes, len(jobs))
     if workers <= 1:
@@ -86,12 +81,7 @@ def compare(comparison: Comparison, processes: int | None = None) -> Iterator[li
 
 
 class Replayer:
-    """Runs jobs, and caches the input and the baseline that successive jobs share.
-
-    Args:
-        traces: The recorded reads.
-        warmup: The part of each that does not count.
-    """
+    """Runs jobs on traces, and caches the input and the baseline that successive jobs share."""
 
     def __init__(self, traces: Sequence[Trace], warmup: float) -> None:
         self._traces = traces

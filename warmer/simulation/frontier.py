@@ -28,13 +28,10 @@ class Frontier:
         return cls(points)
 
     def at(self, extra_compute: float) -> ReplayResult:
-        """Return the result if exactly this much more than the baseline is computed.
+        """Return the result at a compute budget, such as 0.25 for 25 % more computations than the baseline.
 
         Between two settings, a random part of the keys is treated as in the more expensive one, so that the sum is met.
         A policy that cannot spend as much, or gains nothing by it, stands at its most expensive point.
-
-        Args:
-            extra_compute: Such as 0.25 for 25 % more computations.
         """
         compute_ratio = 1.0 + extra_compute
         above = bisect_left(self.points, compute_ratio, key=_compute_ratio)

@@ -77,12 +77,7 @@ class ReplayResult:
         return _ratio(self.wasted, self.refreshes)
 
     def mixed_with(self, other: "ReplayResult", share: float) -> "ReplayResult":
-        """Return the result if a random part of the keys is treated as in another replay of the same reads.
-
-        Args:
-            other: The other replay.
-            share: From 0 (this one) to 1 (the other one).
-        """
+        """Return the result if a random share of the keys is treated as in another replay of the same reads."""
         mixed: dict[str, Any] = {}
         for field in fields(self):
             mine, theirs = getattr(self, field.name), getattr(other, field.name)

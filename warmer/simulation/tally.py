@@ -68,11 +68,7 @@ class Tally:
             self._began(first_s + number * ttl_s, cost_s)
 
     def result(self, baseline: ReplayResult | None = None) -> ReplayResult:
-        """Return the counts.
-
-        Args:
-            baseline: The baseline's result on the same reads; None if this is the baseline.
-        """
+        """Return the counts, beside the baseline's result on the same reads; None if this is the baseline."""
         compute_s = self._compute_s if self._by_key.has_costs else None
         return ReplayResult(
             reads=_counted_reads(self._by_key) if baseline is None else baseline.reads,

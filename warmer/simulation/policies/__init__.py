@@ -24,12 +24,7 @@ FIXED: dict[str, Callable[[ReadsByKey, ReplayResult], ReplayResult]] = {
 
 
 class Sweep(NamedTuple):
-    """A policy with a setting for how much it spends.
-
-    Args:
-        replay: Replays it in one setting.
-        settings: From cheap to expensive.
-    """
+    """A policy with a setting for how much it spends: its replay in one setting; settings from cheap to expensive."""
 
     replay: Callable[[ReadsByKey, float, ReplayResult], ReplayResult]
     settings: tuple[float, ...]

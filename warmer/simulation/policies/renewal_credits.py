@@ -13,10 +13,7 @@ MAX_CREDITS = 20.0
 
 
 class RecencyCredits:
-    """R-LRU: each read sets the key's credits to the same number.
-
-    Args:
-        per_read: That number, from 0.
+    """R-LRU: each read sets the key's credits to the same number, from 0.
 
     Example:
         >>> renewal = RecencyCredits(2)
@@ -41,10 +38,7 @@ class RecencyCredits:
 
 
 class FrequencyCredits:
-    """R-LFU: each read adds to the key's credits.
-
-    Args:
-        per_read: What each read adds, from 0; mostly a fraction.
+    """R-LFU: each read adds a number from 0, mostly a fraction, to the key's credits.
 
     Example:
         >>> renewal = FrequencyCredits(0.25)

@@ -70,8 +70,8 @@ def chance_of_refresh(left_s: float, scale_s: float, reads: int) -> float:
     """Return the chance that at least one of some simultaneous reads starts a refresh.
 
     Args:
-        left_s: How much longer the value is fresh, in seconds.
-        scale_s: The computation's cost times beta, in seconds.
+        left_s: How much longer the value is fresh.
+        scale_s: The computation's cost times beta.
         reads: How many reads.
 
     Example:
