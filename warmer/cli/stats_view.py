@@ -10,9 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from warmer.results import (
+    BaselineComparison,
     BudgetState,
     BudgetWhatIf,
-    Counterfactual,
     LimitUse,
     MissesByCause,
     QuarantinedTarget,
@@ -38,7 +38,7 @@ def tables_of(stats: WarmingStats) -> Iterator[RenderableType]:
     """Yield the tables from top to bottom."""
     yield _summary(stats)
     yield _task_table(stats)
-    if stats.performance.counterfactual.plain_misses:
+    if stats.performance.baseline.baseline_misses:
         yield _ledger_table(stats)
     if len(stats.performance.budgets) > 1:
         yield _budget_table(stats.performance.budgets)
@@ -96,8 +96,8 @@ def _summary(stats: WarmingStats) -> Table:
         f"{_seconds(performance.spent_compute_s)} by warming, {_seconds(performance.wasted_compute_s)} "
         f"of it wasted; users saved {_seconds(performance.saved_user_s)} of waiting",
     )
-    if performance.counterfactual.plain_misses:
-        table.add_row("baseline", _compared(performance.counterfactual))
+    if performance.baseline.baseline_misses:
+        table.add_row("baseline", _compared(performance.baseline))
     for state in performance.budgets[:1]:
         table.add_row("budget", _budget_line(state))
     return table
@@ -114,10 +114,10 @@ def _efficiency(performance: WarmingPerformance) -> str:
     return f"{performance.efficiency_score:.1f} % of {performance.judged} refreshes were used{late}"
 
 
-def _compared(found: Counterfactual) -> str:
+def _compared(found: BaselineComparison) -> str:
     return (
-        f"a plain ttl cache would have had {found.plain_misses} misses instead of {found.misses}, and computed for "
-        f"{_seconds(found.plain_compute_seconds)} instead of {_seconds(found.compute_seconds)}: "
+        f"a plain ttl cache would have had {found.baseline_misses} misses instead of {found.misses}, and computed for "
+        f"{_seconds(found.baseline_compute_s)} instead of {_seconds(found.compute_s)}: "
         f"{_signed(found.extra_compute)} compute for {_signed(-found.misses_removed)} misses"
     )
 
@@ -159,8 +159,8 @@ def _ledger_table(stats: WarmingStats) -> Table:
             _seconds(task.saved_user_s),
             f"{task.efficiency_score:.0f} %" if task.judged else "",
             str(task.late),
-            _signed(task.counterfactual.extra_compute) if task.counterfactual.plain_compute_seconds else "",
-            _signed(-task.counterfactual.misses_removed) if task.counterfactual.plain_misses else "",
+            _signed(task.baseline.extra_compute) if task.baseline.baseline_compute_s else "",
+            _signed(-task.baseline.misses_removed) if task.baseline.baseline_misses else "",
         )
     return table
 

@@ -11,9 +11,9 @@ from warmer.results.outcomes import (
     WarmOutcome,
 )
 from warmer.results.warming_stats import (
+    BaselineComparison,
     BudgetState,
     BudgetWhatIf,
-    Counterfactual,
     Ledger,
     LimitUse,
     MissesByCause,
@@ -24,10 +24,10 @@ from warmer.results.warming_stats import (
 )
 
 __all__ = [
+    "BaselineComparison",
     "BudgetState",
     "BudgetWhatIf",
     "BulkOutcome",
-    "Counterfactual",
     "CriticalTask",
     "CriticalWarming",
     "DictLike",

@@ -27,57 +27,48 @@ class MissesByCause(DictLike):
     taskless: int
 
 
-class Counterfactual(DictLike):
-    """What was computed, beside what a plain cache would have computed on the same reads.
+class BaselineComparison(DictLike):
+    """Comparison with the baseline, a plain ttl cache that computes at each miss and never before, on the same reads.
 
-    A plain cache computes when a read finds nothing, and keeps the value for the task's ttl. It is simulated for each
-    target as its reads come in. Keys without a task are left out on both sides.
+    The baseline is simulated for each target as its reads come in. Keys without a task do not count.
 
     Args:
         reads: Reads by users.
-        misses: Computations that users waited for; those who waited for the same one are counted once.
-        compute_seconds: What all computations took, those of readers and those of warming.
-        plain_misses: Computations that users of a plain cache would have waited for.
-        plain_compute_seconds: What those would have taken.
-        extra_compute: What was computed beyond a plain cache, as a part of what that would have; 0.0 while that is
-            nothing.
-        misses_removed: The part of the plain cache's misses that did not happen, at most 1.0; below 0.0 if there were
+        misses: Computations that users waited for; readers who waited for the same one count once.
+        compute_s: Seconds of all computations, by readers and by warming.
+        baseline_misses: Misses of the baseline.
+        baseline_compute_s: Seconds of its computations.
+        extra_compute: Compute beyond the baseline's, as a part of it; 0.0 while that is nothing.
+        misses_removed: The part of the baseline's misses that did not happen, at most 1.0; below 0.0 if there were
             more. First reads are misses for both, unless a value was warmed before.
     """
 
     reads: int
     misses: int
-    compute_seconds: float
-    plain_misses: int
-    plain_compute_seconds: float
+    compute_s: float
+    baseline_misses: int
+    baseline_compute_s: float
     extra_compute: float
     misses_removed: float
 
     @classmethod
     def of(
-        cls, reads: float, misses: float, compute_ms: float, plain_misses: float, plain_ms: float
-    ) -> "Counterfactual":
-        """Return the comparison of these sums.
-
-        Args:
-            reads: Reads by users.
-            misses: Computations that users waited for.
-            compute_ms: What all computations took.
-            plain_misses: Computations that users of a plain cache would have waited for.
-            plain_ms: What those would have taken.
+        cls, reads: float, misses: float, compute_ms: float, baseline_misses: float, baseline_ms: float
+    ) -> "BaselineComparison":
+        """Return the comparison of these counts, and of compute times in milliseconds.
 
         Example:
-            >>> Counterfactual.of(100, 2, compute_ms=1250.0, plain_misses=10, plain_ms=1000.0).misses_removed
+            >>> BaselineComparison.of(100, 2, compute_ms=1250.0, baseline_misses=10, baseline_ms=1000.0).misses_removed
             0.8
         """
         return cls(
             reads=int(reads),
             misses=int(misses),
-            compute_seconds=compute_ms / 1000,
-            plain_misses=int(plain_misses),
-            plain_compute_seconds=plain_ms / 1000,
-            extra_compute=(compute_ms - plain_ms) / plain_ms if plain_ms else 0.0,
-            misses_removed=(plain_misses - misses) / plain_misses if plain_misses else 0.0,
+            compute_s=compute_ms / 1000,
+            baseline_misses=int(baseline_misses),
+            baseline_compute_s=baseline_ms / 1000,
+            extra_compute=(compute_ms - baseline_ms) / baseline_ms if baseline_ms else 0.0,
+            misses_removed=(baseline_misses - misses) / baseline_misses if baseline_misses else 0.0,
         )
 
 
@@ -107,7 +98,7 @@ class BudgetState(DictLike):
         actual: What is spent or reached, in the same unit, over about a day; None before the first decision.
         threshold: The chance of a read within the next ttl from which on a target is refreshed now, from 0.0 to 1.0.
         is_cut_off: Whether refreshing has stopped for a while, as far more was spent than the budget allows.
-        counterfactual: What was computed since the beginning, beside what a plain cache would have.
+        baseline: The comparison with a plain ttl cache, since the beginning.
         what_if: The effect of other thresholds, from the least extra compute to the most.
     """
 
@@ -117,7 +108,7 @@ class BudgetState(DictLike):
     actual: float | None
     threshold: float
     is_cut_off: bool
-    counterfactual: Counterfactual
+    baseline: BaselineComparison
     what_if: list[BudgetWhatIf]
 
 
@@ -135,7 +126,7 @@ class Ledger(DictLike):
         late: Refreshes that were to be done while the previous value was fresh, and were not done when it expired.
         stale_hits: Hits that got a stale value, while it was renewed or because it could not be.
         misses_by_cause: Why reads missed.
-        counterfactual: What was computed, beside what a plain cache would have.
+        baseline: The comparison with a plain ttl cache.
     """
 
     efficiency_score: float
@@ -147,7 +138,7 @@ class Ledger(DictLike):
     late: int
     stale_hits: int
     misses_by_cause: MissesByCause
-    counterfactual: Counterfactual
+    baseline: BaselineComparison
 
 
 class WarmingPerformance(Ledger):

@@ -8,7 +8,7 @@ from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitR
 from warmer.policy.model import chance_of
 from warmer.policy.threshold import Threshold
 from warmer.policy.what_if import CurvePoint
-from warmer.results import BudgetState, BudgetWhatIf, Counterfactual
+from warmer.results import BaselineComparison, BudgetState, BudgetWhatIf
 from warmer.store import Store
 
 
@@ -47,12 +47,12 @@ def budget_state(account: str, threshold: Threshold, sums: Mapping[str, float]) 
         actual=threshold.actual,
         threshold=chance_of(threshold.log_odds),
         is_cut_off=threshold.is_cut_off,
-        counterfactual=Counterfactual.of(
+        baseline=BaselineComparison.of(
             reads=sums.get("reads", 0),
             misses=sums.get("awaited", 0),
             compute_ms=sums.get("miss_ms", 0.0) + sums.get("warm_ms", 0.0),
-            plain_misses=sums.get("shadow_misses", 0),
-            plain_ms=sums.get("shadow_ms", 0.0),
+            baseline_misses=sums.get("shadow_misses", 0),
+            baseline_ms=sums.get("shadow_ms", 0.0),
         ),
         what_if=what_if_of(threshold.curve()),
     )

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from warmer.results import BudgetState, Counterfactual, Ledger, MissesByCause, WarmingPerformance
+from warmer.results import BaselineComparison, BudgetState, Ledger, MissesByCause, WarmingPerformance
 from warmer.stats.budgets import budget_states
 from warmer.store import Store
 
@@ -76,28 +76,28 @@ def ledger_of(counters: Mapping[str, float]) -> Ledger:
         misses_by_cause=MissesByCause(
             **{cause: int(counters.get(f"misses_{cause}", 0)) for cause in MissesByCause.model_fields}
         ),
-        counterfactual=counterfactual_of(counters),
+        baseline=comparison_of(counters),
     )
 
 
-def counterfactual_of(counters: Mapping[str, float]) -> Counterfactual:
-    """Return what was computed, beside what a plain cache would have; keys without a task have no part in it.
+def comparison_of(counters: Mapping[str, float]) -> BaselineComparison:
+    """Return the comparison with a plain ttl cache; keys without a task do not count.
 
     Args:
         counters: Of a task, or of the whole fleet, by name.
 
     Example:
-        >>> found = counterfactual_of({"hits": 98, "misses": 2, "awaited": 2, "miss_ms": 200.0, "warm_ms": 1050.0,
+        >>> found = comparison_of({"hits": 98, "misses": 2, "awaited": 2, "miss_ms": 200.0, "warm_ms": 1050.0,
         ...     "shadow_misses": 10, "shadow_ms": 1000.0})
         >>> found.extra_compute, found.misses_removed
         (0.25, 0.8)
     """
-    return Counterfactual.of(
+    return BaselineComparison.of(
         reads=counters.get("hits", 0) + counters.get("misses", 0) - counters.get("taskless_reads", 0),
         misses=counters.get("awaited", 0),
         compute_ms=counters.get("miss_ms", 0.0) + counters.get("warm_ms", 0.0) - counters.get("taskless_ms", 0.0),
-        plain_misses=counters.get("shadow_misses", 0),
-        plain_ms=counters.get("shadow_ms", 0.0),
+        baseline_misses=counters.get("shadow_misses", 0),
+        baseline_ms=counters.get("shadow_ms", 0.0),
     )
 
 

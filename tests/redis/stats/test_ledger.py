@@ -222,7 +222,7 @@ def test_those_who_wait_for_one_computation_are_misses_and_begin_one(warmer, flu
     store_of(warmer).reads.flush("a third", 1, [(REF, "", 5, 10, [], 0, now_ms + 1, now_ms + 50)])
     found = ledger(warmer)
     assert (found.misses, found.misses_by_cause.first) == (70, 70)
-    assert (found.counterfactual.misses, found.counterfactual.plain_misses) == (1, 1)
+    assert (found.baseline.misses, found.baseline.baseline_misses) == (1, 1)
 
 
 def test_a_refresh_whose_claim_was_lost_counts_nothing(warmer, flush):
@@ -307,7 +307,7 @@ def test_a_miss_of_a_value_that_should_be_there_has_lost_it(warmer, flush):
     published(warmer, fresh_until_ms=now_ms + 30_000)
     flush.misses(count=3, at_ms=now_ms)
     assert causes(warmer) == {"first": 1, "lost": 3}
-    assert ledger(warmer).counterfactual.misses == 2
+    assert ledger(warmer).baseline.misses == 2
 
 
 def test_a_value_that_expires_between_hits_and_a_miss_is_not_lost(warmer, flush):
@@ -352,7 +352,7 @@ def test_a_miss_of_a_key_without_a_task_has_no_part_in_the_comparison(warmer, fl
     published(warmer, "", duration_ms=5000.0)
     found = warmer.performance()
     assert found.misses_by_cause.taskless == 2
-    assert (found.counterfactual.reads, found.counterfactual.compute_seconds) == (0, 0.0)
+    assert (found.baseline.reads, found.baseline.compute_s) == (0, 0.0)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=20))
@@ -420,8 +420,8 @@ def test_what_fails_for_a_reader_would_have_failed_for_a_plain_cache(warmer, flu
     register(warmer)
     flush.misses()
     assert complete(store_of(warmer), outcome(REF, "", ("never", 0), Result.FAILED, "miss", 2000.0, error="no"))
-    found = ledger(warmer).counterfactual
-    assert (found.compute_seconds, found.plain_compute_seconds, found.extra_compute) == (2.0, 2.0, 0.0)
+    found = ledger(warmer).baseline
+    assert (found.compute_s, found.baseline_compute_s, found.extra_compute) == (2.0, 2.0, 0.0)
 
 
 def test_what_fails_for_warming_is_spent(warmer, flush):
@@ -429,7 +429,7 @@ def test_what_fails_for_warming_is_spent(warmer, flush):
     flush.hits()
     assert complete(store_of(warmer), outcome(REF, "", ("never", 0), Result.FAILED, "warm", 2000.0, error="no"))
     found = ledger(warmer)
-    assert (found.spent_compute_s, found.counterfactual.plain_compute_seconds) == (2.0, 0.0)
+    assert (found.spent_compute_s, found.baseline.baseline_compute_s) == (2.0, 0.0)
 
 
 # --- bounds ------------------------------------------------------------------------------------------------------
@@ -466,4 +466,4 @@ def test_knobs_of_the_fleet_and_of_tasks_are_shown_with_what_they_hold(make_warm
     fleet, own = warmer.performance().budgets
     assert (fleet.task_id, fleet.budget, fleet.target, fleet.actual) == (None, "extra_compute", 0.1, None)
     assert (own.task_id, own.budget, own.target) == ("own", "target_hit_ratio", 0.99)
-    assert (fleet.counterfactual.reads, own.counterfactual.reads) == (1, 3)
+    assert (fleet.baseline.reads, own.baseline.reads) == (1, 3)

@@ -1,9 +1,9 @@
-"""docs/ledger.md says what is so: its example runs, and its figures and causes are those of the code."""
+"""docs/ledger.md agrees with the code: its example runs, and its figures and causes exist."""
 
 import re
 from pathlib import Path
 
-from warmer.results import Counterfactual, Ledger, MissesByCause, WarmingPerformance
+from warmer.results import BaselineComparison, Ledger, MissesByCause, WarmingPerformance
 from warmer.stats.ledger import performance_of
 
 PAGE = (Path(__file__).parents[3] / "docs" / "ledger.md").read_text()
@@ -20,12 +20,12 @@ def test_every_cause_of_a_miss_is_explained():
 
 
 def test_every_field_of_the_comparison_is_explained():
-    assert rows("What would a plain cache have done?") == set(Counterfactual.model_fields)
+    assert rows("What would a plain cache have done?") == set(BaselineComparison.model_fields)
 
 
 def test_every_figure_of_the_ledger_is_explained():
     explained = rows("Was a refresh of use?")
-    assert set(Ledger.model_fields) - {"misses_by_cause", "counterfactual"} <= explained
+    assert set(Ledger.model_fields) - {"misses_by_cause", "baseline"} <= explained
     assert explained <= set(WarmingPerformance.model_fields)
 
 

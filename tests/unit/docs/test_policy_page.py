@@ -1,4 +1,4 @@
-"""The page about the policy says what the code does."""
+"""docs/policy.md agrees with the code."""
 
 import re
 from pathlib import Path
@@ -23,8 +23,8 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
         (r"`extra_compute=([\d.]+)` \(the default\)", USUAL_EXTRA_COMPUTE),
         (r"in (\d+) bins each", BINS),
         (r"one model of (\d+) weights", len(Model().to_bytes()) // 8),
-        (r"for (\d+) ttls is let go", MAX_IDLE_TTLS),
-        (r"Beyond ([\d.]+) times the knob's share", CUTOFF),
+        (r"for (\d+) ttls is dropped", MAX_IDLE_TTLS),
+        (r"Beyond ([\d.]+) times the budget", CUTOFF),
         (r"takes (\d+) bytes in Redis", 5 + HISTORY_BYTES + 1),
     ],
 )
