@@ -43,7 +43,7 @@ class Scope(NamedTuple):
     capacity: int
 
 
-FULL, QUICK = Scope((100_000, 1_000_000), 10_000_000, 100_000), Scope((20_000,), 50_000, 2_500)
+FULL, QUICK = Scope((100_000, 1_000_000), 10_000_000, 100_000), Scope((10_000,), 30_000, 2_000)
 
 MOST_BYTES, MOST_FLUSH_US, LEAST_RECALL, MOST_GROWTH = 64, 15.0, 0.95, 1.05
 MOST_FLUSH_RATIO = 20.0

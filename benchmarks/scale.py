@@ -37,6 +37,9 @@ SIZES, QUICK_SIZES = (10_000, 100_000, 1_000_000), (6_250, 62_500)
 """62,500 targets fill hash tables as far as a million do, so that each costs as many bytes."""
 ROUNDS = Rounds(usual=50, quick=8)
 
+QUICK_HISTORIES = 0.1
+"""The share of targets whose history is remembered: by default 100,000 of a million."""
+
 MOST_BYTES = 400
 MOST_SLOWDOWN = 2.0
 STOCK = "rq-scheduler"
@@ -83,7 +86,8 @@ def measured(options: argparse.Namespace) -> Outcome:
     numbers, rounds = QUICK_SIZES if options.quick else SIZES, options.rounds
     stock, absent = (None, {}) if options.quick else measured_stock(numbers[0])
     with ExitStack() as stack:
-        populations = [stack.enter_context(Population(targets)) for targets in numbers]
+        share = QUICK_HISTORIES if options.quick else None
+        populations = [stack.enter_context(Population(targets, share)) for targets in numbers]
         memory = [filled(population) for population in populations]
         with steps(f"a tick and claims, {DUE:,} due", (rounds + 1) * len(populations)) as advance:
             in_turns(populations, rounds, advance)

@@ -36,7 +36,7 @@ from warmer.processes.private_server import PrivateServer
 
 ROUNDS = Rounds(usual=100, quick=15)
 MAX_USUAL_MS = 100.0
-MAX_OF_RQ = 2.0
+MAX_OF_RQ = 3.0
 
 
 class Outcome(NamedTuple):

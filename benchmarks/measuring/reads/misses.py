@@ -60,6 +60,8 @@ class Watched:
         return MissFigure(contender.name, contender.side, *max(trips[1:], key=sum))
 
     async def _miss(self, contender: Contender, key: str) -> tuple[int, int]:
-        called_at = self._proxy.round_trips
+        called_at, self._computed_at = self._proxy.round_trips, -1
         await settled(contender.ask(key))
+        if self._computed_at < 0:
+            raise SystemExit(f"{contender.name} did not compute {key}, which nobody had cached")
         return self._computed_at - called_at, self._proxy.round_trips - self._computed_at

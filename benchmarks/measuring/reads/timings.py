@@ -27,6 +27,9 @@ from measuring.reads.values import (
 )
 from measuring.rounds import Run, async_hits, crowded_hits, hits, settled, timed
 
+MIN_ROUNDS = 8
+"""A median of fewer rounds moves too much with the machine's load."""
+
 
 class Kind(NamedTuple):
     """Reads on the calling thread, or on an event loop."""
@@ -69,12 +72,12 @@ class Reads:
 
     async def measure_many(self) -> None:
         """Time many keys at once."""
-        keys = await self._filled(keys_of("many", USUAL_SIZE, MANY_KEYS))
         able = [contender for contender in self._contenders if contender.many]
+        keys = await self._filled(keys_of("many", USUAL_SIZE, MANY_KEYS), able)
         for name, read in (contender.many for contender in able):
             check(name, await settled(read(keys)), keys)
         runs = {name: lambda read=read: read(keys) for name, read in (contender.many for contender in able)}
-        await self._time(MANY, runs, 1, self._rounds // 4)
+        await self._time(MANY, runs, 1, max(MIN_ROUNDS, self._rounds // 4))
 
     async def measure_crowd(self) -> None:
         """Time hits of many readers at once; for an event loop only."""
@@ -82,13 +85,14 @@ class Reads:
         runs = {contender.name: crowded_hits(contender, keys, READS_IN_CROWD) for contender in self._contenders}
         await self._time(AT_ONCE, runs, CROWD * READS_IN_CROWD, self._rounds // 4)
 
-    async def _filled(self, keys: list[str]) -> list[str]:
-        """Let every contender cache these keys, and check that it returns what was cached."""
+    async def _filled(self, keys: list[str], contenders: Sequence[Contender] | None = None) -> list[str]:
+        """Let contenders (all, if none are given) cache these keys, and check that they return what was cached."""
+        filled = self._contenders if contenders is None else contenders
         with self._source.open():
-            for contender in self._contenders:
+            for contender in filled:
                 for key in keys:
                     await settled(contender.ask(key))
-        for contender in self._contenders:
+        for contender in filled:
             check(contender.name, [await settled(contender.read(key)) for key in keys], keys)
         return keys
 
@@ -102,9 +106,10 @@ class Reads:
 async def count_misses(kind: Kind, proxy: CountingProxy, report: Report) -> None:
     """Count the round trips of misses through a proxy."""
     watched = Watched(proxy, expected(f"miss-{USUAL_SIZE}"))
-    for contender in gather(kind.libraries, proxy.url, kind.compute_of(watched)).contenders:
+    contenders = gather(kind.libraries, proxy.url, kind.compute_of(watched)).contenders
+    for number, contender in enumerate(contenders):
         if contender.has_misses:
-            keys = keys_of(f"{kind.name}-miss", USUAL_SIZE, MISSES)
+            keys = keys_of(f"{kind.name}-miss-{number}", USUAL_SIZE, MISSES)
             report.misses.append(await watched.count(contender, keys))
 
 

@@ -51,15 +51,17 @@ class Population(AbstractContextManager["Population"]):
 
     Args:
         targets: How many.
+        histories: The share of targets whose history is remembered; if None, as many histories as by default.
     """
 
-    def __init__(self, targets: int) -> None:
+    def __init__(self, targets: int, histories: float | None = None) -> None:
         self.targets = targets
         self.timings = Timings()
         self.server = PrivateServer.start(args=WITHOUT_HISTOGRAMS)
         # As many reads are remembered as there are targets, or those beyond would cost less than is said. Beats far
         # apart: what goes on in the background is not measured.
-        self._warmer = fleet_at(self.server.url, NAMESPACE, heat_capacity=targets, flush_s=60, tick_s=60)
+        bounds = {"heat_capacity": targets} | ({"history_capacity": round(histories * targets)} if histories else {})
+        self._warmer = fleet_at(self.server.url, NAMESPACE, **bounds, flush_s=60, tick_s=60)
         self._bytes_before = data_bytes(runtime_of(self._warmer).store.control)
         self._flow = Flow(self._warmer, NO_OP)
         self._asking_s = 0.0
