@@ -49,6 +49,10 @@ class Report:
     def find(self, kind: str, work: str) -> Comparison:
         return next(found for found in self.comparisons if (found.kind, found.work) == (kind, work))
 
+    def ratio_of(self, figure: Figure) -> float:
+        """Return the ratio that promises are judged by: in a quick run the one that other load moves less."""
+        return figure.quiet_ratio if self.is_quick else figure.ratio
+
     def as_json(self) -> dict[str, Any]:
         return {
             "absent": self.absent,

@@ -73,7 +73,8 @@ class Reads:
     async def measure_many(self) -> None:
         """Time many keys at once."""
         able = [contender for contender in self._contenders if contender.many]
-        keys = await self._filled(keys_of("many", USUAL_SIZE, MANY_KEYS), able)
+        keys = keys_of("many", USUAL_SIZE, MANY_KEYS)
+        await self._fill(able, keys)
         for name, read in (contender.many for contender in able):
             check(name, await settled(read(keys)), keys)
         runs = {name: lambda read=read: read(keys) for name, read in (contender.many for contender in able)}
@@ -85,16 +86,18 @@ class Reads:
         runs = {contender.name: crowded_hits(contender, keys, READS_IN_CROWD) for contender in self._contenders}
         await self._time(AT_ONCE, runs, CROWD * READS_IN_CROWD, self._rounds // 4)
 
-    async def _filled(self, keys: list[str], contenders: Sequence[Contender] | None = None) -> list[str]:
-        """Let contenders (all, if none are given) cache these keys, and check that they return what was cached."""
-        filled = self._contenders if contenders is None else contenders
-        with self._source.open():
-            for contender in filled:
-                for key in keys:
-                    await settled(contender.ask(key))
-        for contender in filled:
+    async def _filled(self, keys: list[str]) -> list[str]:
+        """Let every contender cache these keys, and check that it returns what was cached."""
+        await self._fill(self._contenders, keys)
+        for contender in self._contenders:
             check(contender.name, [await settled(contender.read(key)) for key in keys], keys)
         return keys
+
+    async def _fill(self, contenders: Sequence[Contender], keys: Sequence[str]) -> None:
+        with self._source.open():
+            for contender in contenders:
+                for key in keys:
+                    await settled(contender.ask(key))
 
     async def _time(self, work: str, runs: Mapping[str, Run], reads: int, rounds: int) -> None:
         samples = await timed(f"{self._kind.name}, {work}", runs, rounds, reads)
