@@ -1,11 +1,11 @@
-"""What it costs to remember how targets are read, and what is still remembered after ten million hostile keys.
+"""Cost of read histories in memory and time, and what is left of them after ten million hostile keys.
 
-Each number of targets stands on a private server of its own; every target was missed once, and waits for its review.
-Then, in rounds, the reads of a thousand targets are flushed, and a thousand are reviewed: how long does that take for
-each, in Redis and altogether? At the end, hostile readers miss ten million keys, each of them once, beside as many
-reads of popular targets by Zipf's law: are the hottest hundred still known, in the memory that was configured?
+Each number of targets is on a private server of its own; every target was missed once, and waits for its review. Then,
+in rounds, the reads of a thousand targets are flushed, and a thousand are reviewed: how long does each take, in Redis
+and in total? At the end, hostile readers miss ten million keys once each, beside as many reads of popular targets by
+Zipf's law: are the hottest hundred still known, within the configured memory?
 
-At the end stands what is promised, and whether this run found it held. The exit code is 0 if all of it was, 1 if not.
+The last table lists the promises, and whether this run kept them. The exit code is 0 if all of it was, 1 if not.
 
 Run: python benchmarks/histories.py [--quick] [--json]      (needs: pip install 'warmer[bench]')
 """
@@ -34,8 +34,8 @@ class Scope(NamedTuple):
 
     Args:
         sizes: The numbers of targets.
-        hostile: How many keys hostile readers miss.
-        capacity: Of how many targets the flooded server remembers anything; as many are popular.
+        hostile: The number of keys that hostile readers miss.
+        capacity: The number of histories that the flooded server keeps, and of popular targets.
     """
 
     sizes: Sequence[int]
@@ -45,20 +45,20 @@ class Scope(NamedTuple):
 
 FULL, QUICK = Scope((100_000, 1_000_000), 10_000_000, 100_000), Scope((10_000,), 30_000, 2_000)
 
-MOST_BYTES, MOST_FLUSH_US, LEAST_RECALL, MOST_GROWTH = 64, 15.0, 0.95, 1.05
-MOST_FLUSH_RATIO = 20.0
+MAX_BYTES, MAX_FLUSH_US, MIN_RECALL, MAX_GROWTH = 64, 15.0, 0.95, 1.05
+MAX_FLUSH_RATIO = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What was measured of one number of targets.
+    """The figures of one number of targets.
 
     Args:
-        targets: How many.
-        history_bytes: What is remembered of one.
-        review_bytes: Its place in the index of reviews.
-        flush: One target of a flush.
-        review: One target that is reviewed.
+        targets: The number.
+        history_bytes: Bytes of one history.
+        review_bytes: Bytes of its entry in the index of reviews.
+        flush: Time of one target in a flush.
+        review: Time of one review.
         flush_ratio: Redis' time for a target of a flush, as a multiple of that of a plain script in the same round.
     """
 
@@ -72,14 +72,14 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What this run has measured.
+    """The figures of a run.
 
     Args:
         environment: Of this run.
-        rounds: How many rounds counted.
-        sizes: By number of targets.
-        flood: What ten million hostile keys have left.
-        capacity: Of how many targets anything was to be remembered then.
+        rounds: The number of rounds that count.
+        sizes: The figures of each number of targets.
+        flood: The figures of the hostile keys.
+        capacity: The configured number of histories in the flood.
         is_quick: Whether the flush is judged beside a plain script of the same run, not in microseconds.
     """
 
@@ -120,24 +120,24 @@ def judged(outcome: Outcome) -> Iterator[Promise]:
     """Yield each promise, beside what was measured."""
     largest, flood = outcome.sizes[-1], outcome.flood
     most = max(size.history_bytes for size in outcome.sizes)
-    yield Promise(f"a history takes at most {MOST_BYTES} bytes", f"{most:.1f}", most <= MOST_BYTES)
+    yield Promise(f"a history takes at most {MAX_BYTES} bytes", f"{most:.1f}", most <= MAX_BYTES)
     yield flush_is_cheap(largest, outcome.is_quick)
-    text = f"{flood.keys:,} hostile keys leave histories in at most {MOST_BYTES} bytes for each of {outcome.capacity:,}"
-    is_bounded = flood.remembered <= outcome.capacity and flood.history_bytes <= MOST_BYTES * outcome.capacity
+    text = f"{flood.keys:,} hostile keys leave histories in at most {MAX_BYTES} bytes for each of {outcome.capacity:,}"
+    is_bounded = flood.remembered <= outcome.capacity and flood.history_bytes <= MAX_BYTES * outcome.capacity
     yield Promise(text, f"{flood.remembered:,} in {flood.history_bytes / 1e6:.1f} MB", is_bounded)
     text = "all data grows by at most 5 % in the second half of them"
-    yield Promise(text, f"{flood.grown:.3f} times", flood.grown <= MOST_GROWTH)
-    text = f"the hottest hundred are known all the same: recall of at least {LEAST_RECALL:g}"
-    held = min(flood.recall, flood.known) >= LEAST_RECALL
+    yield Promise(text, f"{flood.grown:.3f} times", flood.grown <= MAX_GROWTH)
+    text = f"the hottest hundred are still known: recall of at least {MIN_RECALL:g}"
+    held = min(flood.recall, flood.known) >= MIN_RECALL
     yield Promise(text, f"{flood.recall:.2f}, histories of {flood.known:.2f}", held)
 
 
 def flush_is_cheap(size: Size, is_quick: bool) -> Promise:
     if is_quick:
-        text = f"a flush takes Redis at most {MOST_FLUSH_RATIO:g} times as long as a script that reads and sets a field"
-        return Promise(text, f"{size.flush_ratio:.1f} times", size.flush_ratio <= MOST_FLUSH_RATIO, is_noisy=True)
-    text = f"a flush takes Redis at most {MOST_FLUSH_US:g} us for each target, of {size.targets:,}"
-    return Promise(text, f"{size.flush.redis_us:.1f} us", size.flush.redis_us <= MOST_FLUSH_US)
+        text = f"a flush takes Redis at most {MAX_FLUSH_RATIO:g} times as long as a script that reads and sets a field"
+        return Promise(text, f"{size.flush_ratio:.1f} times", size.flush_ratio <= MAX_FLUSH_RATIO, is_noisy=True)
+    text = f"a flush takes Redis at most {MAX_FLUSH_US:g} us for each target, of {size.targets:,}"
+    return Promise(text, f"{size.flush.redis_us:.1f} us", size.flush.redis_us <= MAX_FLUSH_US)
 
 
 # --- what is shown ---------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ from rich.table import Table
 from measuring.ending import Benchmark
 from measuring.environment import environment
 from measuring.policy.frontiers import Case, Held, Removed, held_by, mean_removed, removed_by
-from measuring.policy.traces import ALL, QUICK, Recorded
+from measuring.policy.traces import ALL, QUICK, RecordedTrace
 from measuring.promises import Promise
 from measuring.screen import steps
 from warmer.simulation.chart import draw
@@ -92,7 +92,7 @@ def measured(options: argparse.Namespace) -> Outcome:
     return Outcome(environment(has_server=False), found[False], found[True], removed, held)
 
 
-def counted(recorded: Recorded) -> list[Comparison]:
+def counted(recorded: RecordedTrace) -> list[Comparison]:
     """Return the comparisons of one trace with equal costs: ours with all budgets, others at fixed extra compute."""
     trace, _ = read_trace(str(recorded.file))
     alike = replace(trace, costs_s=None)
@@ -102,13 +102,13 @@ def counted(recorded: Recorded) -> list[Comparison]:
     ]
 
 
-def costed(recorded: Recorded) -> Comparison:
+def costed(recorded: RecordedTrace) -> Comparison:
     """Return the comparison of our budgets on one trace, with its costs."""
     trace, _ = read_trace(str(recorded.file))
     return Comparison([trace], recorded.ttls_s, [PRODUCTION], BUDGETS, WARMUP)
 
 
-def place_in_report(recorded: Sequence[Recorded]) -> Any:
+def place_in_report(recorded: Sequence[RecordedTrace]) -> Any:
     traces = [each.name for each in recorded]
     return lambda found: (traces.index(found.trace), found.ttl_s)
 
@@ -116,14 +116,14 @@ def place_in_report(recorded: Sequence[Recorded]) -> Any:
 # --- what is promised ------------------------------------------------------------------------------------------
 def judged(outcome: Outcome) -> Iterator[Promise]:
     """Yield each promise, beside what was measured."""
-    yield removes_what_the_study_did(outcome.removed)
+    yield removes_as_much_as_the_study(outcome.removed)
     for extra_compute in EXTRA_COMPUTES:
         yield no_rival_removes_more(outcome.removed, extra_compute)
     for budget in BUDGETS:
         yield from budget_is_held([held for held in outcome.held if held.extra_compute == budget], budget)
 
 
-def removes_what_the_study_did(removed: Iterable[Removed]) -> Promise:
+def removes_as_much_as_the_study(removed: Iterable[Removed]) -> Promise:
     differences = {
         (each.case, extra): each.parts[extra] - least
         for each in removed

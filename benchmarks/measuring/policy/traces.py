@@ -1,4 +1,4 @@
-"""The real traces that policies are replayed on, and what each can say."""
+"""The recorded traces that policies are replayed on, with the ttls that each trace can resolve."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -6,12 +6,12 @@ from typing import NamedTuple
 TRACES = Path(__file__).parents[2] / "traces"
 
 
-class Recorded(NamedTuple):
-    """One trace, and for how long values are fresh.
+class RecordedTrace(NamedTuple):
+    """One trace, and the ttls of its replays.
 
     Args:
-        name: The trace's file, without its ending.
-        ttls_s: Times to live, in seconds: not shorter than the trace tells times apart.
+        name: The name of its file, without suffix.
+        ttls_s: Ttls in seconds, not shorter than the resolution of the trace's times.
     """
 
     name: str
@@ -23,9 +23,9 @@ class Recorded(NamedTuple):
 
 
 ALL = (
-    Recorded("wc98", (300.0, 900.0, 3600.0, 21_600.0)),
-    Recorded("nasa", (300.0, 900.0, 3600.0, 21_600.0)),
-    Recorded("azure", (600.0, 1800.0, 3600.0, 21_600.0)),
-    Recorded("semicomplete", (3600.0, 21_600.0)),
+    RecordedTrace("wc98", (300.0, 900.0, 3600.0, 21_600.0)),
+    RecordedTrace("nasa", (300.0, 900.0, 3600.0, 21_600.0)),
+    RecordedTrace("azure", (600.0, 1800.0, 3600.0, 21_600.0)),
+    RecordedTrace("semicomplete", (3600.0, 21_600.0)),
 )
-QUICK = (Recorded("nasa", (900.0,)), Recorded("semicomplete", (3600.0,)))
+QUICK = (RecordedTrace("nasa", (900.0,)), RecordedTrace("semicomplete", (3600.0,)))

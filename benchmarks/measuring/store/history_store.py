@@ -34,7 +34,7 @@ end
 """
 """The least that a script does for each target: the measure for the time of a flush."""
 
-MOST_RANKED = 10_000
+MAX_RANKED = 10_000
 """Targets in the ranking by heat, as by default."""
 
 
@@ -71,10 +71,10 @@ class Timings:
 
 
 class Library(AbstractContextManager["Library"]):
-    """What is remembered of targets, on a private server of its own.
+    """Read histories of targets, on a private server of its own.
 
     Args:
-        capacity: Of how many targets anything is remembered.
+        capacity: The maximum number of histories.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -82,7 +82,7 @@ class Library(AbstractContextManager["Library"]):
         self.timings = Timings()
         self.server = PrivateServer.start(args=WITHOUT_HISTOGRAMS)
         # Beats far apart: what goes on in the background is not measured.
-        bounds = {"history_capacity": capacity, "heat_capacity": min(capacity, MOST_RANKED)}
+        bounds = {"history_capacity": capacity, "heat_capacity": min(capacity, MAX_RANKED)}
         self._warmer = fleet_at(self.server.url, NAMESPACE, **bounds, flush_s=60, tick_s=60)
         self.memory = Memory(self._warmer, NO_OP)
         self._plain = self.client.register_script(PLAIN_SCRIPT)
@@ -138,15 +138,15 @@ def median_cost(costs: list[Cost]) -> Cost:
 
 
 class Flood(NamedTuple):
-    """What a flood of keys that nobody reads twice has left.
+    """What is left after a flood of keys that are read once.
 
     Args:
-        keys: How many keys there were.
-        remembered: Of how many targets anything is remembered at the end.
-        history_bytes: What that takes.
-        grown: All data at the end, as a multiple of what it was half-way.
-        recall: The part of the 100 targets that are read most that are known as such.
-        known: The part of them whose history is remembered.
+        keys: The number of keys.
+        remembered: The number of histories at the end.
+        history_bytes: Their bytes.
+        grown: All data at the end, as a multiple of the data at half time.
+        recall: The part of the 100 most read targets that rank among the hottest 100.
+        known: The part of them that have a history.
     """
 
     keys: int
@@ -158,19 +158,19 @@ class Flood(NamedTuple):
 
 
 def flooded(library: Library, keys: int, popular: int, after_chunk: Callable[[], None]) -> Flood:
-    """Let hostile readers miss one new key after the other, beside as many reads that follow Zipf's law.
+    """Let hostile readers miss new keys, beside as many reads that follow Zipf's law.
 
     Args:
-        library: Where it happens.
-        keys: How many are hostile.
-        popular: How many targets share the other reads.
+        library: The histories.
+        keys: The number of hostile keys.
+        popular: The number of targets that share the other reads.
         after_chunk: Called after each 1,000 keys.
     """
-    luck, weights = random.Random(7), list(accumulate(1 / rank for rank in range(1, popular + 1)))
+    draw, weights = random.Random(7), list(accumulate(1 / rank for rank in range(1, popular + 1)))
     read: Counter[int] = Counter()
     early_bytes = 0
     for first in range(0, keys, IN_A_FLUSH):
-        drawn = Counter(luck.choices(range(popular), cum_weights=weights, k=IN_A_FLUSH))
+        drawn = Counter(draw.choices(range(popular), cum_weights=weights, k=IN_A_FLUSH))
         read.update(drawn)
         hostile = [ref_of(popular + number) for number in range(first, first + IN_A_FLUSH)]
         library.memory.read({ref_of(number): times for number, times in drawn.items()})
