@@ -28,7 +28,7 @@ AT_ONCE = 500
 """Targets in one round: more would keep Redis from answering others."""
 
 KEEP_EVERY_S = 10.0
-"""How often all that was learnt is kept; what prices go by is kept with each decision."""
+"""How often all that was learnt is kept; the state of thresholds is kept with each decision."""
 
 Kept = TypeVar("Kept")
 
@@ -37,10 +37,10 @@ REFRESH_NOW, LET_GO = 0, -1
 
 
 def budget_of(given: Mapping[str, Any] | Settings) -> Budget | None:
-    """Return the knob that is set among these settings, or in a task's definition; None if none is.
+    """Return the budget in these settings, or in a task's definition; None if none is set.
 
     Args:
-        given: With the names of the three knobs.
+        given: The settings or the definition.
 
     Example:
         >>> budget_of({"extra_compute": None, "target_hit_ratio": 0.99, "budget_s_per_minute": None})
@@ -61,7 +61,7 @@ class ReviewLoop:
 
     Args:
         store: Where targets, histories and accounts are.
-        settings: The fleet's knob.
+        settings: The fleet's budget.
         token: Of the scheduler that leads.
     """
 
@@ -96,7 +96,7 @@ class ReviewLoop:
         if self._mind is None:
             self._mind = PolicyState(agenda.memory)
         mind = self._mind
-        mind.observe(agenda, self._knobs(agenda))
+        mind.observe(agenda, self._budgets(agenda))
         decided = [mind.decide(target, agenda.now_ms) for target in agenda.targets] if _is_on(agenda) else []
         try:
             return self._store.reviews.decide(self._token, decided, mind.memory(agenda.now_ms))
@@ -104,27 +104,27 @@ class ReviewLoop:
             self._mind = None  # it may have learnt what was not kept
             raise
 
-    def _knobs(self, agenda: DueReviews) -> dict[str, Budget]:
+    def _budgets(self, agenda: DueReviews) -> dict[str, Budget]:
         return budgets_of(
             self._store, self._settings, {*agenda.accounts, *(target.account for target in agenda.targets)}
         )
 
 
 def budgets_of(store: Store, settings: Settings, accounts: Iterable[str | None]) -> dict[str, Budget]:
-    """Return the knob of each account that has one; "" is the fleet's.
+    """Return the budget of each account that has one; "" is the fleet's.
 
     Args:
         store: Where tasks' definitions are.
-        settings: The fleet's knob.
+        settings: The fleet's budget.
         accounts: Ids of tasks; "" and None are passed over.
     """
-    knobs = {"": budget_of(settings) or ExtraCompute(USUAL_EXTRA_COMPUTE)}
+    budgets = {"": budget_of(settings) or ExtraCompute(USUAL_EXTRA_COMPUTE)}
     task_ids = sorted({account for account in accounts if account})
     for task_id, definition in zip(task_ids, store.tasks.definitions_of(task_ids), strict=True):
-        knob = budget_of(definition or {})
-        if knob is not None:
-            knobs[task_id] = knob
-    return knobs
+        budget = budget_of(definition or {})
+        if budget is not None:
+            budgets[task_id] = budget
+    return budgets
 
 
 class PolicyState:
@@ -138,49 +138,49 @@ class PolicyState:
         """Remember."""
         self.model = _remembered(memory, "model", Model.from_bytes) or Model()
         self.season = _remembered(memory, "season", Season.from_bytes) or Season()
-        self.prices: dict[str, Threshold] = {}
+        self.thresholds: dict[str, Threshold] = {}
         self.reviewer = Reviewer(self.model, self.season)
         self._memory = memory
         self._seen: dict[str, dict[str, float]] = _remembered(memory, "seen", _counters_in) or {}
         self._reads: int = _remembered(memory, "reads", int) or 0
         self._kept_at_ms = 0
 
-    def observe(self, agenda: DueReviews, knobs: Mapping[str, Budget]) -> None:
-        """Take in what was read and spent since the last time: the season and the prices follow it.
+    def observe(self, agenda: DueReviews, budgets: Mapping[str, Budget]) -> None:
+        """Take in what was read and spent since the last time: the season and the thresholds follow it.
 
         Args:
             agenda: With the counters of the fleet and of each account.
-            knobs: Of each account that has one; "" is the fleet's.
+            budgets: Of each account that has one; "" is the fleet's.
         """
         now_s = agenda.now_ms / 1000
         self.season.observe(now_s, max(0, agenda.reads - self._reads))
         self._reads = agenda.reads
-        self.know(knobs)
-        self.prices = {account: self.prices[account] for account in knobs}  # tasks come and go
-        self._seen = {account: self._seen[account] for account in knobs if account in self._seen}
-        for account in knobs:
+        self.know(budgets)
+        self.thresholds = {account: self.thresholds[account] for account in budgets}  # tasks come and go
+        self._seen = {account: self._seen[account] for account in budgets if account in self._seen}
+        for account in budgets:
             totals = agenda.accounts.get(account, {})
-            self.prices[account].observe(now_s, _spent_since(self._seen.get(account, {}), totals))
+            self.thresholds[account].observe(now_s, _spent_since(self._seen.get(account, {}), totals))
             self._seen[account] = totals
 
-    def know(self, knobs: Mapping[str, Budget]) -> None:
-        """Have a price for each account; one whose knob was turned goes on from where it stands."""
-        for account, knob in knobs.items():
-            price = self.prices.get(account)
-            if price is None or price.budget != knob:
-                packed = price.to_bytes() if price else self._memory.get(f"price:{account}", b"")
-                self.prices[account] = _kept_price(knob, packed) or Threshold(knob)
+    def know(self, budgets: Mapping[str, Budget]) -> None:
+        """Have a threshold for each account; one whose budget has changed keeps its state."""
+        for account, budget in budgets.items():
+            threshold = self.thresholds.get(account)
+            if threshold is None or threshold.budget != budget:
+                packed = threshold.to_bytes() if threshold else self._memory.get(f"price:{account}", b"")
+                self.thresholds[account] = _kept_threshold(budget, packed) or Threshold(budget)
 
-    def price_of(self, account: str | None) -> Threshold:
-        """Return what a refresh has to be worth for an account; the fleet's if it has none of its own."""
-        return self.prices.get(account or "") or self.prices[""]
+    def threshold_of(self, account: str | None) -> Threshold:
+        """Return the threshold of an account; the fleet's if it has no budget of its own."""
+        return self.thresholds.get(account or "") or self.thresholds[""]
 
     def decide(self, target: DueReview, now_ms: int) -> ReviewDecision:
         """Decide on a target, and learn from what became of the last decision on it."""
         if not (target.ttl_s and target.history):  # its task is gone, or it was forgotten among colder ones
             return ReviewDecision(target.ref, target.planned_ms, LET_GO)
         history = History.unpack(target.history)
-        decision = self.reviewer.review(history, now_ms / 1000, target.ttl_s, self.price_of(target.account))
+        decision = self.reviewer.review(history, now_ms / 1000, target.ttl_s, self.threshold_of(target.account))
         if decision.refresh:
             review_ms = REFRESH_NOW
         else:
@@ -200,7 +200,7 @@ class PolicyState:
             "season": self.season.to_bytes(),
             "seen": orjson.dumps(self._seen),
             "reads": str(self._reads).encode(),
-            **{f"price:{account}": price.to_bytes() for account, price in self.prices.items()},
+            **{f"price:{account}": threshold.to_bytes() for account, threshold in self.thresholds.items()},
         }
 
 
@@ -225,8 +225,8 @@ def _counters_in(packed: bytes) -> dict[str, dict[str, float]]:
     return counters
 
 
-def _kept_price(knob: Budget, packed: bytes) -> Threshold | None:
-    return _remembered({"a price": packed}, "a price", lambda kept: Threshold.from_bytes(knob, kept))
+def _kept_threshold(budget: Budget, packed: bytes) -> Threshold | None:
+    return _remembered({"a threshold": packed}, "a threshold", lambda kept: Threshold.from_bytes(budget, kept))
 
 
 def _spent_since(seen: Mapping[str, float], totals: Mapping[str, float]) -> Spent:

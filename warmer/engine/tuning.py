@@ -27,7 +27,7 @@ def optimize(store: Store, settings: Settings) -> Optimization:
 
     Args:
         store: Where reads and schedules are.
-        settings: How many targets to look at, and the fleet's knob.
+        settings: How many targets to look at, and the fleet's budget.
 
     Raises:
         redis.RedisError: Redis did not answer.
@@ -64,14 +64,14 @@ class TargetSchedule:
         self._target = target
         self._now_s = now_s
         self._history = History.unpack(target.history)
-        self._price = mind.price_of(target.account)
+        self._threshold = mind.threshold_of(target.account)
         self._log_odds = mind.reviewer.predict(self._history, now_s, target.ttl_s)
         self._lead_s = policy.lead_s(target.compute_p95_s, target.queue_wait_s, settings.tick_s, target.ttl_s)
 
     def adjusted(self, store: Store) -> ScheduleAdjustment | None:
         """Change the schedule if it has to be, and say how; None if it stays."""
         is_fresh = self._history.fresh_until_s > self._now_s
-        is_worth_it = self._log_odds >= self._price.log_odds
+        is_worth_it = self._log_odds >= self._threshold.log_odds
         if is_worth_it and not is_fresh:
             return self._come_back(store)
         if is_fresh and self._target.place == "review":
@@ -111,8 +111,8 @@ class TargetSchedule:
         return (self._target.ttl_s - lead_s) / 60
 
     def _weighed(self, how: str) -> str:
-        chance, price = 100 * chance_of(self._log_odds), 100 * chance_of(self._price.log_odds)
-        return f"the chance of a read within its ttl, {chance:.0f} %, {how} the price of {price:.0f} %"
+        chance, threshold = 100 * chance_of(self._log_odds), 100 * chance_of(self._threshold.log_odds)
+        return f"the chance of a read within its ttl, {chance:.0f} %, {how} the threshold of {threshold:.0f} %"
 
     def _adjustment(self, interval: float | None, previous: float | None, reason: str) -> ScheduleAdjustment:
         return ScheduleAdjustment(

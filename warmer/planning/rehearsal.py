@@ -116,7 +116,7 @@ class _Simulation:
 
     def _review(self, timeline: TargetTimeline) -> None:
         """Decide as the scheduler does."""
-        threshold = self._policy_state.price_of(timeline.account)
+        threshold = self._policy_state.threshold_of(timeline.account)
         timeline.history.flags = 0  # the simulated time without reads must not teach the model
         decision = self._policy_state.reviewer.review(
             timeline.history, self._now_s, timeline.profile.task.ttl, threshold

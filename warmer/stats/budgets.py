@@ -23,7 +23,7 @@ def budget_states(store: Store) -> list[BudgetState]:
     accounts, mind = store.stats.accounts(), PolicyState(store.reviews.policy_state())
     budgets = budgets_of(store, store.settings, accounts)
     mind.know(budgets)
-    return [budget_state(account, mind.price_of(account), accounts.get(account, {})) for account in sorted(budgets)]
+    return [budget_state(account, mind.threshold_of(account), accounts.get(account, {})) for account in sorted(budgets)]
 
 
 def budget_state(account: str, threshold: Threshold, sums: Mapping[str, float]) -> BudgetState:

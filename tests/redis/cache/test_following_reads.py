@@ -83,7 +83,7 @@ def test_what_is_no_longer_read_is_let_go(running):
     (adjusted,) = running.optimize()["schedules_adjusted"]
     assert (adjusted["task_id"], adjusted["interval_minutes"]) == ("fading", None)
     assert adjusted["previous_interval_minutes"] > 0
-    assert "is below the price" in adjusted["reason"]
+    assert "is below the threshold" in adjusted["reason"]
     assert places_of(store_of(running), "fading") == {}
 
 

@@ -391,7 +391,7 @@ def thresholds_beside(reads_of_the_fleet: int) -> tuple[float, float]:
     mind = PolicyState(store_of(memory).targets.states([]).memory)
     mind.know(budgets_of(store_of(memory), memory.settings, ["own"]))
     memory.close()
-    return mind.price_of(None).log_odds, mind.price_of("own").log_odds
+    return mind.threshold_of(None).log_odds, mind.threshold_of("own").log_odds
 
 
 def test_the_threshold_of_a_task_with_a_budget_of_its_own_does_not_move_with_the_fleets():

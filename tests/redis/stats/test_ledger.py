@@ -455,8 +455,8 @@ def test_a_task_that_goes_takes_its_account_and_its_price_along(warmer, flush):
     assert store.reviews.policy_state() == {}
 
 
-# --- knobs -------------------------------------------------------------------------------------------------------
-def test_knobs_of_the_fleet_and_of_tasks_are_shown_with_what_they_hold(make_warmer):
+# --- budgets -----------------------------------------------------------------------------------------------------
+def test_budgets_of_the_fleet_and_of_tasks_are_shown_with_their_state(make_warmer):
     warmer = make_warmer(extra_compute=0.1)
     flush = Flushes(warmer)
     register(warmer)

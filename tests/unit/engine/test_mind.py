@@ -10,7 +10,7 @@ def agenda(now_ms: int) -> DueReviews:
     return DueReviews(now_ms, Switch(on=True), True, (), {}, {"own": {"reads": 1.0}, "": {"reads": 1.0}}, 2)
 
 
-def test_the_price_of_a_task_that_is_gone_is_not_kept():
+def test_the_threshold_of_a_task_that_is_gone_is_not_kept():
     mind = PolicyState({})
     mind.observe(agenda(1_000_000), {"": ExtraCompute(0.25), "own": TargetHitRatio(0.99)})
     assert "price:own" in mind.memory(1_000_000)
