@@ -108,7 +108,7 @@ def test_a_generator_is_warmed_by_workers_and_never_more_is_outstanding_than_may
     assert [warmer.get(f"square:{n}") for n in (0, 1_499, 2_999)] == [0, 1_499**2, 2_999**2]
     assert max(backlog for backlog, _ in seen) <= 700
     assert 0 < max(outstanding for _, outstanding in seen) <= 700
-    assert (handle.asked, handle.done, handle.outstanding, handle.eta_s) == (3_000, 3_000, 0, 0.0)
+    assert (handle.requested, handle.done, handle.outstanding, handle.eta_s) == (3_000, 3_000, 0, 0.0)
     assert handle.rate_per_s > 0
     assert store_of(warmer).control.keys(f"{warmer.settings.namespace}:watchers:*") == []
 
@@ -277,12 +277,12 @@ def test_a_forked_child_is_told_that_the_run_is_elsewhere(warmer):
 def test_redis_that_stops_and_comes_back_empty_delays_a_run_and_loses_nothing(
     own_server, make_warmer, working, eventually, monkeypatch
 ):
-    monkeypatch.setattr(feeder, "REVIEW_S", 0.5)
+    monkeypatch.setattr(feeder, "CHECK_INTERVAL_S", 0.5)
     task = task_of()
     warmer = make_warmer(redis_url=own_server.url, redis_timeout_s=0.5)
     warmer.register(task)
     handle = warmer.warm_many("square", range(2_000), in_flight=500)
-    eventually(lambda: handle.asked, 20)
+    eventually(lambda: handle.requested, 20)
     own_server.restart_empty()
     assert not handle.is_done
     eventually(lambda: runtime_of(warmer).background.tick() and store_of(warmer).tasks.definitions(), 20)
@@ -292,7 +292,7 @@ def test_redis_that_stops_and_comes_back_empty_delays_a_run_and_loses_nothing(
 
 
 def test_outcomes_that_got_lost_are_asked_for_again(warmer, working, eventually, monkeypatch):
-    monkeypatch.setattr(feeder, "REVIEW_S", 0.3)
+    monkeypatch.setattr(feeder, "CHECK_INTERVAL_S", 0.3)
     monkeypatch.setattr(feeder, "OVERDUE_S", 1.0)
     lost = []
     hear = store_of(warmer).requests.next_outcomes
@@ -421,7 +421,7 @@ def test_a_process_ends_at_once_though_its_runs_go_on(fleet):
         """
         import fleet_tasks, itertools, sys, warmer
         handle = warmer.warm_many("square", itertools.count(), in_flight=100)
-        while handle.asked < 100:
+        while handle.requested < 100:
             pass
         """,
         timeout_s=30,

@@ -19,7 +19,7 @@ from warmer.cli import main as cli
 from warmer.cli.bulk_view import first_errors, progress_line, wait_with_bar
 from warmer.cli.exits import EXIT_REFUSED
 from warmer.cli.json_lines import LinesFile, items_at, items_of, lines_of
-from warmer.on_demand.bulk.feeder import AGAIN_S, CHUNK, OVERDUE_S, REVIEW_S, UNKNOWN_S, Feeder
+from warmer.on_demand.bulk.feeder import CHECK_INTERVAL_S, CHUNK, MAX_UNKNOWN_S, OVERDUE_S, RETRY_INTERVAL_S, Feeder
 from warmer.on_demand.bulk.intake import Intake
 from warmer.on_demand.bulk.items import check_in_flight, check_items, labelled, refs_of
 from warmer.on_demand.bulk.progress import GRAIN_S, WINDOW_S, Pace, Progress
@@ -47,7 +47,7 @@ class FakeRequests:
     def hint(self) -> None:
         self.hints += 1
 
-    def ask(self, refs, force):
+    def submit(self, refs, force):
         self._reach()
         self.calls.append((len(refs), force))
         answers = [self._ask(ref, force) for ref in refs]
@@ -64,12 +64,12 @@ class FakeRequests:
             self.asked[ref] = force
         return self.answer
 
-    def outcomes(self, count, timeout_s):
+    def next_outcomes(self, count, timeout_s):
         self._reach()
         heard, self.told = self.told[:count], self.told[count:]
         return heard
 
-    def take_back(self, refs):
+    def withdraw(self, refs):
         self._reach()
         for ref in set(refs) - self.begun:
             self.asked.pop(ref, None)
@@ -120,7 +120,7 @@ class Run:
             if self.handle.is_done:
                 return self.handle.wait(0)
             self.requests.work(result=result)
-            self.clock.advance(AGAIN_S)
+            self.clock.advance(RETRY_INTERVAL_S)
         raise AssertionError(f"never ends: {self.handle}")
 
 
@@ -168,7 +168,7 @@ def test_whatever_comes_every_item_is_counted_once_and_no_more_are_outstanding_t
 def test_items_that_are_equal_are_computed_once_and_each_counted():
     run = Run([7, 7, 8, 7], force=True)
     run.feeder.catch_up()
-    assert (run.handle.asked, run.handle.outstanding) == (4, 4)
+    assert (run.handle.requested, run.handle.outstanding) == (4, 4)
     assert run.finish().warmed == 4
     assert len(run.requests.computed) == 2
 
@@ -212,9 +212,9 @@ def test_a_chunk_whose_reply_was_lost_is_asked_again_and_counted_once():
     run.requests.loses_reply = True
     with pytest.raises(RedisAway):
         run.feeder.advance(0)
-    assert run.handle.asked == 0
+    assert run.handle.requested == 0
     outcome = run.finish()
-    assert (outcome.warmed, run.handle.asked) == (10, 10)
+    assert (outcome.warmed, run.handle.requested) == (10, 10)
     assert [count for count, _ in run.requests.calls] == [10, 10]
 
 
@@ -235,9 +235,9 @@ def test_what_is_overdue_is_asked_for_again_without_force():
     run.feeder.catch_up()
     run.requests.work()
     run.requests.told.clear()  # lost on the way
-    run.later(OVERDUE_S - REVIEW_S)
+    run.later(OVERDUE_S - CHECK_INTERVAL_S)
     assert run.requests.calls == [(3, True)]
-    run.later(2 * REVIEW_S)
+    run.later(2 * CHECK_INTERVAL_S)
     assert run.requests.calls == [(3, True), (3, False)]
     run.requests.work(result="fresh")
     assert run.finish().fresh == 3
@@ -247,20 +247,20 @@ def test_after_redis_was_emptied_all_that_is_outstanding_is_asked_for_anew():
     run = Run(range(3), force=True)
     run.feeder.catch_up()
     run.requests.lose_everything(epoch=None)
-    run.later(REVIEW_S)
+    run.later(CHECK_INTERVAL_S)
     assert run.requests.calls == [(3, True)], "nobody has registered anything yet"
     run.requests.the_epoch = "two"
-    run.later(REVIEW_S)
+    run.later(CHECK_INTERVAL_S)
     assert run.requests.calls == [(3, True), (3, True)]
     assert run.finish().warmed == 3
-    assert run.handle.asked == 3
+    assert run.handle.requested == 3
 
 
 def test_a_backlog_that_is_full_is_waited_for():
     run = Run(range(10))
     run.requests.room = 4
     run.feeder.catch_up()
-    assert (run.handle.asked, run.handle.outstanding, run.handle.failed) == (4, 10, 0)
+    assert (run.handle.requested, run.handle.outstanding, run.handle.failed) == (4, 10, 0)
     calls = len(run.requests.calls)
     run.feeder.catch_up()
     assert len(run.requests.calls) == calls, "not before a while"
@@ -272,17 +272,17 @@ def test_a_task_that_is_unknown_for_a_moment_is_waited_for_and_for_longer_fails(
     run = Run(range(3))
     run.requests.answer = "unknown"
     run.feeder.catch_up()
-    run.later(UNKNOWN_S / 2)
+    run.later(MAX_UNKNOWN_S / 2)
     assert run.handle.failed == 0
     run.requests.answer = "asked"
-    run.later(AGAIN_S)
-    assert run.handle.asked == 3
+    run.later(RETRY_INTERVAL_S)
+    assert run.handle.requested == 3
     assert run.finish().warmed == 3
 
     run = Run(range(3))
     run.requests.answer = "unknown"
     run.feeder.catch_up()
-    run.later(UNKNOWN_S + 1)
+    run.later(MAX_UNKNOWN_S + 1)
     assert run.handle.wait(0).failed == 3
     assert "task 't' is not registered" in run.handle.errors[ref_of(0)]
 
@@ -330,7 +330,7 @@ def test_what_had_begun_when_it_was_cancelled_and_died_ends_all_the_same():
     run.feeder.catch_up()
     assert not run.handle.is_done
     run.requests.begun.clear()  # its worker died
-    run.later(REVIEW_S)
+    run.later(CHECK_INTERVAL_S)
     assert run.handle.wait(0).cancelled == 5
 
 
@@ -376,13 +376,13 @@ def threaded():
 
     def begin(items, **options) -> Run:
         run = Run(items, **options)
-        requests, hear = run.requests, run.requests.outcomes
+        requests, hear = run.requests, run.requests.next_outcomes
 
         def compute_and_tell(count, timeout_s):
             requests.work()
             return hear(count, timeout_s)
 
-        requests.outcomes = compute_and_tell
+        requests.next_outcomes = compute_and_tell
         runs.append(run)
         threading.Thread(target=run.feeder.run, daemon=True).start()
         return run
@@ -431,7 +431,7 @@ def test_redis_being_away_is_outlived_and_told_once(threaded, caplog):
     requests.away = True
     run = threaded(range(3), requests=requests)
     with pytest.raises(WaitTimeoutError):
-        run.handle.wait(2.5 * AGAIN_S)
+        run.handle.wait(2.5 * RETRY_INTERVAL_S)
     requests.away = False
     assert run.handle.wait(10).warmed == 3
     said = [record.message for record in caplog.records]
@@ -443,7 +443,7 @@ def test_redis_being_away_is_outlived_and_told_once(threaded, caplog):
 def test_a_failure_of_our_own_ends_the_run_and_is_raised(threaded):
     requests = FakeRequests()
     requests.answer = ["not", "a", "text"]
-    requests.ask = lambda refs, force: []
+    requests.submit = lambda refs, force: []
     run = threaded(range(3), requests=requests)
     with pytest.raises(ValueError, match="zip"):
         run.handle.wait(10)
@@ -619,7 +619,7 @@ def test_a_run_without_threads_is_moved_by_the_test():
     memory = MemoryWarmer()
     memory.register(SQUARE)
     handle = memory.warm_many("square", [1, 2, 2, "x"], in_flight=2)
-    assert (handle.asked, handle.done) == (2, 0)
+    assert (handle.requested, handle.done) == (2, 0)
     while runtime_of(memory).bulk_runs.advance() or not handle.is_done:
         memory.drain()
     assert (handle.wait(0).warmed, handle.fresh, handle.failed) == (2, 1, 1)

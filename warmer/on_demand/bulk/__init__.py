@@ -1,18 +1,18 @@
-"""Warming many targets by one call: `warm_many`, and the handle that shows how far it is.
+"""Bulk warming: many targets by one call of `warm_many`, with a handle that shows the progress.
 
     iterable --intake (its own thread)--> feeder (its own thread) --requests, in chunks--> Redis --> workers
                                             ^                                                          |
-                                            +------------- outcomes, told to one watcher <-------------+
+                                            +------------ outcomes, reported to one watcher <----------+
 
-The intake reads the iterable no further ahead than needed, and finds each item's target. The feeder asks for targets
-while fewer than `in_flight` are outstanding, so what is kept in Redis is bounded however long the iterable is, and
-counts the outcomes.
+The intake reads the iterable at most 1,000 items ahead, and finds the target of each item. The feeder requests targets
+while fewer than `in_flight` are outstanding, and counts the outcomes. So the memory in Redis is bounded, however long
+the iterable is.
 
-Nothing that is lost on the way keeps a run from ending: whatever was asked for, and not heard of for a while, is asked
-for again, which changes nothing where it still stands; after Redis was emptied all that is outstanding is.
-A run that is cancelled takes back what nobody has begun, and hears of what has.
+A run ends even if requests or outcomes are lost: a target without an outcome for 60 s is requested again, which changes
+nothing if the first request still stands. After Redis was emptied, all outstanding targets are requested again. A run
+that is cancelled withdraws the targets that no worker has begun, and waits for the others.
 
-The handle holds the feeder, and nothing holds the handle: dropping it changes nothing, the run goes on to its end.
+The handle holds the feeder, and nothing holds the handle: a run goes on to its end when its handle is dropped.
 """
 
 from warmer.on_demand.bulk.bulk_warming import BulkWarming

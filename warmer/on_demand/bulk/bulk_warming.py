@@ -1,4 +1,4 @@
-"""Handle of many targets that workers are asked to warm: progress, to wait for, or to cancel."""
+"""Handle of many targets that workers are requested to warm: progress, to wait for, or to cancel."""
 
 import asyncio
 import concurrent.futures
@@ -11,7 +11,7 @@ from warmer.results import BulkOutcome
 
 
 class BulkWarming:
-    """Many targets that workers are being asked to warm; the handle that `Warmer.warm_many` returns.
+    """Many targets that workers are being requested to warm; the handle that `Warmer.warm_many` returns.
 
     It has the methods of `Warming`, and shows the progress.
 
@@ -54,9 +54,9 @@ class BulkWarming:
         return self._feeder.progress.total
 
     @property
-    def asked(self) -> int:
-        """Items that workers were asked for so far."""
-        return self._feeder.progress.asked
+    def requested(self) -> int:
+        """Items that were requested from workers so far."""
+        return self._feeder.progress.requested
 
     @property
     def warmed(self) -> int:

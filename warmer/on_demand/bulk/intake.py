@@ -1,4 +1,4 @@
-"""Takes the items out of an iterable, no further ahead than needed."""
+"""Intake of a bulk run: reads items from an iterable, at most 1,000 ahead, and finds their targets."""
 
 import threading
 from collections import deque
@@ -8,16 +8,16 @@ from typing import Any, NamedTuple
 from warmer.errors import InvalidTaskError, described, redacted
 from warmer.on_demand.bulk.items import labelled
 
-MOST_AHEAD = 1_000
-"""Items that are read at a time; half as many may be left from the time before."""
+MAX_AHEAD = 1_000
+"""Items that are read at a time; up to half as many may be left from the last time."""
 
 
 class IntakeItems(NamedTuple):
     """One item.
 
     Args:
-        name: Canonical text of its target; of an item without one, where it stands.
-        error: Why it has no target; None if it has one.
+        name: Canonical text of its target; for an item without a target its number, as in "item 3".
+        error: The reason why it has no target; None if it has one.
     """
 
     name: str
@@ -27,12 +27,12 @@ class IntakeItems(NamedTuple):
 class Intake:
     """Reads an iterable, and finds the target of each item.
 
-    A thread of its own reads, once it is started: an iterable may keep one waiting, and meanwhile outcomes are heard.
-    Without it `take` reads.
+    After `start` a thread of its own reads, because an iterable may block while outcomes come in. Without `start`,
+    `take` reads.
 
     Args:
         items: The iterable's iterator.
-        ref_of: Finds the canonical text of an item's target, or raises.
+        ref_of: Returns the canonical text of an item's target, or raises.
 
     Example:
         >>> intake = Intake(iter([1, 2]), lambda item: f"square{{{item}}}")
@@ -63,7 +63,7 @@ class Intake:
         return bool(self._ahead)
 
     def start(self) -> None:
-        """Read in a thread of its own from now on.
+        """Start a thread that reads.
 
         Raises:
             RuntimeError: the interpreter is ending.
@@ -72,7 +72,7 @@ class Intake:
         threading.Thread(target=self._read_all, name="warmer-bulk-intake", daemon=True).start()
 
     def take(self, count: int) -> list[IntakeItems]:
-        """Take out what there is, at most this many."""
+        """Return the items that can be taken now, at most this many."""
         if not self._is_threaded:
             self._read(count)
         with self._changed:
@@ -81,12 +81,12 @@ class Intake:
         return taken
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until there is something to take, or all is over."""
+        """Wait until an item can be taken, or all items were read."""
         with self._changed:
             self._changed.wait_for(lambda: self._ahead or self._has_ended or self._is_stopped, timeout_s)
 
     def stop(self) -> None:
-        """Read no further, and let go of what was read ahead; an iterable that keeps one waiting is left behind."""
+        """Stop reading, and drop the items that were read ahead; an iterable that blocks is abandoned."""
         with self._changed:
             self._is_stopped = True
             self._ahead.clear()
@@ -94,9 +94,9 @@ class Intake:
 
     def _read_all(self) -> None:
         while not self._has_ended:
-            self._read(MOST_AHEAD)
+            self._read(MAX_AHEAD)
             with self._changed:
-                self._changed.wait_for(lambda: self._is_stopped or len(self._ahead) <= MOST_AHEAD // 2)
+                self._changed.wait_for(lambda: self._is_stopped or len(self._ahead) <= MAX_AHEAD // 2)
 
     def _read(self, count: int) -> None:
         try:
@@ -126,7 +126,7 @@ class Intake:
             self._changed.notify_all()
 
     def _end(self) -> None:
-        self._items = iter(())  # a generator that is left in the middle is closed by this
+        self._items = iter(())  # this closes a generator that was not read to its end
         with self._changed:
             self._has_ended = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""What the items of an iterable stand for: each is the arguments of one target."""
+"""Items of a bulk run: each is the arguments of one target."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from warmer.errors import InvalidTaskError
 from warmer.tasks.target import Target
 from warmer.tasks.task import WarmingTask
 
-LONGEST_LABEL = 80
+MAX_LABEL_CHARACTERS = 80
 
 
 def call_arguments(item: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
@@ -28,12 +28,12 @@ def call_arguments(item: Any) -> tuple[Sequence[Any], Mapping[str, Any]]:
 
 
 def refs_of(task: WarmingTask) -> Callable[[Any], str]:
-    """Return what finds the canonical text of an item's target.
+    """Return a function that returns the canonical text of an item's target.
 
-    An item that is an `InvalidTaskError` is refused with it: so a reader of files says what is wrong with a line.
+    It raises an item that is an `InvalidTaskError`: that is how a reader of files reports a line it cannot read.
 
     Args:
-        task: The task of all of them.
+        task: The task of all items.
 
     Example:
         >>> refs_of(WarmingTask(task_id="profile", cache_key="user:{user_id}", compute_fn="app:load"))(42)
@@ -47,7 +47,7 @@ def refs_of(task: WarmingTask) -> Callable[[Any], str]:
         args, kwargs = call_arguments(item)
         if only is not None and args and not args[1:]:
             args, kwargs = (), {only: next(iter(args))}
-        # Not through the memory of calls: a hundred thousand items would push out what readers ask for.
+        # Not through the memo of the task: very many items would push out the targets of readers.
         target = Target(task, task.parameters.bind(args, kwargs))
         _ = target.cache_key  # refused here rather than by a worker
         return target.ref
@@ -56,7 +56,7 @@ def refs_of(task: WarmingTask) -> Callable[[Any], str]:
 
 
 def _only_parameter(task: WarmingTask) -> str | None:
-    """Return the one parameter that has to be given, where the function is not at hand to say what comes first."""
+    """Return the only parameter that must be given, if the function is not known and so its order is not."""
     if not isinstance(task.compute_fn, str):
         return None
     parameters = task.parameters
@@ -65,10 +65,10 @@ def _only_parameter(task: WarmingTask) -> str | None:
 
 
 def labelled(number: int, item: Any) -> str:
-    """Return the words by which people find an item that has no target.
+    """Return a label for an item that has no target, for messages.
 
     Args:
-        number: Its place, counted from 1.
+        number: Its number in the iterable, from 1.
         item: The item.
 
     Example:
@@ -81,14 +81,14 @@ def labelled(number: int, item: Any) -> str:
         text = repr(item)
     except Exception:
         text = f"a {type(item).__name__}"
-    return f"item {number}: {text if len(text) <= LONGEST_LABEL else text[:LONGEST_LABEL] + '…'}"
+    return f"item {number}: {text if len(text) <= MAX_LABEL_CHARACTERS else text[:MAX_LABEL_CHARACTERS] + '…'}"
 
 
 def check_items(items: Iterable[Any]) -> Iterable[Any]:
-    """Return the iterable, or refuse what is no iterable of arguments.
+    """Return the iterable of arguments, checked.
 
     Raises:
-        InvalidTaskError: it is one thing, not many; iterating over it would take it apart.
+        InvalidTaskError: it is not an iterable, or a str, bytes or dict, which stand for one item.
     """
     if isinstance(items, str | bytes | Mapping) or not isinstance(items, Iterable):
         raise InvalidTaskError(
@@ -99,7 +99,7 @@ def check_items(items: Iterable[Any]) -> Iterable[Any]:
 
 
 def check_in_flight(in_flight: int) -> int:
-    """Return the bound, or refuse what is none.
+    """Return the bound of outstanding items, checked.
 
     Raises:
         InvalidTaskError: it is not a whole number of 1 or more.

@@ -1,21 +1,21 @@
-"""How far a run is: what was counted, and how fast it goes."""
+"""Progress of a bulk run: counts of items, and their rate."""
 
 from collections import deque
 
 from warmer.results import BulkOutcome
 
-MOST_ERRORS = 100
+MAX_ERRORS = 100
 
 WINDOW_S = 10.0
 GRAIN_S = 0.25
 
 
 class Progress:
-    """Counts items; one thread writes, all may read.
+    """Counts of the items of a run; one thread writes, any thread may read.
 
     Args:
-        total: How many there will be; None if that is not known.
-        began_s: When it began, on a monotonic clock.
+        total: The number of items; None if that is not known.
+        began_s: The start of the run, in seconds on a monotonic clock.
 
     Example:
         >>> progress = Progress(total=3, began_s=0.0)
@@ -28,7 +28,7 @@ class Progress:
     def __init__(self, total: int | None, began_s: float) -> None:
         """Start at nothing."""
         self.total = total
-        self.asked = self.warmed = self.fresh = self.failed = self.cancelled = self.outstanding = 0
+        self.requested = self.warmed = self.fresh = self.failed = self.cancelled = self.outstanding = 0
         self._errors: dict[str, str] = {}
         self._began_s = began_s
         self._ended_s: float | None = None
@@ -49,9 +49,9 @@ class Progress:
 
         Args:
             result: "published" or "fresh"; anything else is a failure.
-            items: How many.
+            items: Their number.
             name: Canonical text of their target.
-            error: What went wrong, if anything.
+            error: The error, if it failed.
         """
         if result == "published":
             self.warmed += items
@@ -59,36 +59,36 @@ class Progress:
             self.fresh += items
         else:
             self.failed += items
-            if len(self._errors) < MOST_ERRORS:
+            if len(self._errors) < MAX_ERRORS:
                 self._errors[name] = error or result
 
     def pass_to(self, now_s: float) -> None:
-        """Take note of how much is done by now."""
+        """Add the present count to the rate."""
         self._pace.note(now_s, self.done)
 
     def stop(self, now_s: float) -> None:
-        """Measure the time no further."""
+        """Stop measuring the time."""
         self._ended_s = now_s
 
     def duration_s(self, now_s: float) -> float:
-        """Return how long it has taken so far, or took in all."""
+        """Return the time that the run has taken so far, or took as a whole."""
         return (self._ended_s if self._ended_s is not None else now_s) - self._began_s
 
     def per_s(self, now_s: float) -> float:
-        """Return items per second: of the latest seconds while it runs, of all its time afterwards."""
+        """Return items per second: over the latest 10 seconds while it runs, then over its whole time."""
         if self._ended_s is None:
             return self._pace.per_s(now_s, self.done)
         return self.done / self.duration_s(now_s) if self._ended_s > self._began_s else 0.0
 
     def eta_s(self, now_s: float) -> float | None:
-        """Return how long the rest takes at this pace; None if nobody can know."""
+        """Return the seconds that the rest takes at this rate; None if that is not known."""
         if self._ended_s is not None:
             return 0.0
         rate = self.per_s(now_s)
         return max(self.total - self.done, 0) / rate if self.total is not None and rate > 0 else None
 
     def outcome(self, now_s: float) -> BulkOutcome:
-        """Return how it stands."""
+        """Return the counts so far."""
         return BulkOutcome(
             total=self.total,
             warmed=self.warmed,
@@ -101,10 +101,10 @@ class Progress:
 
 
 class Pace:
-    """How many items end per second, over the latest ten.
+    """Rate of items over a window of the latest 10 seconds.
 
     Args:
-        began_s: When counting began, on a monotonic clock.
+        began_s: The start of counting, in seconds on a monotonic clock.
 
     Example:
         >>> pace = Pace(began_s=0.0)
@@ -119,13 +119,13 @@ class Pace:
         self._notes = deque([(began_s, 0)])
 
     def note(self, now_s: float, done: int) -> None:
-        """Remember how much was done by now; a note for each quarter of a second is kept."""
+        """Add the count of items done by now; one count for each 0.25 s is kept."""
         if now_s - self._notes[-1][0] >= GRAIN_S:
             self._notes.append((now_s, done))
         while len(self._notes) > 1 and self._notes[1][0] <= now_s - WINDOW_S:
             self._notes.popleft()
 
     def per_s(self, now_s: float, done: int) -> float:
-        """Return the pace by now."""
+        """Return items per second, at this time."""
         since_s, before = self._notes[0]
         return max(done - before, 0) / (now_s - since_s) if now_s > since_s else 0.0

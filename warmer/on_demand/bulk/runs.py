@@ -1,13 +1,14 @@
-"""The runs of `warm_many` that go on in this process."""
+"""The bulk runs of this process: started, and ended when the `Warmer` is closed."""
 
 import threading
 from collections.abc import Callable, Iterable, Sized
 from typing import Any
 
 from warmer.on_demand.bulk.bulk_warming import BulkWarming
-from warmer.on_demand.bulk.feeder import Feeder, Requests
+from warmer.on_demand.bulk.feeder import Feeder
 from warmer.on_demand.bulk.intake import Intake
 from warmer.on_demand.bulk.items import check_in_flight, check_items, refs_of
+from warmer.on_demand.bulk.watched_requests import WatchedRequests
 from warmer.on_demand.warming import rejection
 from warmer.settings import Settings
 from warmer.store import Store
@@ -66,7 +67,7 @@ class BulkRuns:
         """
         items = check_items(arguments)
         feeder = Feeder(
-            Requests(self._store, self._hint),
+            WatchedRequests(self._store, self._hint),
             Intake(iter(items), refs_of(task)),
             len(items) if isinstance(items, Sized) else None,
             force=force,
