@@ -1,6 +1,6 @@
 """Every error that warmer raises, under one root.
 
-Each message says what was expected, what came, and what to do about it.
+Each message says what was expected, what was given, and what to do.
 """
 
 import re
@@ -22,11 +22,11 @@ class SettingsError(WarmerError):
 
 
 class InvalidTaskError(WarmerError):
-    """A task's definition was refused; nothing of it was registered."""
+    """A task, a cache key or an argument cannot be used; nothing was registered or cached."""
 
 
 class NotImportableError(InvalidTaskError):
-    """A compute function that worker processes could never import."""
+    """Worker processes cannot import a compute function."""
 
 
 class TaskConflictError(InvalidTaskError):
@@ -34,15 +34,15 @@ class TaskConflictError(InvalidTaskError):
 
 
 class UnknownTaskError(WarmerError):
-    """A task id that is not registered."""
+    """No task with this id is registered, or it is disabled."""
 
 
 class BacklogFullError(WarmerError):
-    """As many targets wait for a worker as may; nothing was asked for."""
+    """The backlog is full: too many targets wait for a worker; nothing was requested."""
 
 
 class CodecError(WarmerError):
-    """A value that cannot be stored without changing it."""
+    """A value would not come back from the cache as it is; nothing was cached."""
 
 
 class ValueTooLargeError(CodecError):
@@ -54,15 +54,15 @@ class ComputeTimeoutError(WarmerError):
 
 
 class ComputationFailedError(WarmerError):
-    """A computation that another caller ran has failed; the message says with what."""
+    """A computation in another process has failed; the message describes its error."""
 
 
 class WaitTimeoutError(WarmerError):
-    """What was waited for did not come in time."""
+    """A value or an outcome did not come within the time-out."""
 
 
 class OutlivedTtlError(WarmerError):
-    """A value was older than its ttl by the time it had been computed."""
+    """A computation took longer than the ttl of its value, which was not cached."""
 
 
 class StoreUnavailableError(WarmerError):
@@ -70,7 +70,7 @@ class StoreUnavailableError(WarmerError):
 
 
 class PolicyStateError(WarmerError):
-    """What Redis holds of the policy's memory cannot be read."""
+    """The policy's state in Redis cannot be decoded."""
 
 
 class ServerNotFoundError(WarmerError):
@@ -78,11 +78,11 @@ class ServerNotFoundError(WarmerError):
 
 
 class TraceError(WarmerError):
-    """Recorded reads that cannot be replayed."""
+    """A trace of reads cannot be replayed."""
 
 
 class RecordingError(WarmerError):
-    """Reads that cannot be recorded."""
+    """Reads cannot be recorded."""
 
 
 def redacted(text: str) -> str:
@@ -102,7 +102,7 @@ def redacted(text: str) -> str:
 
 
 def described(error: BaseException) -> str:
-    """Return one short, redacted line that names an exception and says what it said.
+    """Return the name and the message of an exception as one short line without credentials.
 
     Args:
         error: The exception.
@@ -115,10 +115,10 @@ def described(error: BaseException) -> str:
         'ValueError: no such carrier'
     """
     try:
-        said = str(error)
+        message = str(error)
     except Exception:
-        said = "(it cannot say what)"
-    return redacted(f"{type(error).__name__}: {said}").encode(errors="replace").decode()[:500]
+        message = "(its message cannot be read)"
+    return redacted(f"{type(error).__name__}: {message}").encode(errors="replace").decode()[:500]
 
 
 def shortened(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What can be configured, validated once and then frozen."""
+"""Settings, validated once and then frozen."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, Self
@@ -35,11 +35,15 @@ class Settings(BaseSettings):
     namespace: str = Field("warmer", pattern=r"^[A-Za-z0-9_-]{1,40}$", description="prefix of every key")
     embedded: bool = Field(False, description="warm in this process: a scheduler and a worker thread")
 
-    tick_s: float = Field(1.0, gt=0.01, le=60, description="how often the scheduler looks for what is due")
-    claim_timeout_s: float = Field(15.0, ge=0.5, description="a worker unheard of for this long has died")
-    lease_timeout_s: float = Field(10.0, ge=0.5, description="a computation unheard of for this long has died")
-    drain_time_s: float = Field(60.0, gt=0, description="how long one drain goes on claiming targets")
-    max_task_s: float = Field(900.0, gt=0, description="no computation by a worker may take longer")
+    tick_s: float = Field(1.0, gt=0.01, le=60, description="seconds between two looks of the scheduler at what is due")
+    claim_timeout_s: float = Field(
+        15.0, ge=0.5, description="a worker without a heartbeat for this long counts as dead"
+    )
+    lease_timeout_s: float = Field(
+        10.0, ge=0.5, description="a computation whose lease is not renewed for this long counts as dead"
+    )
+    drain_time_s: float = Field(60.0, gt=0, description="how long one drain claims targets")
+    max_task_s: float = Field(900.0, gt=0, description="the longest computation by a worker")
     concurrency: int = Field(8, ge=1, le=1024, description="computations at once in one worker")
     async_concurrency: int = Field(
         1000, ge=1, le=100_000, description="computations of async functions at once in one worker"
@@ -48,52 +52,54 @@ class Settings(BaseSettings):
         2, ge=1, le=64, description="processes of a worker for tasks with isolation='process'"
     )
     shutdown_grace_s: float = Field(
-        10.0, ge=0, description="how long a worker that is told to stop goes on with what it has begun"
+        10.0, ge=0, description="how long a worker that stops goes on with computations that it has begun"
     )
     limits: Annotated[dict[str, Limit], BeforeValidator(limits_by_name), NoDecode] = Field(
-        None, validate_default=True, description="limits of the whole fleet, by the names that tasks give as `limit`"
+        None,
+        validate_default=True,
+        description="limits of the whole fleet by name, as JSON; tasks name them with limit",
     )
 
-    backlog_capacity: int = Field(1_000_000, ge=1, description="targets asked for by hand that may wait at once")
+    backlog_capacity: int = Field(1_000_000, ge=1, description="targets requested on demand that may wait for a worker")
 
     starvation_s: float = Field(
-        300.0, ge=0, description="what waits longer gets one claim in eight, whatever its priority; 0 for never"
+        300.0, ge=0, description="targets that wait longer get one claim in eight, whatever their priority; 0 for never"
     )
 
-    flush_s: float = Field(1.0, gt=0.01, le=60, description="how often counted reads are sent to Redis")
+    flush_s: float = Field(1.0, gt=0.01, le=60, description="seconds between two reports of counted reads to Redis")
     read_timeout_s: float = Field(0.25, gt=0, description="how long a read may wait for Redis")
     redis_timeout_s: float = Field(5.0, gt=0, description="how long any other command may wait for Redis")
     lease_wait_s: float = Field(15.0, ge=0, description="how long a reader waits for another's computation")
 
-    max_value_bytes: int = Field(16 * 1024 * 1024, ge=1, description="no value may take more, as it is stored")
+    max_value_bytes: int = Field(16 * 1024 * 1024, ge=1, description="the most bytes of a stored value")
     pickle_key: SecretStr | None = Field(
-        None, min_length=16, description="signs pickled values; only tasks with codec='pickle' need it"
+        None, min_length=16, description="secret that signs pickled values; only tasks with codec='pickle' need it"
     )
     computations_without_redis: int = Field(
         32, ge=1, description="computations at once in a process while Redis is away"
     )
 
     extra_compute: float | None = Field(
-        None, gt=0, le=100, description="what warming may spend beyond a plain cache, as a part of what that spends; "
-        "0.25 unless the next or the one after is given",
+        None, gt=0, le=100, description="compute that warming may spend beyond a plain ttl cache, as a part of what "
+        "that spends; 0.25 unless target_hit_ratio or budget_s_per_minute is given",
     )  # fmt: skip
     target_hit_ratio: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="instead of extra_compute: part of reads that shall hit, for the least compute",
+        description="instead of extra_compute: part of reads that should hit, for the least compute",
     )
     budget_s_per_minute: float | None = Field(
-        None, gt=0, description="instead of extra_compute: compute seconds that warming may spend in a minute"
+        None, gt=0, description="instead of extra_compute: compute seconds per minute that warming may spend"
     )
 
-    heat_half_life_s: float = Field(900.0, gt=0, description="reads count half after this long in the ranking by heat")
-    heat_capacity: int = Field(10_000, ge=1, description="targets in the ranking by heat")
-    history_capacity: int = Field(
-        250_000, ge=1, description="targets whose reads are remembered, in about 64 bytes each"
+    heat_half_life_s: float = Field(
+        900.0, gt=0, description="time after which a read counts half in the ranking of the most read targets"
     )
+    heat_capacity: int = Field(10_000, ge=1, description="targets in the ranking of the most read")
+    history_capacity: int = Field(250_000, ge=1, description="targets whose reads are remembered, about 64 bytes each")
     optimize_top_targets: int = Field(
-        100, ge=0, description="targets that optimize_warming_schedules looks at, the most read first"
+        100, ge=0, description="most read targets that optimize_warming_schedules adjusts"
     )
 
     @classmethod

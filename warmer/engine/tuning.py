@@ -118,7 +118,7 @@ class TargetSchedule:
         return ScheduleAdjustment(
             task_id=task_id_of(self._target.ref),
             ref=self._target.ref,
-            frequency=60 * reads_per_s(self._history, self._now_s, self._target.ttl_s),
+            reads_per_minute=60 * reads_per_s(self._history, self._now_s, self._target.ttl_s),
             interval_minutes=interval,
             previous_interval_minutes=previous,
             reason=reason,

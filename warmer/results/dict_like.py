@@ -29,7 +29,7 @@ class DictLike(BaseModel):
         return getattr(self, name)
 
     def __contains__(self, name: object) -> bool:
-        """Say whether there is a field of this name."""
+        """Return whether there is a field with this name."""
         return name in type(self).model_fields
 
     def __len__(self) -> int:

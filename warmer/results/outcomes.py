@@ -7,14 +7,14 @@ from warmer.results.dict_like import DictLike
 
 
 class CriticalTask(DictLike):
-    """How one critical task fared.
+    """Outcome of one critical task.
 
     Args:
         task_id: Its id.
-        name: What people call it.
+        name: Its name for people.
         success: Whether a fresh value is cached now.
-        duration_ms: How long the computation took; 0.0 if none was needed.
-        error: What went wrong, if it failed.
+        duration_ms: Duration of the computation; 0.0 if none was needed.
+        error: The error, if it failed.
     """
 
     task_id: str
@@ -25,15 +25,15 @@ class CriticalTask(DictLike):
 
 
 class CriticalWarming(DictLike):
-    """How `warm_critical_data` went.
+    """Outcome of `warm_critical_data`.
 
     Args:
         total: Enabled critical tasks.
-        succeeded: Those computed and published.
-        failed: Those that failed, or were not finished in time.
-        skipped: Those whose value was fresh already.
+        succeeded: Tasks whose value was computed and published.
+        failed: Tasks that failed, or were not finished in time.
+        skipped: Tasks whose value was fresh already.
         tasks: Each of them, highest priority first.
-        total_duration_ms: How long the call took.
+        total_duration_ms: Duration of the call.
     """
 
     total: int
@@ -45,12 +45,12 @@ class CriticalWarming(DictLike):
 
 
 class UserWarming(DictLike):
-    """What `warm_user_data_optimized` asked for.
+    """Outcome of `warm_user_data_optimized`.
 
     Args:
         user_id: The user.
         requested: Ids of the tasks whose values are being warmed.
-        skipped: Ids of user-scoped tasks that were left out.
+        skipped: Ids of tasks with the same field that were not requested.
     """
 
     user_id: str
@@ -65,8 +65,8 @@ class WarmOutcome(DictLike):
         ref: Canonical text of the target.
         success: Whether a fresh value is cached now.
         result: "published", "fresh" (one was there already), "failed" or "cancelled".
-        duration_ms: How long the computation took; 0.0 if none was needed.
-        error: What went wrong, if it failed.
+        duration_ms: Duration of the computation; 0.0 if none was needed.
+        error: The error, if it failed.
     """
 
     ref: str
@@ -99,17 +99,17 @@ class WarmOutcome(DictLike):
 
 
 class BulkOutcome(DictLike):
-    """How the targets of one `warm_many` fared.
+    """Outcome of one `warm_many`.
 
     Args:
-        total: Items of the iterable; None if that was never known.
+        total: Items of the iterable; None if that is not known.
         warmed: Items whose value was computed and published.
-        fresh: Those whose value was fresh already.
-        failed: Those that could not be computed, or fitted no target.
-        cancelled: Those that were not warmed because it was cancelled before.
-        errors: The first 100 failures: canonical text of the target -> what went wrong. An item that fitted no target
-            stands there as "item 3: " and what it was, counted from 1.
-        duration_s: How long it took.
+        fresh: Items whose value was fresh already.
+        failed: Items whose computation failed, or that fit no target.
+        cancelled: Items that were not warmed because the run was cancelled before.
+        errors: The first 100 failures: canonical text of the target -> error. An item that fits no target is named by
+            its number, from 1, and its text, as in "item 3: ...".
+        duration_s: Duration of the run.
     """
 
     total: int | None
@@ -122,31 +122,31 @@ class BulkOutcome(DictLike):
 
 
 class ScheduleAdjustment(DictLike):
-    """One schedule that was changed.
+    """Change of the schedule of one target.
 
     Args:
-        task_id: Its task.
+        task_id: The id of its task.
         ref: Canonical text of the target: the task's id, and its arguments if it has any.
-        frequency: Reads per minute.
-        interval_minutes: How often it is refreshed from now on; None if it is left to lapse.
-        previous_interval_minutes: How often it was refreshed until now; None if it was left to lapse.
-        reason: Why.
+        reads_per_minute: Its reads per minute.
+        interval_minutes: Minutes between refreshes from now on; None if it is not refreshed.
+        previous_interval_minutes: Minutes between refreshes until now; None if it was not refreshed.
+        reason: The reason of the change.
     """
 
     task_id: str
     ref: str
-    frequency: float
+    reads_per_minute: float
     interval_minutes: float | None
     previous_interval_minutes: float | None
     reason: str
 
 
 class Optimization(DictLike):
-    """What `optimize_warming_schedules` changed.
+    """Outcome of `optimize_warming_schedules`.
 
     Args:
-        tasks_optimized: How many schedules.
-        schedules_adjusted: Each of them, the most read first.
+        tasks_optimized: Number of changed schedules.
+        schedules_adjusted: Each changed schedule, the most read target first.
     """
 
     tasks_optimized: int

@@ -6,16 +6,16 @@ from warmer.results.dict_like import DictLike
 
 
 class MissesByCause(DictLike):
-    """Why reads missed; each miss has one cause, and those who wait for one computation have all missed.
+    """Misses by cause; each miss has one. Readers that wait for one computation have all missed.
 
     Args:
         first: Nothing had been cached before.
         lapsed: The value had expired, and a refresh was not worth its cost.
-        late: The value had expired, and its refresh, or the decision on it, did not come in time.
-        lost: The value should have been there: it was invalidated or evicted.
+        late: The value had expired, and its refresh, or the decision on it, was too late.
+        lost: The value was invalidated or evicted.
         failing: Workers have failed to compute it.
-        off: Warming was switched off for it.
-        taskless: The key belongs to no task, or to one that is not enabled.
+        off: Warming was switched off.
+        taskless: The key belongs to no task, or to a disabled one.
     """
 
     first: int
@@ -77,9 +77,9 @@ class BudgetWhatIf(DictLike):
 
     Args:
         threshold: The chance of a read within the next ttl from which on a target is refreshed, from 0.0 to 1.0.
-        extra_compute: What would be computed beyond a plain cache, as a part of what that would compute.
-        miss_ratio: The part of reads that would begin a computation their user waits for.
-        refresh_s_per_minute: Compute seconds of refreshes in a minute.
+        extra_compute: Compute beyond the baseline's, as a part of it.
+        miss_ratio: The part of reads that would start a computation which a user waits for.
+        refresh_s_per_minute: Compute seconds of refreshes per minute.
     """
 
     threshold: float
@@ -94,10 +94,10 @@ class BudgetState(DictLike):
     Args:
         task_id: The task; None for the fleet.
         budget: "extra_compute", "target_hit_ratio" or "budget_s_per_minute".
-        target: What it was set to.
-        actual: What is spent or reached, in the same unit, over about a day; None before the first decision.
+        target: The configured value.
+        actual: The measured value, in the same unit, over about a day; None before the first decision.
         threshold: The chance of a read within the next ttl from which on a target is refreshed now, from 0.0 to 1.0.
-        is_cut_off: Whether refreshing has stopped for a while, as far more was spent than the budget allows.
+        is_cut_off: Whether refreshing has stopped for a while, because far more than the budget was spent.
         baseline: The comparison with a plain ttl cache, since the beginning.
         what_if: The effect of other thresholds, from the least extra compute to the most.
     """
@@ -113,19 +113,19 @@ class BudgetState(DictLike):
 
 
 class Ledger(DictLike):
-    """What warming spends, and what that buys: of a task, or of the whole fleet.
+    """Costs and benefit of warming: of a task, or of the whole fleet.
 
     Args:
         efficiency_score: 100 * useful / judged, from 0.0 to 100.0; 0.0 while nothing was judged. A refresh is useful
             if a user read its value after the moment the previous one would have expired, else wasted.
         judged: Refreshes judged so far.
-        useful: Those among them that were useful.
-        saved_user_s: What users would have waited for without the useful refreshes: one computation for each.
-        spent_compute_s: What computations by warming took, failed ones too.
-        wasted_compute_s: What those of wasted refreshes took.
-        late: Refreshes that were to be done while the previous value was fresh, and were not done when it expired.
-        stale_hits: Hits that got a stale value, while it was renewed or because it could not be.
-        misses_by_cause: Why reads missed.
+        useful: Useful refreshes among them.
+        saved_user_s: Seconds that users did not wait because of useful refreshes: one computation for each.
+        spent_compute_s: Seconds of computations by warming, failed ones included.
+        wasted_compute_s: Seconds of computations by wasted refreshes.
+        late: Refreshes that were due before the previous value expired, and were not done by then.
+        stale_hits: Hits that got a stale value, while it was refreshed or because its refresh failed.
+        misses_by_cause: Misses by cause.
         baseline: The comparison with a plain ttl cache.
     """
 
@@ -142,9 +142,9 @@ class Ledger(DictLike):
 
 
 class WarmingPerformance(Ledger):
-    """How warming does, over the whole fleet; what it spends and buys is in the fields of `Ledger`.
+    """Performance of warming over the whole fleet, with the costs and benefit of `Ledger`.
 
-    Durations are of computations that ended in a published value; percentiles are over the latest 1,000 of them.
+    Durations are of computations whose value was published; percentiles are over the latest 1,000.
 
     Args:
         total_warmings: Values that warming has published.
@@ -153,10 +153,10 @@ class WarmingPerformance(Ledger):
         fastest_ms: Shortest duration.
         slowest_ms: Longest duration.
         p50_ms: Median of the latest.
-        p95_ms: What 95 of 100 of the latest stayed under.
-        p99_ms: What 99 of 100 of the latest stayed under.
+        p95_ms: 95th percentile of the latest.
+        p99_ms: 99th percentile of the latest.
         hit_ratio: Reads that were hits, from 0.0 to 1.0; 0.0 before the first read.
-        unjudged: Refreshes that are never judged: too many others waited for a read (`WARMER_HISTORY_CAPACITY`).
+        unjudged: Refreshes that will not be judged, because too many wait for a read (`WARMER_HISTORY_CAPACITY`).
         budgets: The state of each budget: the fleet's first, then those of tasks with their own.
         what_if: The effect of other thresholds on the fleet's budget, from the least extra compute to the most.
     """
@@ -176,21 +176,21 @@ class WarmingPerformance(Ledger):
 
 
 class TaskDetail(Ledger):
-    """One task, as the statistics show it; what warming spends on it, and buys, is in the fields of `Ledger`.
+    """Statistics of one task, with the costs and benefit of `Ledger`.
 
     Args:
         task_id: Its id.
-        name: What people call it.
+        name: Its name for people.
         enabled: Whether it is warmed at all.
         priority: Higher first.
         is_critical: Whether it is kept warm whatever its reads.
         run_count: Values that warming has published for it.
         fail_count: Computations that failed.
         avg_duration_ms: Mean duration; 0.0 before the first.
-        last_run: When it was last computed by warming.
-        next_run: When it is due next; None if it is left to lapse.
-        last_error: What its last computation failed with; None if it succeeded.
-        hits: Reads that found it.
+        last_run: The time of its latest computation by warming.
+        next_run: The time at which it is due next; None if it will not be refreshed.
+        last_error: The error of its latest computation; None if that succeeded.
+        hits: Reads that found a value.
         misses: Reads that did not.
     """
 
@@ -210,13 +210,13 @@ class TaskDetail(Ledger):
 
 
 class QuarantinedTarget(DictLike):
-    """What workers compute no more, because it killed the processes that computed it; readers still compute it.
+    """A target or task in quarantine: workers do not compute it, because it killed their processes. Readers still do.
 
     Args:
         name: A target's ref, or a task's id for all its targets.
-        since: Since when.
-        deaths: How many processes died with it.
-        error: How the last one ended.
+        since: The start of the quarantine.
+        deaths: Processes that died while they computed it.
+        error: How the latest of them ended.
     """
 
     name: str
@@ -226,16 +226,16 @@ class QuarantinedTarget(DictLike):
 
 
 class LimitUse(DictLike):
-    """How much of a declared limit is used at this moment.
+    """Usage of a declared limit at this moment.
 
     Args:
         name: Its name, as tasks give it with `limit`.
         concurrency: Computations at once; None without such a limit.
         in_use: Computations that workers run under it; a batch is one.
-        readers: Computations that readers run under it; they never wait for it, and workers hold back for them.
+        readers: Computations that readers run under it; they never wait for it, but workers start fewer.
         rate_per_s: Computations begun per second, on average; None without such a limit.
-        may_begin: How many the rate lets begin now; below 0 while readers have begun more than it allows; None without
-            a rate.
+        may_begin: Computations that the rate allows to begin now; below 0 after readers have begun more than it allows;
+            None without a rate.
     """
 
     name: str
@@ -247,23 +247,23 @@ class LimitUse(DictLike):
 
 
 class WarmingStats(DictLike):
-    """The state of the whole fleet.
+    """State of the whole fleet.
 
     Args:
         tasks: Registered tasks.
         critical_keys: Enabled critical tasks.
         running: Whether warming is on and a scheduler is alive.
-        users_preloaded: Calls of `warm_user_data_optimized` that asked for anything.
-        performance: How warming does.
+        users_preloaded: Calls of `warm_user_data_optimized` that requested at least one target.
+        performance: The performance of warming.
         task_details: Each task, highest priority first.
         workers: Workers alive.
         scheduler_alive: Whether a scheduler is alive.
         backlog: Targets that wait for a worker.
-        incidents: What went wrong so far, by kind: `read_errors` (reads that Redis did not answer), `dropped_reads`
-            (not counted, too many keys), `unrecorded_misses` (computed, but not recorded, too many), `lapsed_claims`
-            (their workers died or stalled), `lost_leases` (values not written: invalidated meanwhile, or computed by
-            another), `crashes` (computations that killed the process of their own in which they ran).
-        quarantined: What workers compute no more, the latest first; `release_quarantined` lets it go.
+        incidents: Counts of incidents by kind: `read_errors` (reads that Redis did not answer), `dropped_reads`
+            (not counted, because of too many keys), `unrecorded_misses` (computed, but too many to record),
+            `lapsed_claims` (their workers died or stalled), `lost_leases` (values not written, because they were
+            invalidated or computed by another meanwhile), `crashes` (computations that killed their isolated process).
+        quarantined: Targets and tasks in quarantine, the latest first; `release_quarantined` releases them.
         limits: Each declared limit, by name.
     """
 

@@ -1,4 +1,4 @@
-"""Limits that protect what computations call: how many at once and how many a second, in the whole fleet."""
+"""Limits that protect a backend: computations at once, and computations per second, in the whole fleet."""
 
 import re
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ _NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 
 
 class Limit(BaseModel):
-    """How much the whole fleet may ask at once of what some tasks use, such as a database.
+    """A limit that protects a backend of some tasks, such as a database, from the whole fleet.
 
-    Tasks name it with ``limit="pg-main"``; it is declared by the setting `limits`. Workers keep to it. A reader that
-    misses is never held up by it, but counts: workers then hold back. A batch is one computation.
+    Tasks name it with ``limit="pg-main"``; the setting `limits` declares it. Workers keep to it. Readers that miss
+    never wait for it, but their computations count, so workers start fewer. A batch is one computation.
 
     Args:
         concurrency: Computations at once; no limit when not given.
-        rate_per_s: Computations begun per second, on average; no limit when not given. What was not used of the last
-            second, or of the last computation where it is less than one per second, may be used at once.
+        rate_per_s: Computations begun per second, on average; no limit when not given. A burst of up to one second's
+            computations, and of at least one, may begin at once.
         reserved: The share, from 0 to 0.9, of both that only critical tasks may use; rounded down to whole
-            computations, so that of a concurrency of 1 nothing is reserved.
+            computations, so nothing of a concurrency of 1 is reserved.
 
     Raises:
         SettingsError: a value cannot be used, or neither concurrency nor rate_per_s is given.

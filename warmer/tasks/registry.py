@@ -14,7 +14,7 @@ logger = logging.getLogger("warmer")
 
 
 class Displaced(NamedTuple):
-    """What a newly known task has displaced.
+    """Entries of the registry that a new task has replaced.
 
     Args:
         task: The one that had the same id, if any.

@@ -1,4 +1,4 @@
-"""The fleet's switch: whether warming is on, and what it covers."""
+"""The fleet's switch: whether warming is on, and for which targets."""
 
 from dataclasses import asdict, dataclass
 from typing import Self
@@ -8,13 +8,13 @@ import orjson
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Whether warming is on for the whole fleet, and what it covers.
+    """Switch of the whole fleet: whether warming is on, and for which targets.
 
     Args:
         on: Whether anything is refreshed by schedule.
         interval_s: Critical targets are refreshed at least this often, in seconds.
-        pattern: Whether other targets are refreshed as their reads merit.
-        critical: Whether critical targets are refreshed always.
+        pattern: Whether other targets are refreshed if their reads make it worth its cost.
+        critical: Whether critical targets are kept warm whatever their reads.
 
     Example:
         >>> Switch.from_json(Switch(on=True).to_json()) == Switch(on=True)

@@ -56,7 +56,7 @@ class Target:
 
     @cached_property
     def identity(self) -> tuple[str, ...]:
-        """What tells this target from all others of its task that could have the same key.
+        """Distinguishes this target from others of its task with the same key.
 
         For fields without annotation, 42 and ``"42"`` make the same key; their identities differ.
         """

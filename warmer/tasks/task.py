@@ -36,55 +36,56 @@ NO_FUNCTION = "warmer:no_function"
 
 
 class WarmingTask(BaseModel):
-    """How to compute a value, under which cache key, for how long it is valid, how much it matters.
+    """A task: how to compute a value, its cache key, for how long it is fresh, and its priority.
 
     Args:
         task_id: 1 to 128 characters out of letters, digits and ``_ . : / @ -``.
-        name: What people call it; the id when empty.
+        name: A name for people; the id when empty.
         cache_key: The key, or a template such as ``"user:{user_id}"``, up to 512 characters. Fields are parameters of
-            the function or their attributes (``{user.id}``); ``{query:hash}`` lets a long value stand as a digest in
-            the key, while the target's ref still holds the whole value, of up to 8,192 bytes as JSON.
-            Every parameter without a default has to be a field.
+            the function or their attributes (``{user.id}``); ``{query:hash}`` puts a digest of a long value
+            into the key, while the target's ref holds the whole value, of up to 8,192 bytes as JSON. Every parameter
+            without a default must be a field.
         compute_fn: The function that computes the value, or its path ``"module:function"``; sync or async, no
-            generator. Its arguments are validated by its annotations, and passed by name as JSON brings them back: 1.0
-            for a 1 in a dataclass's field of type float, dicts with sorted keys. What JSON would bring back as
-            something else is refused; a moment in a time zone with rules of its own, for one.
+            generator. Its arguments are validated by its annotations, and passed by name, as they come back from JSON:
+            1.0 for a 1 in a dataclass's field of type float, dicts with sorted keys. A value that would come back as
+            another one is refused, for example a datetime in a time zone with daylight saving time.
         compute_many_fn: The function that computes many values at once, or its path; only for a cache_key with fields.
             It is called with one list, by position, and returns a dict. For a key of one field the list holds that
             field's values, and the dict is keyed by them; for more it holds tuples, in the order of the parameters of
-            `compute_fn`, and the dict is keyed by those. What is not in the dict is None; what was not asked for is
-            left aside. If it raises, the list is halved and each half tried, so that only the culprits fail.
-        batch_size: With `compute_many_fn`, how many are computed by one call, at most; from 1 to 1000.
-        batch_wait_s: Seconds for which a worker lets the first of a batch wait for others; 0 takes what there is.
-        ttl: Seconds for which a value is fresh, counted from the moment its computation began.
-        stale_ttl: Seconds beyond the ttl for which a value is kept, and may be served while one refresh runs or when
-            computing fails.
-        refresh_ahead: Seconds before the end of freshness from which a read has one refresh run in the background;
-            less than the ttl.
+            `compute_fn`, and the dict is keyed by those. A value that is missing in the dict is None; other keys are
+            ignored. If the function raises, each half of the list is tried, so that only the values that fail are lost.
+        batch_size: With `compute_many_fn`, the most values that one call computes, from 1 to 1000.
+        batch_wait_s: Seconds for which a worker waits for a batch to fill; 0 computes the targets that are ready.
+        ttl: Seconds for which a value is fresh, from the start of its computation.
+        stale_ttl: Seconds after the ttl for which a value is kept: it may be served while one refresh runs, or when a
+            computation fails.
+        refresh_ahead: Seconds before the end of the ttl from which on a read starts one refresh in the background; less
+            than the ttl.
         negative_ttl: Seconds for which a None is fresh; the ttl when not given.
-        cache_errors: Exceptions of the function that are cached themselves, each for so many seconds.
-        jitter: By up to which part, from 0 to 0.5, a value's freshness is shortened, by its key, so that what was
-            computed together does not expire together.
+        cache_errors: Exceptions of the function that are cached, each with its ttl in seconds.
+        jitter: The part, from 0 to 0.5, by which a ttl is shortened at most, depending on the key, so that values
+            computed together do not expire together.
         wait_s: Seconds for which a reader waits for another's computation; the setting lease_wait_s when not given.
-        after_wait: What the reader does then: computes by itself, takes a stale value, or raises WaitTimeoutError.
-        codec: How values are stored: "json", "msgpack", "bytes", or "pickle", signed. JSON and msgpack take the
-            function's return annotation at its word: after it was changed, what is cached is computed anew.
+        after_wait: The reader's action after that: it computes the value, takes a stale one, or raises
+            WaitTimeoutError.
+        codec: The format of stored values: "json", "msgpack", "bytes", or "pickle", signed. JSON and msgpack rebuild
+            values by the function's return annotation; after that was changed, cached values are computed again.
         compress_over_bytes: Values of more bytes than this are compressed; none when not given.
-        max_value_bytes: No value may take more bytes; the setting of that name when not given.
-        tags: Words to find tasks by; over the key's fields, also templates such as ``"product:{product_id}"``.
+        max_value_bytes: The most bytes of a stored value; the setting of that name when not given.
+        tags: Words to find tasks by; they may have fields of the key, as in ``"product:{product_id}"``.
         priority: From -4096 to 4096, higher first; 50 and above are critical.
-        cron: A cron line at which to refresh as well; it can only bring a refresh forward.
-        timezone: The zone in which the cron line is read.
+        cron: A cron line at which the value is refreshed as well; it can only make a refresh earlier.
+        timezone: The time zone of the cron line.
         enabled: Whether the task is warmed at all.
-        critical: Whether it is kept warm whatever its reads; with a key template, it only goes first.
-        extra_compute: What warming this task may spend beyond a plain cache, as a part of what that spends; it has an
-            account of its own then. The fleet's setting holds when none of these three is given.
-        target_hit_ratio: Instead of it: part of this task's reads that shall hit, for the least compute.
-        budget_s_per_minute: Instead of it: compute seconds that warming this task may spend in a minute.
+        critical: Whether it is kept warm whatever its reads; a task with a key template is only computed first.
+        extra_compute: This task's own budget: the compute that warming may spend beyond the baseline, a plain ttl
+            cache, as a part of what the baseline spends. The fleet's budget applies when none of these three is given.
+        target_hit_ratio: Instead of it: the part of this task's reads that should hit, for the least compute.
+        budget_s_per_minute: Instead of it: compute seconds in each minute that warming this task may spend.
         timeout_s: Seconds after which a computation by a worker counts as failed.
-        limit: Name of the limit that protects what the function loads from, as in ``configure(limits={...})``.
-        isolation: Where a worker runs the function: in a "thread" of its own process, or in a "process" apart, for what
-            keeps a processor busy or may crash. That one imports the function, which has to be importable then.
+        limit: Name of the limit that protects the backend of the function, as in ``configure(limits={...})``.
+        isolation: Where a worker runs the function: in a "thread", or in a "process" of its own, for functions that
+            keep a processor busy or may crash. That process imports the function, so it must be importable.
 
     Raises:
         InvalidTaskError: an argument cannot be used; the message names it.
@@ -132,7 +133,7 @@ class WarmingTask(BaseModel):
     isolation: Literal["thread", "process"] = "thread"
 
     _described: Mapping[str, Any] = PrivateAttr(default_factory=dict)
-    """What a definition said of the parameters of a function that this process does not know."""
+    """The parameters of a function that this process does not know, as its definition describes them."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -160,7 +161,7 @@ class WarmingTask(BaseModel):
                 raise InvalidTaskError(
                     f"the tag {template.text!r} has the fields {unknown}, the cache_key has only {list(self.fields)}"
                 )
-        _ = self.parameters  # refuses what does not fit together
+        _ = self.parameters  # refuses a function and a key that do not fit
 
     def _check_budget(self) -> None:
         try:
@@ -185,7 +186,7 @@ class WarmingTask(BaseModel):
         return copied
 
     def __deepcopy__(self, memo: Any = None) -> Self:
-        return self  # nothing of it can change
+        return self  # it is immutable
 
     def __reduce__(self) -> tuple[Any, ...]:
         fields = {name: getattr(self, name) for name in type(self).model_fields}
@@ -203,8 +204,8 @@ class WarmingTask(BaseModel):
     def is_always_warm(self) -> bool:
         """Whether it is refreshed whatever its reads: critical, with a plain key.
 
-        Nobody knows how many targets a key template will have; even those of a critical task are kept only while they
-        are read, so that yesterday's users do not fill the schedule for ever.
+        A key template may have any number of targets; even those of a critical task are kept warm only while they are
+        read, so that yesterday's users do not fill the schedule forever.
         """
         return self.is_critical and not self.fields
 
@@ -217,7 +218,7 @@ class WarmingTask(BaseModel):
 
     @property
     def label(self) -> str:
-        """What people call the task: its name, or its id."""
+        """The name of the task for people, or its id."""
         return self.name or self.task_id
 
     @cached_property
@@ -227,7 +228,7 @@ class WarmingTask(BaseModel):
 
     @cached_property
     def parameters(self) -> Parameters:
-        """What the function takes; untyped when it is given by its path, unless a definition describes it."""
+        """The function's parameters; untyped if it is given by its path, unless a definition describes them."""
         templates = [self.template, *self.tag_templates]
         known = None if isinstance(self.compute_fn, str) else Parameters.of(self.compute_fn, templates)
         if known is not None and known.is_typed:
@@ -248,16 +249,16 @@ class WarmingTask(BaseModel):
 
     @property
     def compute_path(self) -> str:
-        """Where the compute function lives, as ``"module:function"``."""
+        """The path of the compute function, as ``"module:function"``."""
         return path_of(self.compute_fn)
 
     @property
     def compute_many_path(self) -> str | None:
-        """Where the function lives that computes many values at once, as ``"module:function"``; None without one."""
+        """The path of the function that computes many values at once, as ``"module:function"``; None without one."""
         return None if self.compute_many_fn is None else path_of(self.compute_many_fn)
 
     def target(self, /, **arguments: Any) -> Target:
-        """Return the target that this task stands for with these arguments.
+        """Return the target of this task with these arguments.
 
         Args:
             **arguments: A value for each field of the key template; parameters with a default can be left out.
@@ -273,7 +274,7 @@ class WarmingTask(BaseModel):
         return self.target_of_call((), arguments)
 
     def target_of_call(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Target:
-        """Return the target that a call of the function asks for; quick for one that was met before.
+        """Return the target of a call of the function; a call that was seen before is quick.
 
         Args:
             args: The call's positional arguments.
@@ -314,7 +315,7 @@ class WarmingTask(BaseModel):
         return self.target_of_call(args, kwargs).cache_key
 
     def target_of_ref(self, ref: str) -> Target:
-        """Return the target that a canonical text names, its arguments rebuilt by the function's annotations.
+        """Return the target with this ref; its arguments are rebuilt by the function's annotations.
 
         Args:
             ref: What `Target.ref` returned, here or in another process.
@@ -352,7 +353,7 @@ class WarmingTask(BaseModel):
             raise InvalidTaskError(f"task {self.task_id!r}: {error}") from None
 
     def definition(self) -> bytes:
-        """Return the task as Redis keeps it: canonical JSON; functions are only named, never run from there."""
+        """Return the task as Redis keeps it: canonical JSON, with functions by name only."""
         record = self.model_dump(mode="python", exclude={"compute_fn", "compute_many_fn", "tags", "cache_errors"})
         return orjson.dumps(
             {
@@ -385,15 +386,15 @@ class WarmingTask(BaseModel):
 
         Args:
             record: The definition, parsed.
-            compute_fn: The function; what the definition names is never imported. Without one the task can be looked
-                at and its keys made, but not run.
-            cache_errors: The exceptions that are cached; the definition only names them, and is never imported from.
-            compute_many_fn: The function that computes many at once; without one, each is computed by itself.
+            compute_fn: The function; a name in the definition is never imported. Without a function the task shows its
+                fields and makes keys, but cannot be computed.
+            cache_errors: The exceptions that are cached; a name in the definition is never imported.
+            compute_many_fn: The function that computes many values at once; without one, each is computed alone.
 
         Raises:
-            InvalidTaskError: the definition is none that this version understands, or does not fit the function.
+            InvalidTaskError: this version does not understand the definition, or it does not fit the function.
         """
-        # What another version wrote beside our fields is left aside.
+        # Fields that another version has written are ignored.
         described = {name: value for name, value in record.items() if name in cls.model_fields}
         own = {"compute_fn": compute_fn, "compute_many_fn": compute_many_fn, "cache_errors": cache_errors}
         task = cls(**described | own)
@@ -401,7 +402,7 @@ class WarmingTask(BaseModel):
         return task
 
     def _describe_parameters(self, described: Mapping[str, Any]) -> None:
-        """Take over what a definition says of the parameters, if the function does not say it itself."""
+        """Use the definition's description of the parameters if the function has no annotations."""
         if not self.parameters.is_typed:
             self._described = described
             del self.__dict__["parameters"]

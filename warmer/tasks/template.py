@@ -14,10 +14,10 @@ from warmer.tasks.json_values import canonical_json, json_native
 MAX_KEY_CHARACTERS: Final = 512
 
 UNTYPED: Final = frozenset({str, int})
-"""What stands in keys as it is where nothing is known of a field's type: people write such keys by hand."""
+"""Types of values that stand in keys as they are if a field's type is not known: people write such keys by hand."""
 
 _MARK: Final = "%j"
-"""Begins a value that is told apart from texts; no text makes it, since ``%`` and two hex digits encode a ``%``."""
+"""Begins a value that is not a text; no text begins with it, since a ``%`` in texts is encoded as ``%25``."""
 
 _HASH: Final = "hash"
 _HASH_BYTES: Final = 16
@@ -26,7 +26,7 @@ _NOT_PLAIN = re.compile("[\x00-\x1f\ud800-\udfff]")  # a pattern, because every 
 
 
 def is_plain_text(text: str) -> bool:
-    """Say whether a text can be a key: without control characters, and encodable.
+    """Return whether a text can be a key: it has no control characters, and can be encoded.
 
     Example:
         >>> is_plain_text("user:42"), is_plain_text(chr(10))
@@ -220,7 +220,7 @@ class Template:
 
     @cached_property
     def _encoding(self) -> dict[int, str]:
-        """What stands for the characters that values must not contain as they are."""
+        """The encoded text for each character that values must not contain."""
         encoded = set("%").union(*(_separators(literal) for literal in self.literals))
         return {ord(character): "".join(f"%{byte:02X}" for byte in character.encode()) for character in encoded}
 

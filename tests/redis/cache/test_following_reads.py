@@ -61,7 +61,7 @@ def test_a_lapsed_target_that_is_read_comes_back(running):
     assert result["tasks_optimized"] == 1
     (adjusted,) = result["schedules_adjusted"]
     assert (adjusted["task_id"], adjusted["ref"]) == ("hot", "hot")
-    assert adjusted["frequency"] == pytest.approx(500 / 16, rel=0.02)
+    assert adjusted["reads_per_minute"] == pytest.approx(500 / 16, rel=0.02)
     assert 0 < adjusted["interval_minutes"] <= 1
     assert adjusted["previous_interval_minutes"] is None
     assert adjusted["reason"].startswith("read again: the chance of a read within its ttl, ")

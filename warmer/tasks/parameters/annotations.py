@@ -174,6 +174,6 @@ def attribute_annotation(annotation: Any, attribute: str) -> Any:
 
 
 def _is_closed(owner: type) -> bool:
-    """Say whether nothing but what a class declares can be an attribute of its instances."""
+    """Return whether instances of a class have only the attributes that it declares."""
     is_plain = owner is not object and owner.__module__ in ("builtins", "datetime", "decimal", "uuid")
     return is_plain or issubclass(owner, BaseModel) or is_dataclass(owner)

@@ -116,7 +116,7 @@ class Parameters:
 
     @property
     def kinds(self) -> dict[str, str]:
-        """What JSON holds for each parameter.
+        """The kind of JSON value of each parameter.
 
         One of str, int, float, bool, uuid, date, datetime and decimal, with ``?`` where None can be given as well;
         "json" for anything else, and "any" for a parameter without annotation.
@@ -204,13 +204,13 @@ class Parameters:
 
     def _misfit(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str:
         given = self._named(args, kwargs)
-        said = f"takes the arguments {list(self.by_name)}, got {sorted(given)}"
+        problem = f"takes the arguments {list(self.by_name)}, got {sorted(given)}"
         if dropped := [name for name in self.ignored if name in given]:
             return (
-                f"{said}: calls that differ in {dropped} would share a key; "
+                f"{problem}: calls that differ in {dropped} would share a key; "
                 f"add {_fields_of(dropped)} to the cache_key, or leave them out"
             )
-        return said
+        return problem
 
 
 def _check_fit(signature: inspect.Signature, fields: Sequence[str]) -> None:
@@ -249,7 +249,7 @@ def _plain_by_path(
 
 
 def _is_text_free(name: str, templates: Sequence[Template]) -> bool:
-    """Say whether a parameter stands in no key or tag as it is."""
+    """Return whether a parameter stands in no key or tag as it is."""
     standing = [field for template in templates for field in template.places if field.root == name]
     return all(field.is_hashed or field.attributes for field in standing)
 
