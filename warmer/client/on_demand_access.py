@@ -143,7 +143,7 @@ class OnDemandAccess(RuntimeAccess):
             StoreUnavailableError: Redis did not answer.
         """
         with redis_required():
-            requested = self._runtime.on_demand.ask_for_user(user_id, force, preload_forms)
+            requested = self._runtime.on_demand.request_for_user(user_id, force, preload_forms)
         if requested.requested:
             self._runtime.queue.try_hint()
         return requested
@@ -153,6 +153,6 @@ class OnDemandAccess(RuntimeAccess):
         with redis_required():
             self._runtime.registration.register_declared()
             self._runtime.registration.check_registered(target.task.task_id)
-            self._runtime.on_demand.ask_for(target, force, watcher)
+            self._runtime.on_demand.request(target, force, watcher)
         self._runtime.queue.try_hint()
         return Warming(target.ref, watcher, self._runtime.store, self._runtime.clock)

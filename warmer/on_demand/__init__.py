@@ -1,1 +1,1 @@
-"""On-demand warming: what an application requests explicitly."""
+"""On-demand warming: refreshes that an application requests, outside of any schedule."""

@@ -1,4 +1,7 @@
-"""Warms all critical targets and waits: by the workers, or here when none is alive."""
+"""One on-demand run over all critical targets: requests them, and waits for their outcomes.
+
+Workers compute them. While no worker is alive this process does, so that an application can warm up before its fleet.
+"""
 
 import logging
 import time
@@ -15,26 +18,26 @@ from warmer.store import Capacity, Result, Store
 
 logger = logging.getLogger("warmer.on_demand")
 
-LOOK_EVERY_S = 0.5
-"""How often a wait looks whether workers are still alive."""
+CHECK_INTERVAL_S = 0.5
+"""Time between two checks whether workers are still alive, while it waits."""
 
 PAUSE_S = 0.05
-WATCH_LONGER_S = 60.0
+EXTRA_WATCH_S = 60.0
+"""Redis reports outcomes for this long after the time-out."""
 
 
 class CriticalRun:
     """One run over all critical targets.
 
     Args:
-        store: Where targets and outcomes are.
-        claims: Carries out claims, for when this process has to do it.
-        renewer: Keeps them alive meanwhile.
-        queue: Where workers are asked.
+        store: Accepts requests, and reports outcomes.
+        claims: Claims and refreshes targets in this process, while no worker is alive.
+        renewer: Renews these claims while their values are computed.
+        queue: Wakes the workers.
         clock: Measures the time.
     """
 
     def __init__(self, store: Store, claims: Claims, renewer: LeaseRenewer, queue: DrainQueue, clock: Clock) -> None:
-        """Start with nothing asked."""
         self._store = store
         self._claims = claims
         self._renewer = renewer
@@ -45,11 +48,14 @@ class CriticalRun:
         self._unknown: set[str] = set()
 
     def warm(self, timeout_s: float, force: bool) -> CriticalWarming:
-        """Ask for all critical targets, and wait for their outcomes.
+        """Request all critical targets, and wait for their outcomes.
 
         Args:
-            timeout_s: How long to wait at most.
-            force: Whether to compute even what is fresh.
+            timeout_s: The longest time to wait, in seconds.
+            force: Whether to compute even if the present value is fresh.
+
+        Returns:
+            The outcome of each target; one without an outcome in time counts as failed.
 
         Raises:
             redis.RedisError: Redis did not answer.
@@ -57,7 +63,7 @@ class CriticalRun:
         started_s = self._clock.monotonic_s()
         critical = self._store.tasks.critical_ids()
         answers = self._store.requests.submit(
-            critical, force=force, watcher=self._watcher, watch_s=timeout_s + WATCH_LONGER_S
+            critical, force=force, watcher=self._watcher, watch_s=timeout_s + EXTRA_WATCH_S
         )
         refs = [ref for ref, answer in zip(critical, answers, strict=True) if answer == "asked"]
         self._queue.hint(min(len(self._store.fleet.live_workers()), len(refs)))
@@ -65,11 +71,11 @@ class CriticalRun:
         return self._report(refs, timeout_s, 1000 * (self._clock.monotonic_s() - started_s))
 
     def _wait(self, refs: list[str], deadline_s: float) -> None:
-        """Wait for the workers, and compute here whenever none is alive, until every target has its outcome."""
+        """Wait for workers, or compute here while none is alive, until every target has an outcome."""
         while not self._has_all(refs) and self._clock.monotonic_s() < deadline_s:
             if self._store.fleet.live_workers():
                 remaining_s = deadline_s - self._clock.monotonic_s()
-                self._take_outcomes(min(LOOK_EVERY_S, remaining_s))
+                self._collect_outcomes(min(CHECK_INTERVAL_S, remaining_s))
             elif self._unknown.issuperset(ref for ref in refs if ref not in self._outcomes):
                 return
             else:
@@ -80,13 +86,13 @@ class CriticalRun:
         taken = self._claims.take(Capacity(threads=1), self._unknown, only=refs)
         self._unknown |= taken.unknown_ids
         if not taken.claimed:
-            time.sleep(PAUSE_S)  # a reader computes it, or the claim of a worker that died has yet to lapse
+            time.sleep(PAUSE_S)  # a reader computes it, or a dead worker's claim has not expired yet
         for work in taken.works:
             with self._renewer.holding(partial(self._claims.renew, [work])):
                 self._claims.publish([work], [computed_here(work)])
-        self._take_outcomes(0)
+        self._collect_outcomes(0)
 
-    def _take_outcomes(self, wait_s: float) -> None:
+    def _collect_outcomes(self, wait_s: float) -> None:
         outcome = self._store.requests.next_outcome(self._watcher, wait_s)
         while outcome is not None:
             self._outcomes[outcome["ref"]] = outcome
@@ -119,7 +125,10 @@ class CriticalRun:
                 error = "no worker is alive, and this process does not know the task"
             return CriticalTask(task_id=ref, name=name, success=False, duration_ms=0.0, error=error)
         success = outcome["result"] in (Result.PUBLISHED, Result.FRESH)
-        error_said = None if success else outcome["error"]
         return CriticalTask(
-            task_id=ref, name=name, success=success, duration_ms=outcome["duration_ms"], error=error_said
+            task_id=ref,
+            name=name,
+            success=success,
+            duration_ms=outcome["duration_ms"],
+            error=None if success else outcome["error"],
         )

@@ -1,4 +1,4 @@
-"""Handle of one target that workers were asked to warm: to wait for, or to cancel."""
+"""Handle of one on-demand warming: waits for its outcome, or cancels it."""
 
 import asyncio
 import threading
@@ -15,22 +15,22 @@ from warmer.store import Store
 from warmer.tasks.target import task_id_of
 
 WATCH_S = 3600
-"""How long Redis remembers who waits for an outcome; the outcome itself is kept for five minutes."""
+"""Redis remembers the watcher of an outcome for this long; it keeps the outcome itself for five minutes."""
 
 DEFAULT_WAIT_S = 60.0
 
 
 class Warming:
-    """A target that workers were asked to warm; the handle that `Warmer.warm` returns.
+    """A target that workers are requested to warm; the handle that `Warmer.warm` returns.
 
-    `Warming` and `BulkWarming` have the same methods: `wait` (for threads), ``await warming`` and `within` (for
-    coroutines), `cancel`, `outcome`, `is_done` and `is_cancelled`. Any thread may call them, any number of times. A
-    handle may also be dropped: the warming goes on.
+    `Warming` and `BulkWarming` have the same methods: `wait` for threads, ``await warming`` and `within` for
+    coroutines, `cancel`, `outcome`, `is_done` and `is_cancelled`. Any thread may call them, any number of times. If the
+    handle is dropped, the warming goes on.
 
     Args:
         ref: Canonical text of the target.
         watcher: The id under which its outcome is reported.
-        store: Where it is reported.
+        store: Reports the outcome.
         clock: Measures the time.
 
     Example:
@@ -45,7 +45,6 @@ class Warming:
     """
 
     def __init__(self, ref: str, watcher: str, store: Store, clock: Clock) -> None:
-        """Know nothing of the outcome yet."""
         self.ref = ref
         self._watcher = watcher
         self._store = store
@@ -58,7 +57,7 @@ class Warming:
         return f"<Warming of {self.ref}: {self._outcome.result if self._outcome else 'requested'}>"
 
     def __await__(self) -> Generator[Any, None, WarmOutcome]:
-        """Wait as a coroutine, as long as `wait` does by default."""
+        """As `wait` with its default time-out, for coroutines."""
         return self.within(DEFAULT_WAIT_S).__await__()
 
     @property
@@ -68,12 +67,12 @@ class Warming:
 
     @property
     def outcome(self) -> WarmOutcome | None:
-        """The outcome; None while it is not known to this process, which learns it in `wait` and `is_done`."""
+        """The outcome; None until `wait` or `is_done` has learned it."""
         return self._outcome
 
     @property
     def is_done(self) -> bool:
-        """Whether it has ended; asks Redis until it has, without waiting.
+        """Whether the warming has ended; each call asks Redis until it has, and does not wait.
 
         Raises:
             StoreUnavailableError: Redis did not answer.
@@ -82,7 +81,7 @@ class Warming:
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it was cancelled; a computation that had begun by then may still go on."""
+        """Whether the warming was cancelled; a computation that had begun before may still go on."""
         return self._is_cancelled
 
     def wait(self, timeout_s: float = DEFAULT_WAIT_S) -> WarmOutcome:
@@ -92,10 +91,10 @@ class Warming:
             timeout_s: The longest time to wait, in seconds.
 
         Returns:
-            The outcome; a computation that failed is reported, not raised.
+            The outcome; a failed computation is reported, not raised.
 
         Raises:
-            WaitTimeoutError: there is no outcome yet; it may be waited for again.
+            WaitTimeoutError: there is no outcome yet; `wait` may be called again.
             StoreUnavailableError: Redis did not answer.
         """
         deadline_s = self._clock.monotonic_s() + timeout_s
@@ -108,7 +107,7 @@ class Warming:
     async def within(self, timeout_s: float) -> WarmOutcome:
         """As `wait`, for coroutines."""
         deadline_s = self._clock.monotonic_s() + timeout_s
-        # Polling holds no thread, which could not be stopped if the caller gives up.
+        # It polls: a thread that blocks on Redis could not be stopped if the caller is cancelled.
         for pause_s in pauses():
             outcome = await asyncio.to_thread(self._listen, 0.0)
             if outcome is not None:
@@ -118,7 +117,7 @@ class Warming:
         raise AssertionError("pauses never end")
 
     def cancel(self) -> None:
-        """Withdraw the target if no worker has begun it and nobody else waits for it; otherwise it is finished.
+        """Withdraw the target, unless a worker has begun it or another caller waits for it; then it is finished.
 
         Raises:
             StoreUnavailableError: Redis did not answer.
@@ -132,7 +131,7 @@ class Warming:
         self._is_cancelled, self._is_withdrawn = True, not begun
 
     def _listen(self, deadline_s: float) -> WarmOutcome | None:
-        """Return the outcome if it is reported by then; that happens only once, so one thread listens for all."""
+        """Return the outcome if it is reported by the deadline; Redis reports it once, so one thread waits for all."""
         if not self._listening.acquire(timeout=max(deadline_s - self._clock.monotonic_s(), 0.0)):
             return self._outcome
         try:
@@ -154,6 +153,6 @@ class Warming:
     def _check_time(self, deadline_s: float, timeout_s: float) -> None:
         if self._clock.monotonic_s() >= deadline_s:
             raise WaitTimeoutError(
-                f"{self.ref} was not warmed within {timeout_s:g} s; is a worker alive that knows its task, or is it "
-                "slow? `warmer stats` shows both"
+                f"{self.ref} was not warmed within {timeout_s:g} s; is a worker alive that knows its task, or is the "
+                "task slow? `warmer stats` shows both"
             )

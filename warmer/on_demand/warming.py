@@ -1,4 +1,7 @@
-"""Warming by hand: one key here and now, or targets that the workers are asked for."""
+"""On-demand warming: of one key in this process, or of targets by the workers.
+
+`Warmer` documents each call; here they are checked and carried out.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -20,14 +23,19 @@ from warmer.tasks.target import Target
 from warmer.tasks.task import WarmingTask
 from warmer.tasks.validation import check_argument, check_function, check_key, check_ttl
 
+logger = logging.getLogger("warmer")
+
+FORMS = "forms"
+"""Tag of the user-scoped tasks that a login may leave out."""
+
 
 def rejection(task_id: str, answer: str, capacity: int) -> WarmerError:
-    """Return what is raised for an answer other than "asked".
+    """Return the error for a request that Redis rejected.
 
     Args:
-        task_id: The task that was asked for.
+        task_id: The requested task.
         answer: "full", "quarantined", "disabled" or "unknown".
-        capacity: How many targets may wait.
+        capacity: How many targets may wait for a worker.
 
     Example:
         >>> rejection("profile", "disabled", 100)
@@ -35,34 +43,28 @@ def rejection(task_id: str, answer: str, capacity: int) -> WarmerError:
     """
     if answer == "full":
         return BacklogFullError(
-            f"task {task_id!r} was not asked for: {capacity} targets wait for a worker, as many as may; start more "
-            "workers and try again, or raise WARMER_BACKLOG_CAPACITY"
+            f"task {task_id!r} was not requested: the backlog is full, {capacity} targets wait for a worker; start "
+            "more workers and try again, or raise WARMER_BACKLOG_CAPACITY"
         )
     if answer == "quarantined":
         return WarmerError(
-            f"task {task_id!r}, or the target of it that was asked for, is in quarantine: it has killed the processes "
-            "that computed it, so workers leave it alone; `warmer stats` shows it, and a new definition or "
-            "`warmer release NAME` lets it go"
+            f"task {task_id!r}, or its requested target, is in quarantine: it has crashed the processes that computed "
+            "it, so workers do not compute it; `warmer stats` shows it, and a new definition or `warmer release NAME` "
+            "releases it"
         )
     state = "not registered" if answer == "unknown" else answer
     return UnknownTaskError(f"task {task_id!r} is {state}; register it, enabled, before warming it")
 
 
-logger = logging.getLogger("warmer")
-
-FORMS = "forms"
-"""Tag of the user-scoped tasks that a login may leave out."""
-
-
 class OnDemandWarming:
-    """What applications ask for outside of any schedule; `Warmer` documents each.
+    """Warms on demand; the parts of `Warmer` that call it document each method.
 
     Args:
-        store: Where targets and entries are.
-        registry: Says which task a key belongs to.
-        cache_options: How each task's values are cached.
+        store: Accepts requests.
+        registry: Finds the task of a key.
+        cache_options: The cache options of each task.
         refresher: The refresh routine.
-        claims: What a refresh means for its target.
+        claims: Completes targets after a refresh.
     """
 
     def __init__(
@@ -73,7 +75,6 @@ class OnDemandWarming:
         refresher: Refresher,
         claims: Claims,
     ) -> None:
-        """Start with nothing asked."""
         self._store = store
         self._registry = registry
         self._cache_options = cache_options
@@ -81,7 +82,7 @@ class OnDemandWarming:
         self._claims = claims
 
     def target_of(self, task_id: str, arguments: Mapping[str, Any]) -> Target:
-        """Return the target with these arguments, of a task that any process may have registered."""
+        """Return a task's target with these arguments; any process may have registered the task."""
         (definition,) = self._store.tasks.definitions_of([task_id])
         if definition is None:
             raise rejection(task_id, "unknown", self._store.settings.backlog_capacity)
@@ -89,14 +90,14 @@ class OnDemandWarming:
         task = WarmingTask.from_definition(definition) if known is None else known
         return task.target(**arguments)
 
-    def ask_for(self, target: Target, force: bool, watcher: str) -> None:
-        """Ask the workers for one target."""
+    def request(self, target: Target, force: bool, watcher: str) -> None:
+        """Request one target from the workers."""
         (answer,) = self._store.requests.submit([target.ref], force=force, watcher=watcher, watch_s=WATCH_S)
         if answer != "asked":
             raise rejection(target.task.task_id, answer, self._store.settings.backlog_capacity)
 
-    def ask_for_user(self, user_id: str, force: bool, preload_forms: bool) -> UserWarming:
-        """Ask the workers for a user's targets."""
+    def request_for_user(self, user_id: str, force: bool, preload_forms: bool) -> UserWarming:
+        """Request a user's targets from the workers."""
         check_argument("user_id", user_id)
         if user_id == "":
             raise InvalidTaskError("argument 'user_id' must not be empty")
@@ -114,8 +115,8 @@ class OnDemandWarming:
     def compute_here(
         self, cache_key: str, function: Callable[[], Any], ttl_s: float, tags: Iterable[str] | None, force: bool
     ) -> bool:
-        """Compute a value in this process and cache it; says whether a fresh value is cached now."""
-        words = _checked_tags(tags)
+        """Compute a value in this process and cache it; returns whether a fresh value is cached now."""
+        checked_tags = _checked_tags(tags)
         task = self._registry.owner(check_key(cache_key))
         ref = task.task_id if task else ""
         options = self._cache_options.of_call(task, check_function(function), check_ttl(ttl_s))
@@ -126,9 +127,8 @@ class OnDemandWarming:
             self._claims.complete_unclaimed([refreshed])
         succeeded = refreshed.result in (Result.PUBLISHED, Result.FRESH)
         if not succeeded:
-            tagged = f" (tags: {', '.join(words)})" if words else ""
-            why = refreshed.error or refreshed.result.value
-            logger.warning("warming %r%s did not succeed: %s", cache_key, tagged, why)
+            tagged = f" (tags: {', '.join(checked_tags)})" if checked_tags else ""
+            logger.warning("warming %r%s failed: %s", cache_key, tagged, refreshed.error or refreshed.result.value)
         return succeeded
 
 
