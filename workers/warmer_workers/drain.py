@@ -69,7 +69,7 @@ class Drain:
         self._loop = EventLoopExecutor(self._computed)
         self._isolation = IsolatedExecutor(self._settings, self._computed)
         self._ahead = Prefetch(self._settings.concurrency)
-        self._heart = Heartbeat(post.promise, lambda: self._running)
+        self._heart = Heartbeat(post.extend_deadline, self._running)
         self._unknown: set[str] = set()
         self._look_again_s = dict.fromkeys(ExecutorKind, 0.0)
         self._held = 0
@@ -98,7 +98,7 @@ class Drain:
         grace_until_s: float | None = None
         while True:
             now_s = self._clock.monotonic_s()
-            self._heart.turn(now_s)
+            self._heart.loop_ran(now_s)
             if self._post.stop.is_set() and grace_until_s is None:
                 grace_until_s = now_s + self._settings.shutdown_grace_s
             if self._left_behind >= self._worn_out_at:  # so many threads hang that a new process would be better
@@ -150,7 +150,7 @@ class Drain:
                 return
             places = Capacity(wanted[ExecutorKind.THREAD], wanted[ExecutorKind.LOOP], wanted[ExecutorKind.PROCESS])
             try:
-                taken = self._claims.take(places, self._unknown, drain_id=self._post.life)
+                taken = self._claims.take(places, self._unknown, drain_id=self._post.drain_id)
             except RedisError as error:
                 self._outage.begin(error)
                 self._look_again_s = dict.fromkeys(ExecutorKind, now_s + AFTER_OUTAGE_S)

@@ -1,50 +1,51 @@
-"""Shows that a drain is alive: promises, a few times a second, to do so again."""
+"""The heartbeat of a drain: extends its deadline a few times a second, for as long as its loop runs."""
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 
 from warmer_workers.computation import Computation
 
-BEAT_EVERY_S = 0.25
-MARGIN_S = 4.0
-"""How long after the time-out of a computation a process that does not even notice it is killed."""
+BEAT_INTERVAL_S = 0.25
 
-LONGEST_TURN_S = 60.0
-"""A drain whose loop does not turn for so long, in vain for Redis perhaps, is as good as dead."""
+MARGIN_S = 4.0
+"""So long after the time-out of a computation a process that does not react to it is killed."""
+
+MAX_LOOP_PAUSE_S = 60.0
+"""A drain whose loop has not run for so long, perhaps because it waits for Redis, counts as dead."""
 
 
 class Heartbeat:
-    """A thread that promises as long as it can run, and the drain's loop turns.
+    """A thread that extends a drain's deadline, as long as the thread can run and the drain's loop does.
 
-    A computation that never lets go of the interpreter stops this thread, too: the promise is broken then, and whoever
-    watches it ends the process.
+    A computation that never releases the interpreter stops this thread, too. Then the deadline passes, and the watchdog
+    kills the process.
 
     Args:
-        promise: Takes the moment, on the monotonic clock, by which it will have been called again.
-        find_running: Returns the computations that are under way.
+        extend_deadline: Takes the moment, on the monotonic clock, by which it will have been called again.
+        running: The computations that are under way; the drain changes it.
     """
 
-    def __init__(self, promise: Callable[[float], None], find_running: Callable[[], Iterable[Computation]]) -> None:
-        """Start still."""
-        self._promise = promise
-        self._find_running = find_running
-        self._turned_s = time.monotonic()
+    def __init__(self, extend_deadline: Callable[[float], None], running: Collection[Computation]) -> None:
+        """Prepare; `beating` starts the thread."""
+        self._extend_deadline = extend_deadline
+        self._running = running
+        self._loop_ran_s = time.monotonic()
 
-    def turn(self, now_s: float) -> None:
-        """Take note that the drain's loop turns.
+    def loop_ran(self, now_s: float) -> None:
+        """Report that the drain's loop runs.
 
         Args:
             now_s: The present moment, on the monotonic clock.
         """
-        self._turned_s = now_s
+        self._loop_ran_s = now_s
 
     @contextmanager
     def beating(self) -> Iterator[None]:
         """Beat for as long as the block runs."""
         stopped = threading.Event()
-        threading.Thread(target=self._beat, args=(stopped,), name="warmer-heart", daemon=True).start()
+        threading.Thread(target=self._beat, args=(stopped,), name="warmer-heartbeat", daemon=True).start()
         try:
             yield
         finally:
@@ -53,8 +54,8 @@ class Heartbeat:
     def _beat(self, stopped: threading.Event) -> None:
         while True:
             now_s = time.monotonic()
-            if now_s - self._turned_s < LONGEST_TURN_S:
-                overdue_s = [one.overdue_s for one in list(self._find_running()) if one.started_s is not None]
-                self._promise(max(now_s, min(overdue_s, default=now_s)) + MARGIN_S)
-            if stopped.wait(BEAT_EVERY_S):
+            if now_s - self._loop_ran_s < MAX_LOOP_PAUSE_S:
+                overdue_s = [one.overdue_s for one in list(self._running) if one.started_s is not None]
+                self._extend_deadline(max(now_s, min(overdue_s, default=now_s)) + MARGIN_S)
+            if stopped.wait(BEAT_INTERVAL_S):
                 return

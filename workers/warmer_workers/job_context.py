@@ -1,4 +1,4 @@
-"""Where a job runs: at whose post, how it is told to stop, and to whom it shows that it is alive."""
+"""The context of a job: which worker runs it, how it is told to stop, and how it extends its deadline."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from warmer.runtime import Runtime
 
 
 def new_drain_id() -> str:
-    """Return what the tokens of one drain's claims begin with: 16 random characters of hex.
+    """Return a new drain id: 16 random characters of hex, with which the tokens of one drain's claims begin.
 
     Example:
         >>> len(new_drain_id())
@@ -20,60 +20,57 @@ def new_drain_id() -> str:
     return token_hex(8)
 
 
-def promise_nobody(at_monotonic_s: float) -> None:
-    """Promise, where no one watches: in an application's own process, which no watchdog may kill."""
+def no_deadline(at_monotonic_s: float) -> None:
+    """Extend no deadline: in an application's own process, which no watchdog may kill."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """Who runs a job.
+    """What a job knows of the worker that runs it.
 
     Args:
         runtime: With the tasks that this process knows.
         worker: The worker's name.
         stop: Set when the worker is asked to stop.
-        life: What the tokens of this drain's claims begin with; no other drain has it.
-        promise: Takes the moment, on `time.monotonic`, by which the drain will surely have called it again. A drain in
-            a process of its own that breaks its promise is killed.
+        drain_id: The tokens of this drain's claims begin with it; no other drain has it.
+        extend_deadline: Takes the moment, on `time.monotonic`, by which the job will have called it again. A job in a
+            process of its own that misses its deadline is killed.
         is_burst: Whether to return once nothing is left to do, without waiting for more.
 
     Example:
         >>> from warmer.settings import Settings
-        >>> post = JobContext(Runtime(Settings(redis_url="redis://localhost")), "host-1-abcdef", threading.Event())
-        >>> post.promise(10.0)
-        >>> post.is_burst
+        >>> runtime = Runtime(Settings(redis_url="redis://localhost"))
+        >>> job = JobContext(runtime, "host-1-abcdef", threading.Event())
+        >>> job.extend_deadline(10.0)
+        >>> job.is_burst
         False
     """
 
     runtime: Runtime
     worker: str
     stop: threading.Event
-    life: str = field(default_factory=new_drain_id)
-    promise: Callable[[float], None] = promise_nobody
+    drain_id: str = field(default_factory=new_drain_id)
+    extend_deadline: Callable[[float], None] = no_deadline
     is_burst: bool = False
 
 
-_post: ContextVar[JobContext] = ContextVar("post")
+_current: ContextVar[JobContext] = ContextVar("job_context")
 
 
 @contextmanager
-def job_context(post: JobContext) -> Iterator[None]:
-    """Run the jobs in this block at this post.
-
-    Args:
-        post: Who runs them.
-    """
-    token = _post.set(post)
+def job_context(job: JobContext) -> Iterator[None]:
+    """Run the jobs in this block in this context."""
+    token = _current.set(job)
     try:
         yield
     finally:
-        _post.reset(token)
+        _current.reset(token)
 
 
 def current_job() -> JobContext:
-    """Return the post at which the present job runs.
+    """Return the context of the job that runs here.
 
     Raises:
         LookupError: no job runs.
     """
-    return _post.get()
+    return _current.get()

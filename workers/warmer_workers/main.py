@@ -37,7 +37,7 @@ def run_worker(
             one than before, once a module has called `configure`.
         modules: What registers the tasks: ``module``, or ``module:function`` to call.
         burst: Whether to end when nothing is left to do.
-        is_supervised: Whether a supervisor passes on signals that this process may have got, too.
+        is_supervised: Whether a supervisor passes signals on, which this process may have got, too.
 
     Returns:
         The exit code: 0, unless it was told to leave at once.
@@ -46,22 +46,22 @@ def run_worker(
         SettingsError: no Redis is configured, or a module cannot be imported.
     """
     runtime = find_runtime()
-    stopping = Shutdown(runtime, is_supervised=is_supervised)
+    shutdown = Shutdown(runtime, is_supervised=is_supervised)
     try:
-        with contextlib.suppress(StopRequested), stopping.listening():
+        with contextlib.suppress(StopRequested), shutdown.listening():
             wait_for_redis(runtime)
             with yielding():
                 import_tasks(modules)
-            runtime = stopping.runtime = find_runtime()
-            stopping.set_handlers()  # whatever handlers the modules have set
-            _work_until_told(runtime, stopping, burst)
+            runtime = shutdown.runtime = find_runtime()
+            shutdown.set_handlers()  # whatever handlers the modules have set
+            _work_until_told(runtime, shutdown, burst)
     finally:
         runtime.worker_heartbeat.end()
         runtime.background.stop()
-    return stopping.exit_code
+    return shutdown.exit_code
 
 
-def _work_until_told(runtime: Runtime, stopping: Shutdown, burst: bool) -> None:
+def _work_until_told(runtime: Runtime, shutdown: Shutdown, burst: bool) -> None:
     name = worker_name()
     runtime.worker_heartbeat.begin(name)
     runtime.background.start()
@@ -69,8 +69,8 @@ def _work_until_told(runtime: Runtime, stopping: Shutdown, burst: bool) -> None:
     logger.info("worker %s knows %d tasks", name, len(runtime.registry.tasks()))
     _warn_of_undeclared_limits(runtime)
     while True:
-        _work(runtime, name, stopping, burst)
-        if burst or stopping.is_set():
+        _work(runtime, name, shutdown, burst)
+        if burst or shutdown.is_set():
             return
         time.sleep(RETRY_S)  # a signal ends it
 
@@ -106,13 +106,13 @@ def run_in_thread(runtime: Runtime, stop: threading.Event) -> None:
     runtime.worker_heartbeat.end()
 
 
-def _work(runtime: Runtime, name: str, stopping: Shutdown, burst: bool) -> None:
+def _work(runtime: Runtime, name: str, shutdown: Shutdown, burst: bool) -> None:
     """Work until told to stop, or until Redis goes away."""
     try:
         connection = connect(runtime.settings.required_redis_url(), runtime.settings.redis_timeout_s, resend=True)
         runtime.queue.hint()  # for what was ready before this worker came
         # RQ refuses a name that a worker which died uncleanly still holds.
-        worker = WarmWorker(runtime, connection, f"{name}-{token_hex(2)}", stopping, is_burst=burst)
+        worker = WarmWorker(runtime, connection, f"{name}-{token_hex(2)}", shutdown, is_burst=burst)
         # What an outage means is logged once, by the background thread; RQ would say it at every attempt.
         worker.work(burst=burst, logging_level="CRITICAL")
     except RedisError as error:

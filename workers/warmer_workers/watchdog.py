@@ -1,107 +1,112 @@
-"""Kills a drain's process that no longer runs any Python: a task holds the interpreter and does not let go.
+"""A watchdog: kills a drain's process in which no Python runs any more, because a task never releases the interpreter.
 
-No thread of that process could notice, so its parent does. The drain keeps promising by when it will have promised
-again; what it promises stands in memory that both processes share, on a clock that both read.
+No thread of that process could notice it, so its parent does. The drain extends its deadline again and again; the
+deadline stands in memory that both processes share, on a clock that both read.
 """
 
 import logging
 import math
 import mmap
+import threading
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from warmer_workers.work_horse import WorkHorse
+from typing import Protocol
 
 logger = logging.getLogger("warmer.worker")
 
-LOOK_EVERY_S = 0.25
+CHECK_INTERVAL_S = 0.25
 
-ASLEEP_S = 1.0
-"""A look that comes this late says that the machine, or the container, was paused: the drain had no chance either."""
+MIN_PAUSE_S = 1.0
+"""A check that comes so late means that the machine, or the container, was paused, and the drain with it."""
 
-FRESH_START_S = 4.0
-"""How long a drain has, after such a pause, to promise again."""
+AFTER_PAUSE_S = 4.0
+"""How long a drain has, after such a pause, to extend its deadline."""
 
 NUMBER_BYTES = 8
-UNTIL, FULFILLED = 0, 1
+DEADLINE, FINISHED = 0, 1
 
 
 class Deadline:
-    """By when a drain will have promised again; made before the fork, then known to parent and child.
+    """The moment by which a drain will have extended it again; made before the fork, and shared by parent and child.
 
     Args:
-        until_s: The first promise, on `time.monotonic`.
+        deadline_s: The first one, on `time.monotonic`.
 
     Example:
-        >>> promise = Deadline(30.0)
-        >>> promise.give(34.5)
-        >>> promise.until_s
+        >>> deadline = Deadline(30.0)
+        >>> deadline.extend(34.5)
+        >>> deadline.deadline_s
         34.5
     """
 
-    def __init__(self, until_s: float) -> None:
+    def __init__(self, deadline_s: float) -> None:
         """Take shared memory for two numbers; each is written and read in one piece."""
         self._shared = memoryview(mmap.mmap(-1, 2 * NUMBER_BYTES)).cast("d")
-        self._shared[UNTIL] = until_s
+        self._shared[DEADLINE] = deadline_s
 
     @property
-    def until_s(self) -> float:
-        """What was promised last, on `time.monotonic`."""
-        return self._shared[UNTIL]
+    def deadline_s(self) -> float:
+        """The present deadline, on `time.monotonic`."""
+        return self._shared[DEADLINE]
 
-    def give(self, until_s: float) -> None:
-        """Promise to have called this again by then.
+    def extend(self, deadline_s: float) -> None:
+        """Set the next deadline.
 
         Args:
-            until_s: When, on `time.monotonic`.
+            deadline_s: When this will have been called again, on `time.monotonic`.
         """
-        self._shared[UNTIL] = until_s
+        self._shared[DEADLINE] = deadline_s
 
     @property
-    def is_fulfilled(self) -> bool:
-        """Whether the job came to its own end; a task that ends the process makes it look so to RQ."""
-        return self._shared[FULFILLED] > 0
+    def is_finished(self) -> bool:
+        """Whether the job came to its own end; an exit code cannot tell, if a task has ended the process."""
+        return self._shared[FINISHED] > 0
 
-    def fulfil(self) -> None:
-        """Say that the job has come to its own end."""
-        self._shared[FULFILLED] = 1.0
+    def finish(self) -> None:
+        """Report that the job has come to its own end."""
+        self._shared[FINISHED] = 1.0
 
 
-def is_broken(promised_s: float, awake_since_s: float, now_s: float) -> bool:
-    """Say whether a promise is broken, and not merely because the machine slept.
+class Watched(Protocol):
+    """A process with a deadline."""
+
+    pid: int
+    deadline: Deadline
+    ended: threading.Event
+
+    def kill(self) -> None:
+        """End it at once."""
+
+
+def is_missed(deadline_s: float, awake_since_s: float, now_s: float) -> bool:
+    """Return whether a deadline is missed, and not merely because the machine was paused.
 
     Args:
-        promised_s: Until when the promise held.
+        deadline_s: The deadline.
         awake_since_s: Since when the machine has been awake without a pause.
         now_s: The present moment, on the same clock.
 
     Example:
-        >>> is_broken(10.0, -math.inf, 10.1), is_broken(10.0, 9.0, 12.9), is_broken(10.0, 9.0, 13.1)
+        >>> is_missed(10.0, -math.inf, 10.1), is_missed(10.0, 9.0, 12.9), is_missed(10.0, 9.0, 13.1)
         (True, False, True)
     """
-    return now_s > max(promised_s, awake_since_s + FRESH_START_S)
+    return now_s > max(deadline_s, awake_since_s + AFTER_PAUSE_S)
 
 
-def watch(horse: "WorkHorse") -> None:
-    """Watch a drain's process until it ends, or has to be killed.
-
-    Args:
-        horse: The process.
-    """
-    looked_s, awake_since_s = time.monotonic(), -math.inf
-    while not horse.ended.wait(LOOK_EVERY_S):
+def watch(process: Watched) -> None:
+    """Watch a drain's process until it ends, or misses its deadline and is killed."""
+    checked_s, awake_since_s = time.monotonic(), -math.inf
+    while not process.ended.wait(CHECK_INTERVAL_S):
         now_s = time.monotonic()
-        awake_since_s = now_s if now_s - looked_s > ASLEEP_S else awake_since_s
-        looked_s = now_s
-        promised_s = horse.promise.until_s
-        if is_broken(promised_s, awake_since_s, now_s):
+        awake_since_s = now_s if now_s - checked_s > MIN_PAUSE_S else awake_since_s
+        checked_s = now_s
+        deadline_s = process.deadline.deadline_s
+        if is_missed(deadline_s, awake_since_s, now_s):
             logger.error(
-                "a drain's process (pid %d) has not answered for %.1f s after the latest moment that it had promised: "
-                "a task holds the interpreter and does not let go, past its time-out. The process is killed. Give such "
-                "a task isolation='process', or let it compute less at a time",
-                horse.pid,
-                now_s - promised_s,
+                "the process of a drain (pid %d) is %.1f s late: a task holds the interpreter past its time-out and "
+                "does not release it. The process is killed. Give such a task isolation='process', or let it compute "
+                "less at a time",
+                process.pid,
+                now_s - deadline_s,
             )
-            horse.kill()
+            process.kill()
             return

@@ -16,27 +16,33 @@ from warmer_workers.watchdog import Deadline, watch
 
 logger = logging.getLogger("warmer.worker")
 
-START_S = 30.0
-"""How long a process may take from its fork to its drain's first promise: RQ talks to Redis before."""
+MAX_START_S = 30.0
+"""How long a process may take from its fork until its drain first extends its deadline: RQ talks to Redis before."""
 
 
 class WorkHorse:
-    """A drain's process: watched from its fork to its end.
+    """A drain's process, watched from its fork to its end.
+
+    Attributes:
+        drain_id: The tokens of its claims begin with it.
+        deadline: Extended by the process, and checked by this one.
+        ended: Set when the process has ended.
+        pid: Its process id, once it is forked.
 
     Example:
         >>> horse = WorkHorse()
-        >>> len(horse.life), horse.has_ended_well
+        >>> len(horse.drain_id), horse.is_clean_exit
         (16, False)
     """
 
     def __init__(self) -> None:
         """Prepare what the process is to inherit; fork it, and call `forked`."""
-        self.life = new_drain_id()
-        self.promise = Deadline(time.monotonic() + START_S)
+        self.drain_id = new_drain_id()
+        self.deadline = Deadline(time.monotonic() + MAX_START_S)
         self.ended = threading.Event()
         self.pid = 0
-        self._status: int | None = None
-        self._born_s = time.monotonic()
+        self._wait_status: int | None = None
+        self._forked_s = time.monotonic()
 
     def forked(self, pid: int) -> None:
         """Watch the process.
@@ -52,26 +58,26 @@ class WorkHorse:
             threading.Thread(target=duty, name=name, daemon=True).start()
 
     @property
-    def has_ended_well(self) -> bool:
-        """Whether it has ended, by itself and in good order."""
-        return self._status == os.EX_OK and self.promise.is_fulfilled
+    def is_clean_exit(self) -> bool:
+        """Whether it has ended by itself, with its job finished."""
+        return self._wait_status == os.EX_OK and self.deadline.is_finished
 
     @property
-    def lived_s(self) -> float:
+    def age_s(self) -> float:
         """How long ago it was forked, in seconds."""
-        return time.monotonic() - self._born_s
+        return time.monotonic() - self._forked_s
 
     @property
     def wait_status(self) -> int | None:
-        """How it ended, as `os.waitpid` says; None if it has not, or if nobody can say."""
-        return self._status
+        """How it ended, as `os.waitpid` returns it; None if it has not, or if that is unknown."""
+        return self._wait_status
 
     @property
     def cause(self) -> str:
         """How it ended, for people."""
-        return "cause unknown" if self._status is None else cause_of(os.waitstatus_to_exitcode(self._status))
+        return "cause unknown" if self._wait_status is None else cause_of(os.waitstatus_to_exitcode(self._wait_status))
 
-    def tell_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Have its drain claim no more, and finish or give back what it has claimed."""
         if self.pid and not self.ended.is_set():
             with contextlib.suppress(ProcessLookupError):
@@ -88,8 +94,8 @@ class WorkHorse:
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
-            _, self._status = os.waitpid(self.pid, 0)
-        if not self.has_ended_well:
+            _, self._wait_status = os.waitpid(self.pid, 0)
+        if not self.is_clean_exit:
             self._kill_group()  # what it had started computes for nobody
         self.ended.set()
 
@@ -115,19 +121,19 @@ def cause_of(exit_code: int) -> str:
         return f"signal {-exit_code}"
 
 
-def give_back_claims(runtime: Runtime, life: str) -> bool:
-    """Give back all that a drain which died had claimed, so that it is computed elsewhere at once.
+def give_back_claims(runtime: Runtime, drain_id: str) -> bool:
+    """Give back all that a dead drain had claimed, so that it is computed elsewhere at once.
 
     Args:
         runtime: With the store of the claims.
-        life: What the tokens of the drain's claims begin with.
+        drain_id: Of the drain.
 
     Returns:
         Whether Redis took it; if not, each claim lapses in its own time.
     """
     try:
-        runtime.store.refreshes.lapse(life)
+        runtime.store.refreshes.lapse(drain_id)
     except RedisError as error:
-        logger.warning("what a drain had claimed lapses in its own time, Redis is away: %s", described(error))
+        logger.warning("the claims of a dead drain lapse in their own time, Redis is away: %s", described(error))
         return False
     return True

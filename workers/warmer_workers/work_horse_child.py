@@ -1,4 +1,4 @@
-"""Ties a drain's process to its parent: it is told to stop by it, and never outlives it."""
+"""The process of one drain, as it sees itself: its parent tells it to stop, and it never outlives its parent."""
 
 import ctypes
 import os
@@ -8,23 +8,23 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from warmer_workers.signals import SignalPipe, no_interruption
+from warmer_workers.signals import SignalPipe, ignore_signal
 
-LOOK_FOR_PARENT_EVERY_S = 0.5
+PARENT_CHECK_INTERVAL_S = 0.5
 PR_SET_PDEATHSIG = 1
 
-OBEYED = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 @contextmanager
-def signals_held_back() -> Iterator[None]:
-    """Hold signals back in this thread, and in a process forked in this block, until `guard_child` is called there.
+def signals_blocked() -> Iterator[None]:
+    """Block signals in this thread, and in a process forked in this block, until `guard_child` is called there.
 
-    A new process would otherwise obey its first signal with its parent's handlers.
+    A new process would otherwise handle its first signal with its parent's handlers.
     """
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, OBEYED)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
     finally:
@@ -32,32 +32,32 @@ def signals_held_back() -> Iterator[None]:
 
 
 def guard_child(parent_pid: int) -> threading.Event:
-    """Tie this process, just forked in `signals_held_back`, to its parent.
+    """Let this process, just forked in `signals_blocked`, stop at SIGTERM and end with its parent.
 
     Args:
         parent_pid: The parent.
 
     Returns:
-        What is set when this process is to stop, at SIGTERM. Ctrl-C is the parent's business.
+        An event that is set when this process is to stop. Ctrl-C is for the parent.
     """
-    stop, bell = threading.Event(), SignalPipe()
+    stop, pipe = threading.Event(), SignalPipe()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, signal.SIG_DFL)
-    bell.ring_at([signal.SIGTERM], no_interruption)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, OBEYED)
+    pipe.listen([signal.SIGTERM], ignore_signal)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     _die_with_parent()
-    threading.Thread(target=_hold, args=(bell, stop, parent_pid), name="warmer-tether", daemon=True).start()
+    threading.Thread(target=_guard, args=(pipe, stop, parent_pid), name="warmer-child-guard", daemon=True).start()
     return stop
 
 
-def _hold(bell: SignalPipe, stop: threading.Event, parent_pid: int) -> None:
+def _guard(pipe: SignalPipe, stop: threading.Event, parent_pid: int) -> None:
     while os.getppid() == parent_pid:
-        if signal.SIGTERM in bell.heard(LOOK_FOR_PARENT_EVERY_S):
+        if signal.SIGTERM in pipe.received(PARENT_CHECK_INTERVAL_S):
             stop.set()
     os._exit(1)  # nobody would know of this process, and its claims lapse
 
 
 def _die_with_parent() -> None:
-    """Let Linux kill this process with its parent: a task that holds the interpreter stops every thread, not this."""
+    """Let Linux kill this process with its parent: a task that holds the interpreter stops all threads of Python."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))

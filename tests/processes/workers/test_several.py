@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.runtimes import store_of
-from warmer_workers.supervisor import LONGEST_PAUSE_S, exit_code_of_all, pause_s
+from warmer_workers.supervisor import MAX_RESTART_DELAY_S, exit_code_of_all, restart_delay_s
 
 LOADS = """
     mark("workers", os.getpid())
@@ -70,9 +70,9 @@ def go(fleet) -> None:
 
 
 @given(st.integers(0, 10_000))
-def test_pauses_grow_and_are_bounded(deaths) -> None:
-    assert pause_s(deaths) <= pause_s(deaths + 1) <= LONGEST_PAUSE_S
-    assert (pause_s(deaths) == 0) == (deaths == 0)
+def test_restart_delays_grow_and_are_bounded(deaths) -> None:
+    assert restart_delay_s(deaths) <= restart_delay_s(deaths + 1) <= MAX_RESTART_DELAY_S
+    assert (restart_delay_s(deaths) == 0) == (deaths == 0)
 
 
 @given(st.lists(st.sampled_from([0, -signal.SIGTERM]), min_size=1), st.integers(1, 255))

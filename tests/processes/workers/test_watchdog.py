@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.support.runtimes import runtime_of
 from warmer_workers import watchdog
-from warmer_workers.watchdog import FRESH_START_S, Deadline, is_broken
+from warmer_workers.watchdog import AFTER_PAUSE_S, Deadline, is_missed
 from warmer_workers.work_horse import WorkHorse, cause_of, give_back_claims
 
 TIMEOUT_S = 1.0
@@ -53,62 +53,62 @@ def horses():
 
 
 @given(moments, moments, moments)
-def test_a_promise_holds_until_its_moment_and_a_fresh_start_after_a_pause(promised_s, awake_since_s, now_s) -> None:
-    broken = is_broken(promised_s, awake_since_s, now_s)
-    assert broken == (now_s > promised_s and now_s > awake_since_s + FRESH_START_S)
+def test_a_deadline_is_missed_after_its_moment_and_the_time_after_a_pause(deadline_s, awake_since_s, now_s) -> None:
+    missed = is_missed(deadline_s, awake_since_s, now_s)
+    assert missed == (now_s > deadline_s and now_s > awake_since_s + AFTER_PAUSE_S)
 
 
 @given(st.floats(allow_nan=False))
-def test_a_promise_is_read_as_it_was_given(until_s) -> None:
-    promise = Deadline(0.0)
-    promise.give(until_s)
-    assert promise.until_s == until_s
+def test_a_deadline_is_read_as_it_was_set(until_s) -> None:
+    deadline = Deadline(0.0)
+    deadline.extend(until_s)
+    assert deadline.deadline_s == until_s
 
 
-def test_a_promise_given_in_a_child_is_known_to_its_parent() -> None:
-    promise = Deadline(1.0)
-    child = multiprocessing.get_context("fork").Process(target=promise.give, args=(2.5,))
+def test_a_deadline_extended_in_a_child_is_known_to_its_parent() -> None:
+    deadline = Deadline(1.0)
+    child = multiprocessing.get_context("fork").Process(target=deadline.extend, args=(2.5,))
     child.start()
     child.join(20)
-    assert (promise.until_s, promise.is_fulfilled) == (2.5, False)
+    assert (deadline.deadline_s, deadline.is_finished) == (2.5, False)
 
 
-def test_a_process_that_breaks_its_promise_is_killed(horses, caplog) -> None:
+def test_a_process_that_misses_its_deadline_is_killed(horses, caplog) -> None:
     def hang(horse: WorkHorse) -> None:
-        horse.promise.give(time.monotonic() + 0.2)
+        horse.deadline.extend(time.monotonic() + 0.2)
         time.sleep(60)
 
     horse = horses(hang)
     assert horse.ended.wait(5)
     assert horse.cause == "SIGKILL"
-    assert not horse.has_ended_well
+    assert not horse.is_clean_exit
     assert "a task holds the interpreter" in caplog.text
 
 
-def test_a_process_that_keeps_its_promises_is_left_alone(horses) -> None:
+def test_a_process_that_extends_its_deadline_in_time_is_left_alone(horses) -> None:
     def work(horse: WorkHorse) -> None:
         for _ in range(100):
-            horse.promise.give(time.monotonic() + 1.0)
+            horse.deadline.extend(time.monotonic() + 1.0)
             time.sleep(0.02)
-        horse.promise.fulfil()
+        horse.deadline.finish()
 
     horse = horses(work)
     assert horse.ended.wait(20)
-    assert horse.has_ended_well
+    assert horse.is_clean_exit
 
 
-def test_a_process_that_has_promised_nothing_yet_is_given_time(horses) -> None:
+def test_a_process_that_has_just_been_forked_is_given_time(horses) -> None:
     horse = horses(lambda horse: time.sleep(60))
-    assert horse.promise.until_s - time.monotonic() > 20
+    assert horse.deadline.deadline_s - time.monotonic() > 20
 
 
-def test_a_pause_of_the_machine_breaks_no_promise(monkeypatch) -> None:
-    """The clock jumps by an hour between two looks; the drain promises again soon after, as it does when it can."""
+def test_a_pause_of_the_machine_misses_no_deadline(monkeypatch) -> None:
+    """The clock jumps by an hour between two checks; the drain extends its deadline soon after."""
     now = iter([0.0, 0.25, 3600.0, 3600.25, 3600.5, 3605.0])
     looks: list[float] = []
 
     class Paused:
-        pid, promise, ended, was_killed = 1, Deadline(4.0), threading.Event(), False
+        pid, deadline, ended, was_killed = 1, Deadline(4.0), threading.Event(), False
 
         def kill(self) -> None:
             self.was_killed = True
@@ -116,14 +116,14 @@ def test_a_pause_of_the_machine_breaks_no_promise(monkeypatch) -> None:
     def clock() -> float:
         looks.append(next(now))
         if looks[-1] == 3600.5:
-            horse.promise.give(3604.5)
+            horse.deadline.extend(3604.5)
         elif looks[-1] == 3605.0:
             horse.ended.set()
-            horse.promise.give(math.inf)
+            horse.deadline.extend(math.inf)
         return looks[-1]
 
     horse = Paused()
-    monkeypatch.setattr(watchdog, "LOOK_EVERY_S", 0.001)
+    monkeypatch.setattr(watchdog, "CHECK_INTERVAL_S", 0.001)
     monkeypatch.setattr(watchdog.time, "monotonic", clock)
     watchdog.watch(horse)
     assert not horse.was_killed
@@ -152,7 +152,7 @@ def test_what_a_dead_process_had_started_is_gone_too(horses, eventually) -> None
 def test_a_process_that_a_task_has_ended_has_not_ended_well(horses) -> None:
     horse = horses(lambda horse: os._exit(0))
     assert horse.ended.wait(10)
-    assert not horse.has_ended_well
+    assert not horse.is_clean_exit
     assert horse.cause == "exit code 0"
 
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 import pytest
 
 LAPSE = """
-    from warmer.store import Store
+    from warmer.store.refreshes import Refreshes
 
-    end_claims = Store.lapse
+    end_claims = Refreshes.lapse
 
     def lapse(store, life):
         mark("lapsed", life)
@@ -19,7 +19,7 @@ LAPSE = """
             time.sleep(60)
         return end_claims(store, life)
 
-    Store.lapse = lapse
+    Refreshes.lapse = lapse
 """
 
 
