@@ -22,9 +22,12 @@ class AsyncRunner(ForkSafe):
         forget_lost: Called when a loop is new here, as others may have been closed in the middle of their tasks.
 
     Example:
-        >>> from warmer.refresh.effects import calling
+        >>> from warmer.refresh.effects import Call
+        >>> def routine():
+        ...     doubled = yield Call(lambda: 2 * 21)
+        ...     return doubled
         >>> runner = AsyncRunner()
-        >>> asyncio.run(runner.run(calling(lambda: 42)))
+        >>> asyncio.run(runner.run(routine()))
         42
         >>> runner.close()
     """

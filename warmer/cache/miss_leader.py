@@ -11,14 +11,14 @@ from redis.exceptions import RedisError
 from warmer.cache.fair_semaphore import FairSemaphore
 from warmer.clock import Clock
 from warmer.codec import ERROR, Encoded, cached_error
-from warmer.codec.entry import Header, Origin, unpack
+from warmer.codec.entry import Origin, unpack
 from warmer.errors import CodecError, WaitTimeoutError
 from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.effects import Call, Routine, Sleep, Wait, pauses
 from warmer.refresh.publisher import encoded_by
 from warmer.refresh.refreshed import Computed, Refreshed
-from warmer.refresh.refresher import Acquired, Refresher, computing_values, is_fresh
-from warmer.refresh.request import CacheRequest, LeasedWork
+from warmer.refresh.refresher import FreshOk, Refresher, computing_values, is_fresh, never_ok
+from warmer.refresh.request import CacheRequest
 from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight, is_within_another
 from warmer.store import Keys, Result
 from warmer.wire import UNAVAILABLE, Reader
@@ -40,7 +40,6 @@ class Miss:
         late_flight: A flight that has brought nothing in time.
         has_waited: Whether it has waited long enough to be computed without a lease.
         waiting_since_ms: Since when another process computes it, by the server's clock; 0 if none does.
-        is_unreadable: Whether a fresh entry is there that cannot be read, and so is replaced.
         result: The outcome.
     """
 
@@ -53,7 +52,6 @@ class Miss:
     late_flight: InFlight | None = None
     has_waited: bool = False
     waiting_since_ms: int = 0
-    is_unreadable: bool = False
     result: FlightResult | None = None
 
 
@@ -158,68 +156,44 @@ class MissLeader:
             self._flights.resolve(miss.flight_name, miss.flight, result)
 
     # --- under leases ------------------------------------------------------------------------------------------------
-    def _attempting(self, batch: Sequence[Miss]) -> Routine[list[Miss]]:
+    def _attempting(self, batch: Sequence[Miss], fresh_ok: FreshOk = is_fresh) -> Routine[list[Miss]]:
         """Compute what nobody else does, and resolve it; return what other processes compute right now."""
-        to_lease = [miss for miss in batch if not self._goes_without_lease(miss, len(batch))]
+        leased = [miss for miss in batch if not self._goes_without_lease(miss, len(batch))]
+        busy: list[Miss] = []
+        fresh: list[Miss] = []
         try:
-            acquired: list[Acquired] = []
-            if to_lease:
-                acquired = yield from self._refresher.acquiring(
-                    [miss.request for miss in to_lease],
-                    Origin.MISS,
-                    _fresh_ok_for(to_lease),
-                    [miss.waiting_since_ms for miss in to_lease],
-                    attempts=2,
-                )
+            refreshed = (yield from self._refreshing(leased, fresh_ok)) if leased else []
         except RedisError:
-            to_lease = []
-        leased, fresh, busy = self._sorted(to_lease, acquired)
-        if leased:
-            yield from self._refreshing(leased)
-        if len(to_lease) < len(batch):
-            yield from self._without_lease([miss for miss in batch if miss not in to_lease])
-        if fresh:
-            for miss in (yield from self._looking(fresh)):
-                miss.is_unreadable = True
+            leased, refreshed = [], []
+        for miss, one in zip(leased, refreshed, strict=True):
+            if one.result is Result.BUSY:
+                miss.waiting_since_ms = miss.waiting_since_ms or one.now_ms
                 busy.append(miss)
+            elif one.result is Result.FRESH:
+                fresh.append(miss)
+            else:
+                self._resolve(miss, self.result_of(one))
+        if len(leased) < len(batch):
+            yield from self._without_lease([miss for miss in batch if miss not in leased])
+        if fresh and (unreadable := (yield from self._looking(fresh))):
+            busy += yield from self._attempting(unreadable, never_ok)
         return busy
 
     def _goes_without_lease(self, miss: Miss, count: int) -> bool:
         """Whether not even to ask for a lease; for a single one, Redis's absence is found out by asking."""
         return miss.has_waited or (count > 1 and self._reads.is_unavailable(self._entry_key(miss.request.cache_key)))
 
-    def _sorted(
-        self, misses: Sequence[Miss], acquired: Sequence[Acquired]
-    ) -> tuple[dict[Miss, LeasedWork], list[Miss], list[Miss]]:
-        """Return what is to be computed here, what is fresh, and what others compute; resolve what failed there."""
-        leased: dict[Miss, LeasedWork] = {}
-        fresh: list[Miss] = []
-        busy: list[Miss] = []
-        for miss, one in zip(misses, acquired, strict=True):
-            if isinstance(one, LeasedWork):
-                leased[miss] = one
-            elif one.result is Result.FRESH:
-                fresh.append(miss)
-            elif one.result is Result.BUSY:
-                miss.waiting_since_ms = miss.waiting_since_ms or one.now_ms
-                busy.append(miss)
-            else:
-                self._resolve(miss, self.result_of(one))
-        return leased, fresh, busy
-
-    def _refreshing(self, leased: dict[Miss, LeasedWork]) -> Routine[None]:
-        """Compute, publish and resolve."""
-
-        def stop_joining() -> None:
-            for miss in leased:
-                self._flights.stop_joining(miss.flight_name)
-
-        is_batched = next(iter(leased)).batch_size > 0
-        refreshed = yield from self._refresher.refreshing(
-            list(leased.values()), is_batched=is_batched, before_publishing=stop_joining
+    def _refreshing(self, misses: Sequence[Miss], fresh_ok: FreshOk) -> Routine[list[Refreshed]]:
+        names = {id(miss.request): miss.flight_name for miss in misses}
+        return self._refresher.refreshing(
+            [miss.request for miss in misses],
+            Origin.MISS,
+            fresh_ok,
+            waiting_since_ms=[miss.waiting_since_ms for miss in misses],
+            attempts=2,
+            is_batched=misses[0].batch_size > 0,
+            before_publishing=lambda request: self._flights.stop_joining(names[id(request)]),
         )
-        for miss, one in zip(leased, refreshed, strict=True):
-            self._resolve(miss, self.result_of(one))
 
     def result_of(self, refreshed: Refreshed) -> FlightResult:
         """Record a refresh, and return its result; followers get none if the lease was lost, say to an invalidation.
@@ -314,13 +288,6 @@ def waited_too_long(request: CacheRequest, options: CacheOptions) -> WaitTimeout
         f"another computation of {request.cache_key!r} has not ended within {options.wait_s:g} s (wait_s); "
         "wait longer, or let readers compute for themselves with after_wait='compute'"
     )
-
-
-def _fresh_ok_for(misses: Sequence[Miss]) -> Callable[[LeasedWork, Header], bool]:
-    unreadable = {miss.request.cache_key for miss in misses if miss.is_unreadable}
-    if not unreadable:
-        return is_fresh
-    return lambda work, present: work.request.cache_key not in unreadable and is_fresh(work, present)
 
 
 def _result_in(miss: Miss, entry: Any) -> FlightResult | None:

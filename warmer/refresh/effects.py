@@ -87,17 +87,6 @@ def pauses() -> Iterator[float]:
         pause_s = min(PAUSE_GROWTH * pause_s, MAX_PAUSE_S)
 
 
-def calling(action: Callable[[], Returned]) -> Routine[Returned]:
-    """Return the routine whose only step is an action.
-
-    Example:
-        >>> run(calling(lambda: 42))
-        42
-    """
-    returned: Returned = yield Call(action)
-    return returned
-
-
 def run(steps: Routine[Returned]) -> Returned:
     """Run a routine in this thread, and return what it returns.
 

@@ -7,7 +7,6 @@ steps apart from each other, see `warmer.engine.claims`. Readers and refreshes b
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from itertools import repeat
 from secrets import token_hex
 from typing import Any, TypeAlias
 
@@ -20,7 +19,7 @@ from warmer.codec.entry import Header, Origin
 from warmer.errors import described
 from warmer.refresh.batch import computing_many
 from warmer.refresh.compute import ends_the_caller
-from warmer.refresh.effects import Call, Compute, Routine, Sleep, calling, pauses, running_loop
+from warmer.refresh.effects import Call, Compute, Routine, Sleep, pauses, running_loop
 from warmer.refresh.lease_renewal import LeaseRenewer
 from warmer.refresh.publisher import Publisher
 from warmer.refresh.reader_usage import ReaderUsage
@@ -28,9 +27,6 @@ from warmer.refresh.refreshed import Computed, Refreshed
 from warmer.refresh.request import CacheRequest, LeasedWork, leases_of
 from warmer.refresh.single_flight import computing
 from warmer.store import Claim, Entries, Lease, Result
-
-Acquired: TypeAlias = LeasedWork | Refreshed
-"""Work whose lease is held; or how the refresh ended at once: fresh, busy, or failed elsewhere meanwhile."""
 
 FreshOk: TypeAlias = Callable[[LeasedWork, Header], bool]
 """Given leased work and the header of the present entry: whether that value is good enough."""
@@ -86,7 +82,7 @@ class Refresher:
         waiting_since_ms: Sequence[int] = (),
         claims: Sequence[Claim] = (),
         attempts: int = 1,
-    ) -> list[Acquired]:
+    ) -> list[LeasedWork | Refreshed]:
         """Take the leases that are needed and free, in one round trip.
 
         Args:
@@ -106,20 +102,15 @@ class Refresher:
         Raises:
             redis.RedisError: Redis did not answer; some leases may have been taken.
         """
-        asked = [
-            (one.cache_key, token, since_ms)
-            for one, since_ms in zip(requests, waiting_since_ms or repeat(0), strict=False)
-        ]
-        leases = self._take(asked, attempts)
-        acquired = [
-            self._acquired(request, token, origin, fresh_ok, lease, claim)
-            for request, lease, claim in zip(requests, leases, claims or repeat(None), strict=False)
-        ]
-        unneeded = [
-            (request.cache_key, token)
-            for request, one in zip(requests, acquired, strict=False)
-            if isinstance(one, Refreshed) and one.result is Result.FRESH
-        ]
+        since_ms = waiting_since_ms or [0] * len(requests)
+        asked = [(request.cache_key, token, since) for request, since in zip(requests, since_ms, strict=True)]
+        acquired: list[LeasedWork | Refreshed] = []
+        unneeded: list[tuple[str, str]] = []
+        for n, lease in enumerate(self._take(asked, attempts)):
+            one = self._acquired(requests[n], token, origin, fresh_ok, lease, claims[n] if claims else None)
+            acquired.append(one)
+            if isinstance(one, Refreshed) and one.result is Result.FRESH:
+                unneeded.append((requests[n].cache_key, token))
         if unneeded:
             self.release(unneeded)
         return acquired
@@ -140,7 +131,7 @@ class Refresher:
         fresh_ok: FreshOk,
         lease: Lease,
         claim: Claim | None,
-    ) -> Acquired:
+    ) -> LeasedWork | Refreshed:
         if lease.failure and not cached_error.is_of(lease.failure, request.ref):  # but of another target of this key
             lease = self._entries.take_lease(request.cache_key, token)
         if lease.failure:
@@ -183,65 +174,72 @@ class Refresher:
         return self._entries.renew_leases(leases)
 
     # --- the routine ---------------------------------------------------------------------------------------------
-    def acquiring(
+    def refreshing(
         self,
         requests: Sequence[CacheRequest],
         origin: Origin,
         fresh_ok: FreshOk = is_fresh,
+        *,
         waiting_since_ms: Sequence[int] = (),
         attempts: int = 1,
-    ) -> Routine[list[Acquired]]:
-        """Take leases, as `acquire` does; a caller that is stopped keeps none.
-
-        Raises:
-            redis.RedisError: Redis did not answer; what may have been taken is released later.
-        """
-        token = token_hex(16)
-        take = calling(
-            lambda: self.acquire(
-                requests, token, origin, fresh_ok, waiting_since_ms=waiting_since_ms, attempts=attempts
-            )
-        )
-        return self._guarded(take, [(request.cache_key, token) for request in requests])
-
-    def refreshing(
-        self,
-        works: Sequence[LeasedWork],
-        *,
         is_batched: bool = False,
-        before_publishing: Callable[[], object] = lambda: None,
+        before_publishing: Callable[[CacheRequest], object] = lambda request: None,
     ) -> Routine[list[Refreshed]]:
-        """Compute values and publish them, or report to those who wait that this failed; a stopped caller gives up.
+        """Refresh values under their leases, of those whose present value is not good enough.
+
+        A caller that is stopped keeps no lease; those of a loop that is gone lapse, as nobody is left to do anything.
 
         Args:
-            works: What to compute; if not batched just one.
-            is_batched: Whether to compute it by the task's batch function.
-            before_publishing: Called when the values are known, and not yet published.
+            requests: The values, all of one task; if not batched just one.
+            origin: Who computes.
+            fresh_ok: Decides whether a present value is good enough.
+            waiting_since_ms: See `acquire`.
+            attempts: See `acquire`.
+            is_batched: Whether to compute by the task's batch function.
+            before_publishing: Called with each request whose value is known, and not yet published.
 
         Returns:
             How each refresh ended, in their order; an exception of the computation is in it, not raised.
-        """
-        leases = leases_of(works)
-        return self._guarded(self._computing_and_publishing(works, leases, is_batched, before_publishing), leases)
 
-    def _computing_and_publishing(
-        self,
-        works: Sequence[LeasedWork],
-        leases: Sequence[tuple[str, str]],
-        is_batched: bool,
-        before_publishing: Callable[[], object],
+        Raises:
+            redis.RedisError: the leases could not be asked for; what may have been taken is released later.
+        """
+        token = token_hex(16)
+        leases = [(request.cache_key, token) for request in requests]
+        try:
+            acquired: list[LeasedWork | Refreshed] = yield Call(
+                lambda: self.acquire(
+                    requests, token, origin, fresh_ok, waiting_since_ms=waiting_since_ms, attempts=attempts
+                )
+            )
+            works = [one for one in acquired if isinstance(one, LeasedWork)]
+            refreshed = iter((yield from self._computing(works, is_batched, before_publishing)) if works else ())
+        except GeneratorExit:
+            raise
+        except RedisError:  # they may have been taken, though nobody was told in time
+            self._retry_later(lambda: self._entries.release_leases(leases))
+            raise
+        except BaseException:
+            yield Call(lambda: self.release(leases))
+            raise
+        return [next(refreshed) if isinstance(one, LeasedWork) else one for one in acquired]
+
+    def _computing(
+        self, works: Sequence[LeasedWork], is_batched: bool, before_publishing: Callable[[CacheRequest], object]
     ) -> Routine[list[Refreshed]]:
-        options = works[0].options
-        with self._renewing(leases):
+        """Compute and publish, and renew the leases meanwhile."""
+        requests, options = [work.request for work in works], works[0].options
+        with self._renewing(works):
             with self._counting(options.limit):
                 computed = yield from computing_values(
-                    [work.request for work in works],
+                    requests,
                     options.timeout_s,
                     is_batched=is_batched,
                     leaves_thread=options.leaves_thread,
                     monotonic_s=self._clock.monotonic_s,
                 )
-            before_publishing()
+            for request in requests:
+                before_publishing(request)
             refreshed: list[Refreshed] = yield Call(lambda: self.publish(works, computed))
         return refreshed
 
@@ -259,10 +257,7 @@ class Refresher:
         Raises:
             redis.RedisError: the lease could not be asked for.
         """
-        (acquired,) = yield from self.acquiring([request], origin, fresh_ok, [waiting_since_ms])
-        if isinstance(acquired, Refreshed):
-            return acquired
-        (refreshed,) = yield from self.refreshing([acquired])
+        (refreshed,) = yield from self.refreshing([request], origin, fresh_ok, waiting_since_ms=[waiting_since_ms])
         return refreshed
 
     def refreshing_in_turn(self, request: CacheRequest, origin: Origin, fresh_ok: FreshOk) -> Routine[Refreshed]:
@@ -275,25 +270,9 @@ class Refresher:
             yield Sleep(pause_s)
         raise AssertionError("pauses never end")
 
-    def _guarded(self, steps: Routine[Any], leases: Sequence[tuple[str, str]]) -> Routine[Any]:
-        """Run steps; if they are stopped, give the leases back: at once, or later where Redis does not answer.
-
-        Those of a loop that is gone lapse: there is nobody left to do anything.
-        """
-        try:
-            return (yield from steps)
-        except GeneratorExit:
-            raise
-        except RedisError:  # they may have been taken, though nobody was told in time
-            self._retry_later(lambda: self._entries.release_leases(leases))
-            raise
-        except BaseException:
-            yield Call(lambda: self.release(leases))
-            raise
-
-    def _renewing(self, leases: Sequence[tuple[str, str]]) -> AbstractContextManager[None]:
+    def _renewing(self, works: Sequence[LeasedWork]) -> AbstractContextManager[None]:
         """Renew leases for as long as the block runs; those of a loop that is closed meanwhile lapse."""
-        loop = running_loop()
+        loop, leases = running_loop(), leases_of(works)
 
         def renew() -> object:
             if loop is not None and loop.is_closed():
