@@ -70,7 +70,7 @@ class OnDemandThread:
             False if it cannot be started, which is logged: the system allows no more threads, or the interpreter is
             shutting down.
         """
-        if not self.is_alive:
+        if self._thread is None or not self._thread.is_alive():
             try:
                 self._thread = self._spawn(self._name, self._run)
             except RuntimeError as error:

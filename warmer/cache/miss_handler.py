@@ -89,7 +89,7 @@ class MissHandler(ForkSafe):
             Exception: what the function raises.
         """
         miss = _miss_of(request)
-        run(self._resolving([miss], self._leading))
+        run(self._resolving([miss], self._leader.leading))
         return _value_of(miss)
 
     async def acompute(self, request: CacheRequest) -> Any:
@@ -111,7 +111,7 @@ class MissHandler(ForkSafe):
                 once all the others are cached.
         """
         misses = [_miss_of(request, is_batched=True) for request in requests]
-        run(self._resolving(misses, self._leading))
+        run(self._resolving(misses, self._leader.leading))
         return [_value_of(miss) for miss in misses]
 
     async def acompute_many(self, requests: Sequence[CacheRequest]) -> list[Any]:
@@ -137,9 +137,12 @@ class MissHandler(ForkSafe):
         wait_s = pending[0].options.wait_s if pending else 0.0
         while pending:
             deadline_s = yield from lead(deque(pending), wait_s)
+            leftover = []
             for miss in pending:
                 yield from self._following(miss, deadline_s)
-            pending = [miss for miss in pending if miss.result is None]
+                if miss.result is None:
+                    leftover.append(miss)
+            pending = leftover
             if misses[0].options.after_wait != "compute":  # who is ready to compute gives each flight the same time
                 wait_s = max(0.0, deadline_s - self._clock.monotonic_s())
 
@@ -184,10 +187,6 @@ class MissHandler(ForkSafe):
         return FlightResult.with_error(waited_too_long(miss.request, miss.options))
 
     # --- leading -----------------------------------------------------------------------------------------------------
-    def _leading(self, unjoined: deque[Miss], wait_s: float) -> Routine[float]:
-        """Lead in the reader's own thread, one batch after the other."""
-        return self._leader.leading(self._leader.join(unjoined, None), unjoined, wait_s, None)
-
     def _leading_in_tasks(self, unjoined: deque[Miss], wait_s: float) -> Routine[float]:
         """Lead in tasks that go on when the reader is cancelled, some batches side by side."""
         loop = asyncio.get_running_loop()
@@ -206,7 +205,7 @@ class MissHandler(ForkSafe):
     def _start(
         self, batch: list[Miss], unjoined: deque[Miss], wait_s: float, loop: asyncio.AbstractEventLoop
     ) -> "Future[float | None]":
-        ended = self._runner.start(self._leader.leading(batch, unjoined, wait_s, loop))
+        ended = self._runner.start(self._leader.leading(unjoined, wait_s, loop, batch))
         ended.add_done_callback(lambda _: self._leader.resolve_all(batch, NO_RESULT))  # if it was stopped at once
         return ended
 

@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from redis.exceptions import RedisError
@@ -111,7 +112,11 @@ class MissLeader:
         return batch
 
     def leading(
-        self, batch: list[Miss], unjoined: deque[Miss], wait_s: float, loop: asyncio.AbstractEventLoop | None
+        self,
+        unjoined: deque[Miss],
+        wait_s: float,
+        loop: asyncio.AbstractEventLoop | None = None,
+        batch: list[Miss] | None = None,
     ) -> Routine[float]:
         """Compute a batch, then the next ones, or wait for other processes that compute them; resolve all flights.
 
@@ -119,10 +124,10 @@ class MissLeader:
         in the end, so that two processes that miss the same values share the work.
 
         Args:
-            batch: From `join`.
-            unjoined: What comes next; several routines may share it.
+            unjoined: What is to be computed; several routines may share it.
             wait_s: How long other processes are waited for.
             loop: The event loop beside which this runs, if any.
+            batch: What comes first, from `join`.
 
         Returns:
             Until when others were waited for, on the monotonic clock.
@@ -131,6 +136,7 @@ class MissLeader:
         unclear = NO_RESULT
         try:
             busy: list[Miss] = []
+            batch = self.join(unjoined, loop) if batch is None else batch
             while batch:
                 led += batch
                 busy += yield from self._attempting(batch)
@@ -158,13 +164,13 @@ class MissLeader:
     # --- under leases ------------------------------------------------------------------------------------------------
     def _attempting(self, batch: Sequence[Miss], fresh_ok: FreshOk = is_fresh) -> Routine[list[Miss]]:
         """Compute what nobody else does, and resolve it; return what other processes compute right now."""
-        leased = [miss for miss in batch if not self._goes_without_lease(miss, len(batch))]
+        leased = self._leasable(batch)
         busy: list[Miss] = []
         fresh: list[Miss] = []
         try:
             refreshed = (yield from self._refreshing(leased, fresh_ok)) if leased else []
         except RedisError:
-            leased, refreshed = [], []
+            leased, refreshed = (), []
         for miss, one in zip(leased, refreshed, strict=True):
             if one.result is Result.BUSY:
                 miss.waiting_since_ms = miss.waiting_since_ms or one.now_ms
@@ -179,21 +185,26 @@ class MissLeader:
             busy += yield from self._attempting(unreadable, never_ok)
         return busy
 
-    def _goes_without_lease(self, miss: Miss, count: int) -> bool:
-        """Whether not even to ask for a lease; for a single one, Redis's absence is found out by asking."""
-        return miss.has_waited or (count > 1 and self._reads.is_unavailable(self._entry_key(miss.request.cache_key)))
+    def _leasable(self, batch: Sequence[Miss]) -> Sequence[Miss]:
+        """Return those whose lease is worth asking for; for a single one, Redis's absence is found out by asking."""
+        if len(batch) == 1:
+            return () if batch[0].has_waited else batch
+        is_unavailable, name = self._reads.is_unavailable, self._entry_key
+        return [miss for miss in batch if not (miss.has_waited or is_unavailable(name(miss.request.cache_key)))]
 
     def _refreshing(self, misses: Sequence[Miss], fresh_ok: FreshOk) -> Routine[list[Refreshed]]:
-        names = {id(miss.request): miss.flight_name for miss in misses}
         return self._refresher.refreshing(
-            [miss.request for miss in misses],
+            list(map(attrgetter("request"), misses)),
             Origin.MISS,
             fresh_ok,
-            waiting_since_ms=[miss.waiting_since_ms for miss in misses],
+            waiting_since_ms=list(map(attrgetter("waiting_since_ms"), misses)),
             attempts=2,
             is_batched=misses[0].batch_size > 0,
-            before_publishing=lambda request: self._flights.stop_joining(names[id(request)]),
+            before_publishing=self._stop_joining,
         )
+
+    def _stop_joining(self, request: CacheRequest) -> None:
+        self._flights.stop_joining(flight_name(request))
 
     def result_of(self, refreshed: Refreshed) -> FlightResult:
         """Record a refresh, and return its result; followers get none if the lease was lost, say to an invalidation.

@@ -251,8 +251,8 @@ class Codec:
     def _compress(self, cache_key: str, number: int, payload: bytes) -> Encoded:
         """Compress a payload if it is configured and saves bytes, and check its size."""
         stored, encoded_bytes = payload, len(payload)
-        may_be_compressed = encoded_bytes <= max_decompressed_bytes(self.max_value_bytes)
-        if self.compress_over_bytes is not None and encoded_bytes > self.compress_over_bytes and may_be_compressed:
+        is_large = self.compress_over_bytes is not None and encoded_bytes > self.compress_over_bytes
+        if is_large and encoded_bytes <= max_decompressed_bytes(self.max_value_bytes):
             stored = compressed(payload) or payload
         if stored is not payload:
             number |= formats.COMPRESSED

@@ -73,20 +73,17 @@ class Publisher:
         self, works: Sequence[LeasedWork], entries: Sequence[tuple[Header, bytes] | None]
     ) -> Iterator[Result | RedisError | None]:
         """Send entries; return for each that there is PUBLISHED, LOST, None if it had expired, or Redis's error."""
-        sent = [(work, *entry) for work, entry in zip(works, entries, strict=True) if entry is not None]
+        sent = [
+            (work.request.cache_key, work.token, entry[0].expires_at_ms, pack(*entry))
+            for work, entry in zip(works, entries, strict=True)
+            if entry is not None
+        ]
         try:
-            return iter(
-                self._entries.publish_many(
-                    [
-                        (work.request.cache_key, work.token, header.expires_at_ms, pack(header, payload))
-                        for work, header, payload in sent
-                    ]
-                )
-            )
+            return iter(self._entries.publish_many(sent))
         except RedisError as error:
-            what = repr(sent[0][0].request.cache_key) if len(sent) == 1 else f"{len(sent)} values"
+            what = repr(sent[0][0]) if len(sent) == 1 else f"{len(sent)} values"
             logger.warning("%s: computed, but not cached: %s", what, described(error))
-            self.release(leases_of(work for work, _, _ in sent))
+            self.release([(cache_key, token) for cache_key, token, _, _ in sent])
             return iter([error] * len(sent))
 
     def _report_failures(self, failed: Sequence[tuple[LeasedWork, Computed]]) -> None:
@@ -125,11 +122,6 @@ def encoded_by(codec: Codec, cache_key: str, computed: Computed) -> Computed:
         return computed._replace(encoded=codec.encode(cache_key, computed.value), is_none=computed.value is None)
     except Exception as refused:
         return Computed(error=refused, duration_s=computed.duration_s)
-
-
-def is_stale_from_the_start(refreshed: Refreshed) -> bool:
-    """Whether computing a value took longer than it is fresh."""
-    return refreshed.now_ms + refreshed.duration_ms > refreshed.fresh_until_ms > 0
 
 
 # --- what is written --------------------------------------------------------------------------------------------------
@@ -219,7 +211,7 @@ def _written(work: LeasedWork, computed: Computed, entry: Entry, answer: Result 
         error,
         computed.error,
     )
-    if result is Result.PUBLISHED and is_stale_from_the_start(refreshed):
+    if result is Result.PUBLISHED and refreshed.now_ms + refreshed.duration_ms > header.fresh_until_ms:
         logger.warning(
             "computing %r took %.1f s, longer than its value is fresh: it was stale from the start; raise the ttl",
             work.request.cache_key,

@@ -7,6 +7,7 @@ steps apart from each other, see `warmer.engine.claims`. Readers and refreshes b
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from operator import attrgetter
 from secrets import token_hex
 from typing import Any, TypeAlias
 
@@ -24,7 +25,7 @@ from warmer.refresh.lease_renewal import LeaseRenewer
 from warmer.refresh.publisher import Publisher
 from warmer.refresh.reader_usage import ReaderUsage
 from warmer.refresh.refreshed import Computed, Refreshed
-from warmer.refresh.request import CacheRequest, LeasedWork, leases_of
+from warmer.refresh.request import CacheRequest, LeasedWork
 from warmer.refresh.single_flight import computing
 from warmer.store import Claim, Entries, Lease, Result
 
@@ -40,6 +41,9 @@ def is_fresh(work: LeasedWork, present: Header) -> bool:
 def never_ok(work: LeasedWork, present: Header) -> bool:
     """No present value is good enough: it is computed whatever there is."""
     return False
+
+
+_NOT_LIMITED: AbstractContextManager[object] = nullcontext()
 
 
 class Refresher:
@@ -213,7 +217,13 @@ class Refresher:
                 )
             )
             works = [one for one in acquired if isinstance(one, LeasedWork)]
-            refreshed = iter((yield from self._computing(works, is_batched, before_publishing)) if works else ())
+            published: list[Refreshed] = []
+            if works:
+                with self._renewing(leases):
+                    computed = yield from self._computing(works, is_batched)
+                    for work in works:
+                        before_publishing(work.request)
+                    published = yield Call(lambda: self.publish(works, computed))
         except GeneratorExit:
             raise
         except RedisError:  # they may have been taken, though nobody was told in time
@@ -222,26 +232,19 @@ class Refresher:
         except BaseException:
             yield Call(lambda: self.release(leases))
             raise
-        return [next(refreshed) if isinstance(one, LeasedWork) else one for one in acquired]
+        return _in_order(acquired, published)
 
-    def _computing(
-        self, works: Sequence[LeasedWork], is_batched: bool, before_publishing: Callable[[CacheRequest], object]
-    ) -> Routine[list[Refreshed]]:
-        """Compute and publish, and renew the leases meanwhile."""
-        requests, options = [work.request for work in works], works[0].options
-        with self._renewing(works):
-            with self._counting(options.limit):
-                computed = yield from computing_values(
-                    requests,
-                    options.timeout_s,
-                    is_batched=is_batched,
-                    leaves_thread=options.leaves_thread,
-                    monotonic_s=self._clock.monotonic_s,
-                )
-            for request in requests:
-                before_publishing(request)
-            refreshed: list[Refreshed] = yield Call(lambda: self.publish(works, computed))
-        return refreshed
+    def _computing(self, works: Sequence[LeasedWork], is_batched: bool) -> Routine[list[Computed]]:
+        """Compute values, and count that under the limit that protects their source; it is never held up."""
+        options = works[0].options
+        return computing_values(
+            list(map(attrgetter("request"), works)),
+            options.timeout_s,
+            is_batched=is_batched,
+            leaves_thread=options.leaves_thread,
+            monotonic_s=self._clock.monotonic_s,
+            within=_NOT_LIMITED if options.limit is None else self._reader_usage.computing(options.limit),
+        )
 
     def refreshing_one(
         self, request: CacheRequest, origin: Origin, fresh_ok: FreshOk, waiting_since_ms: int = 0
@@ -270,9 +273,9 @@ class Refresher:
             yield Sleep(pause_s)
         raise AssertionError("pauses never end")
 
-    def _renewing(self, works: Sequence[LeasedWork]) -> AbstractContextManager[None]:
+    def _renewing(self, leases: Sequence[tuple[str, str]]) -> AbstractContextManager[None]:
         """Renew leases for as long as the block runs; those of a loop that is closed meanwhile lapse."""
-        loop, leases = running_loop(), leases_of(works)
+        loop = running_loop()
 
         def renew() -> object:
             if loop is not None and loop.is_closed():
@@ -280,10 +283,6 @@ class Refresher:
             return any(self.renew(leases))
 
         return self.renewer.holding(renew)
-
-    def _counting(self, limit: str | None) -> AbstractContextManager[None]:
-        """Count a computation in this block under the limit that protects its source; it is never held up."""
-        return nullcontext() if limit is None else self._reader_usage.computing(limit)
 
 
 def computing_values(
@@ -293,6 +292,7 @@ def computing_values(
     is_batched: bool = False,
     leaves_thread: bool = False,
     monotonic_s: Callable[[], float] = time.monotonic,
+    within: AbstractContextManager[object] = _NOT_LIMITED,
 ) -> Routine[list[Computed]]:
     """Compute values, by one call of a user's function: of the batch function, or of the one for a single value.
 
@@ -302,6 +302,7 @@ def computing_values(
         is_batched: Whether to compute them by the task's batch function.
         leaves_thread: Whether a sync function is run in a thread of its own, and left behind at its time-out.
         monotonic_s: Measures the time.
+        within: A context for the call.
 
     Returns:
         The outcome of each computation, in their order; an exception is in it, not raised.
@@ -316,23 +317,34 @@ def computing_values(
         >>> computed.value
         42
     """
-    if is_batched:
-        targets = [request.target for request in requests if request.target is not None]
-        return (
-            yield from computing_many(
-                targets[0].task, targets, timeout_s, leaves_thread=leaves_thread, monotonic_s=monotonic_s
-            )
-        )
-    (request,) = requests
-    started_s = monotonic_s()
-    try:
-        with computing(request.cache_key):
-            value = yield Compute(request.function, request.arguments, timeout_s, leaves_thread)
-    except BaseException as error:
-        if ends_the_caller(error):
-            raise
-        return [Computed(error=error, duration_s=monotonic_s() - started_s)]
-    return [Computed(value, duration_s=monotonic_s() - started_s)]
+    with within:
+        if is_batched:
+            return (yield from _computing_many(requests, timeout_s, leaves_thread, monotonic_s))
+        (request,) = requests
+        started_s = monotonic_s()
+        try:
+            with computing(request.cache_key):
+                value = yield Compute(request.function, request.arguments, timeout_s, leaves_thread)
+        except BaseException as error:
+            if ends_the_caller(error):
+                raise
+            return [Computed(error=error, duration_s=monotonic_s() - started_s)]
+        return [Computed(value, duration_s=monotonic_s() - started_s)]
+
+
+def _computing_many(
+    requests: Sequence[CacheRequest], timeout_s: float | None, leaves_thread: bool, monotonic_s: Callable[[], float]
+) -> Routine[list[Computed]]:
+    targets = [request.target for request in requests if request.target is not None]
+    return computing_many(targets[0].task, targets, timeout_s, leaves_thread=leaves_thread, monotonic_s=monotonic_s)
+
+
+def _in_order(acquired: Sequence[LeasedWork | Refreshed], published: list[Refreshed]) -> list[Refreshed]:
+    """Return how all refreshes ended, those that were computed in the places of their work."""
+    if len(published) == len(acquired):
+        return published
+    computed = iter(published)
+    return [next(computed) if isinstance(one, LeasedWork) else one for one in acquired]
 
 
 def _present_of(request: CacheRequest, lease: Lease) -> Header | None:

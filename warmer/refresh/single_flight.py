@@ -183,7 +183,8 @@ def is_own(cache_key: str) -> bool:
         ...     is_own("catalog")
         True
     """
-    return any(cache_key in around.cache_keys and not around.is_over for around in _around.get())
+    all_around = _around.get()
+    return bool(all_around) and any(cache_key in one.cache_keys and not one.is_over for one in all_around)
 
 
 def is_within_another() -> bool:

@@ -39,8 +39,7 @@ class Entries:
         self._reads = reads
         self._client: Any = connect(url, timeout_s)
         self._scripts = Scripts(self._client, settings)
-        self._keys = keys = self._scripts.keys
-        self._lease, self._entry = keys.lease, keys.entry
+        self._names_of = self._scripts.keys.of_entry
 
     def close(self) -> None:
         """Close all connections."""
@@ -56,7 +55,8 @@ class Entries:
 
     def read(self, cache_key: str) -> bytes | None:
         """Return the bytes of an entry; None if there is none."""
-        found: bytes | None = self._ask(cache_key, lambda: self._client.get(self._keys.entry(cache_key)))
+        entry_key = self._names_of(cache_key).entry
+        found: bytes | None = self._ask(entry_key, lambda: self._client.get(entry_key))
         return found
 
     # --- one by one --------------------------------------------------------------------------------------------
@@ -79,13 +79,10 @@ class Entries:
                 taken, and the failure told.
             seize: Whether to void whoever has them.
         """
-        each = [
-            (self._lease(key), self._entry(key), self._keys.failure(key), token, waiting_since_ms)
-            for key, token, waiting_since_ms in asked
-        ]
+        each = [(*self._names_of(key), token, since_ms) for key, token, since_ms in asked]
         arguments = (HEADER_BYTES + MAX_REF_BYTES, int(seize))
         leases = []
-        for now_ms, answers in self._run_each("take_lease", asked, each, *arguments):
+        for now_ms, answers in self._run_each("take_lease", each, *arguments):
             for taken, beginning, failure in answers:
                 present = unpack(beginning) if beginning else None
                 leases.append(Lease(bool(taken), now_ms, present[0] if present else None, failure))
@@ -93,13 +90,13 @@ class Entries:
 
     def renew_leases(self, leases: Sequence[tuple[str, str]]) -> list[bool]:
         """Extend leases, of which each is given by its key and token; False for those that are lost."""
-        each = [(self._lease(key), token) for key, token in leases]
-        return _truths(self._run_each("renew_lease", leases, each))
+        each = [(self._names_of(key).lease, token) for key, token in leases]
+        return _truths(self._run_each("renew_lease", each))
 
     def release_leases(self, leases: Sequence[tuple[str, str]]) -> list[bool]:
         """Give leases up without writing, each by its key and token; False for those that were not held."""
-        each = [(self._lease(key), token) for key, token in leases]
-        return _truths(self._run_each("release_lease", leases, each))
+        each = [(self._names_of(key).lease, token) for key, token in leases]
+        return _truths(self._run_each("release_lease", each))
 
     def fail_leases(self, failures: Sequence[tuple[str, str, bytes]]) -> list[bool]:
         """Give leases up because their computations failed, and tell those who wait.
@@ -110,8 +107,11 @@ class Entries:
         Returns:
             False for those that were not held.
         """
-        each = [(self._lease(key), self._keys.failure(key), token, how) for key, token, how in failures]
-        return _truths(self._run_each("fail_lease", failures, each))
+        each = []
+        for key, token, how in failures:
+            names = self._names_of(key)
+            each.append((names.lease, names.failure, token, how))
+        return _truths(self._run_each("fail_lease", each))
 
     def publish_many(self, entries: Sequence[tuple[str, str, int, bytes]]) -> list[Result | None]:
         """Write entries, of those whose lease their token still holds, and give the leases up.
@@ -122,17 +122,20 @@ class Entries:
         Returns:
             For each PUBLISHED; LOST when the lease was lost; None when the entry has already expired.
         """
-        each = [(self._lease(key), self._entry(key), token, until_ms, new) for key, token, until_ms, new in entries]
-        return [_RESULTS.get(answer) for part in self._run_each("publish", entries, each) for answer in part]
+        each = []
+        for key, token, until_ms, new in entries:
+            names = self._names_of(key)
+            each.append((names.lease, names.entry, token, until_ms, new))
+        return [_RESULTS.get(answer) for part in self._run_each("publish", each) for answer in part]
 
     def invalidate(self, cache_key: str) -> None:
         """Delete an entry and void its lease, so that a value computed from older data is not published."""
-        self._client.delete(self._lease(cache_key), self._entry(cache_key))
+        names = self._names_of(cache_key)
+        self._client.delete(names.lease, names.entry)
 
     def _run_each(
         self,
         name: str,
-        things: Sequence[tuple[Any, ...]],
         each: Sequence[Sequence[str | bytes | int]],
         *arguments: str | bytes | int,
     ) -> list[Any]:
@@ -140,8 +143,7 @@ class Entries:
 
         Args:
             name: The script's name.
-            things: What is given for each; its cache key comes first.
-            each: The script's keys and arguments for each.
+            each: The script's keys and arguments for each entry; the name of its lease comes first.
             *arguments: Those for all.
 
         Returns:
@@ -150,13 +152,10 @@ class Entries:
         if not each:
             return []
         if isinstance(self._client, ClusterClient):
-            return [
-                self._ask(thing[0], partial(self._scripts.run_each, name, [one], *arguments))
-                for thing, one in zip(things, each, strict=True)
-            ]
-        return [self._ask(things[0][0], lambda: self._scripts.run_each(name, each, *arguments))]
+            return [self._ask(str(one[0]), partial(self._scripts.run_each, name, [one], *arguments)) for one in each]
+        return [self._ask(str(each[0][0]), partial(self._scripts.run_each, name, each, *arguments))]
 
-    def _ask(self, cache_key: str, action: Callable[[], Any]) -> Any:
+    def _ask(self, key: str, action: Callable[[], Any]) -> Any:
         """Ask a key's server; for those who read, not if it is away, and with a word to them if it has failed.
 
         Raises:
@@ -164,14 +163,13 @@ class Entries:
         """
         if self._reads is None:
             return action()
-        entry_key = self._keys.entry(cache_key)
-        if self._reads.is_unavailable(entry_key):
+        if self._reads.is_unavailable(key):
             raise RedisConnectionError("Redis is away, as another read has found")
         began_s = time.monotonic()
         try:
             return action()
         except RedisError as error:
-            self._reads.report(entry_key, error, time.monotonic() - began_s)
+            self._reads.report(key, error, time.monotonic() - began_s)
             raise
 
 

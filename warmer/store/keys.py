@@ -5,6 +5,21 @@ an entry, its lease and its failure share a hash tag, so that one script can tou
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class EntryKeys(NamedTuple):
+    """Names of the keys of one entry.
+
+    Args:
+        lease: Of the lease that its writer holds.
+        entry: Of the entry itself.
+        failure: Of the record of the last computation that failed.
+    """
+
+    lease: str
+    entry: str
+    failure: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +300,11 @@ class Keys:
         return f"{self.namespace}:scheduler:instance:"
 
     # --- cache -----------------------------------------------------------------------------------------------
+    def of_entry(self, cache_key: str) -> EntryKeys:
+        """Names of all that belongs to one entry."""
+        namespace, tag = self.namespace, _tag(cache_key)
+        return EntryKeys(f"{namespace}:lease:{tag}", f"{namespace}:entry:{tag}", f"{namespace}:failure:{tag}")
+
     def entry(self, cache_key: str) -> str:
         """STRING: header and value; until it expires."""
         return f"{self.namespace}:entry:{_tag(cache_key)}"

@@ -149,7 +149,7 @@ class Scripts:
             TypeError: the number of arguments is not the header's.
             redis.RedisError: Redis did not answer, or refused.
         """
-        loaded = self._load(name)
+        loaded = self._loaded.get(name) or self._load(name)
         surplus = len(arguments) - len(loaded.arguments)
         if surplus < 0 or (surplus and not loaded.takes_rest):
             raise TypeError(f"script {name} takes {loaded.arguments}, got {len(arguments)} arguments")
@@ -166,20 +166,20 @@ class Scripts:
         Raises:
             redis.RedisError: Redis did not answer, or refused.
         """
-        loaded = self._load(name)
+        loaded = self._loaded.get(name) or self._load(name)
         width = loaded.keys_of_each
-        return loaded.script(
-            keys=[key for one in each for key in one[:width]],
-            args=[*arguments, *(argument for one in each for argument in one[width:])],
-        )
+        keys: list[Any] = []
+        args: list[Any] = [*arguments]
+        for one in each:
+            keys += one[:width]
+            args += one[width:]
+        return loaded.script(keys=keys, args=args)
 
     def _load(self, name: str) -> _Loaded:
-        loaded = self._loaded.get(name)
-        if loaded is None:
-            file = lua_file(f"{name}.lua")
-            script = self.client.register_script(script_text(file, self.keys, self._settings))
-            loaded = _Loaded(script, file.words("args"), bool(file.words("rest")), len(file.words("each_key")))
-            self._loaded[name] = loaded
+        file = lua_file(f"{name}.lua")
+        script = self.client.register_script(script_text(file, self.keys, self._settings))
+        loaded = _Loaded(script, file.words("args"), bool(file.words("rest")), len(file.words("each_key")))
+        self._loaded[name] = loaded
         return loaded
 
 

@@ -35,7 +35,7 @@ def is_plain_text(text: str) -> bool:
     return _NOT_PLAIN.search(text) is None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Field:
     """One field of a template.
 
@@ -53,7 +53,7 @@ class Field:
     attributes: tuple[str, ...]
     is_hashed: bool
 
-    @property
+    @cached_property
     def path(self) -> str:
         """The root and the attributes, with dots between."""
         return ".".join((self.root, *self.attributes))
@@ -183,7 +183,7 @@ class Template:
             >>> Template.parse("user:{user_id}").identity({"user_id": "42"})
             ('"42"',)
         """
-        return tuple(_canonical(field, field.value(arguments)) for field in self.places)
+        return tuple([_canonical(field, field.value(arguments)) for field in self.places])
 
     def could_make(self, cache_key: str) -> bool:
         """Return whether the template makes such keys: its own separators never stand in the values between them.
