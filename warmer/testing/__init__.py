@@ -1,16 +1,12 @@
-"""For users' tests: a clock that a test moves, a compute function that keeps a record, and a `Warmer` in memory.
+"""Test kit for applications: a manual clock, a recorder of compute calls, and a `Warmer` in memory.
 
-Load the fixtures in ``conftest.py``::
+Load the fixtures in ``conftest.py`` by ``pytest_plugins = ["warmer.testing"]``, and request them by name:
 
-    pytest_plugins = ["warmer.testing"]
-
-and take what a test needs by name:
-
-- `warmer_clock`: the `ManualClock` that `memory_warmer` goes by.
+- `warmer_clock`: the `ManualClock` of `memory_warmer`.
 - `warmer_recorder`, `warmer_async_recorder`: a `Recorder` that takes any arguments.
 - `memory_warmer`: a `MemoryWarmer`, closed at the test's end. It needs no server and starts no background threads.
 - `default_memory_warmer`: the same, and the application's own ``@warmed`` functions read through it.
-- `warmer_settings`: settings of `memory_warmer` by name; none, unless a test module or ``conftest.py`` overrides it.
+- `warmer_settings`: settings of `memory_warmer` by name; a test module or ``conftest.py`` can override it.
 
 Example:
     >>> memory = MemoryWarmer()
@@ -23,7 +19,7 @@ Example:
     'expired'
     >>> memory.close()
 
-PYTEST_DONT_REWRITE: nothing is asserted in here, so it may have been imported before pytest loads it.
+PYTEST_DONT_REWRITE: this package asserts nothing, so it may be imported before pytest loads it.
 """
 
 try:

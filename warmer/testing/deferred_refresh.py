@@ -1,4 +1,4 @@
-"""Background refreshes that wait until a test carries them out."""
+"""Background refreshes for tests: kept until a test runs them, so that nothing happens at an unknown time."""
 
 import asyncio
 import threading
@@ -24,7 +24,7 @@ class _Ended(NamedTuple):
 
 
 class DeferredRefresh(BackgroundRefresh):
-    """Keeps the refreshes that readers of stale values ask for, each name once, until `run_all`.
+    """Keeps the refreshes that readers of stale values submit, one per name, until `run_all`.
 
     Example:
         >>> deferred = DeferredRefresh()
@@ -34,25 +34,24 @@ class DeferredRefresh(BackgroundRefresh):
     """
 
     def __init__(self) -> None:
-        """Start with none."""
         super().__init__()
-        self._asking = threading.Lock()
-        self._asked: dict[str, tuple[Refresh, ARefresh | None]] = {}
+        self._deferring = threading.Lock()
+        self._deferred: dict[str, tuple[Refresh, ARefresh | None]] = {}
 
     def submit(self, name: str, refresh: Refresh, arefresh: ARefresh | None = None) -> None:
         """Keep a refresh until `run_all`."""
-        with self._asking:
-            self._asked.setdefault(name, (refresh, arefresh))
+        with self._deferring:
+            self._deferred.setdefault(name, (refresh, arefresh))
 
     def run_all(self) -> list[WarmOutcome]:
-        """Run the refreshes in this thread; returns what was computed."""
+        """Run the refreshes in this thread; returns the outcomes of those that computed here."""
         with uncounted_reads():
             return _outcomes(
                 [_Ended(name, time.monotonic(), refresh(), time.monotonic()) for name, (refresh, _) in self._take()]
             )
 
     async def arun_all(self) -> list[WarmOutcome]:
-        """Run the refreshes, those of async functions in the running event loop; returns what was computed."""
+        """As `run_all`, with async functions in the running event loop, and others in a thread."""
         ended = []
         with uncounted_reads():
             for name, (refresh, arefresh) in self._take():
@@ -62,13 +61,13 @@ class DeferredRefresh(BackgroundRefresh):
         return _outcomes(ended)
 
     def _take(self) -> list[tuple[str, tuple[Refresh, ARefresh | None]]]:
-        with self._asking:
-            asked, self._asked = self._asked, {}
-        return list(asked.items())
+        with self._deferring:
+            deferred, self._deferred = self._deferred, {}
+        return list(deferred.items())
 
 
 def _outcomes(ended: list[_Ended]) -> list[WarmOutcome]:
-    """Return what was computed here; what is abandoned was refreshed by somebody else before."""
+    """Return the outcomes of the values computed here; an abandoned refresh found that another caller had done it."""
     return [_outcome(one) for one in ended if not one.result.is_abandoned]
 
 

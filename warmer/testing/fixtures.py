@@ -1,4 +1,4 @@
-"""The pytest fixtures."""
+"""Pytest fixtures of the test kit; the package lists them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,13 +12,13 @@ from warmer.testing.recorder import Recorder
 
 @pytest.fixture
 def warmer_clock() -> ManualClock:
-    """The clock that `memory_warmer` goes by: ``warmer_clock.advance(61)``."""
+    """The clock of `memory_warmer`: ``warmer_clock.advance(61)``."""
     return ManualClock()
 
 
 @pytest.fixture
 def warmer_recorder() -> Recorder:
-    """A compute function that takes any arguments, returns what it is told, and records its calls."""
+    """A compute function that takes any arguments, returns what the test sets, and records its calls."""
     return Recorder()
 
 
@@ -30,7 +30,7 @@ def warmer_async_recorder() -> Recorder:
 
 @pytest.fixture
 def warmer_settings() -> dict[str, Any]:
-    """The settings of `memory_warmer` by name, to be overridden; none by default."""
+    """The settings of `memory_warmer` by name; empty unless overridden."""
     return {}
 
 

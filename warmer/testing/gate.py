@@ -1,4 +1,4 @@
-"""A gate at which computations are held, so that a test decides what happens meanwhile."""
+"""Gate for computations: it holds them, so that a test decides what happens while they run."""
 
 import asyncio
 import threading
@@ -9,21 +9,20 @@ from warmer.errors import WaitTimeoutError
 
 
 class Gate:
-    """Holds whoever comes, until it is opened; made by `Recorder.held`.
+    """Holds all callers until it is opened; made by `Recorder.held`.
 
     Args:
-        timeout_s: How long it holds anyone at most, so that no test hangs for ever.
+        timeout_s: The longest time it holds a caller, in seconds, so that no test hangs.
 
     Example:
+        >>> from threading import Thread
         >>> gate = Gate(timeout_s=1.0)
+        >>> Thread(target=gate.hold).start()
+        >>> gate.wait_for(1)
         >>> gate.open()
-        >>> gate.hold()
-        >>> gate.arrived
-        1
     """
 
     def __init__(self, timeout_s: float) -> None:
-        """Start closed."""
         self._timeout_s = timeout_s
         self._opening: Future[None] = Future()
         self._changed = threading.Condition()
@@ -31,16 +30,11 @@ class Gate:
 
     @property
     def arrived(self) -> int:
-        """How many have come so far."""
+        """Number of callers so far."""
         return self._arrived
 
     def open(self) -> None:
-        """Let all pass, those that wait and those to come.
-
-        Example:
-            >>> gate = Gate(timeout_s=1.0)
-            >>> gate.open()
-        """
+        """Let all callers pass, now and later."""
         with self._changed:
             if not self._opening.done():
                 self._opening.set_result(None)
@@ -49,53 +43,42 @@ class Gate:
         """Hold this thread until the gate is opened.
 
         Raises:
-            WaitTimeoutError: nobody opened it in time.
+            WaitTimeoutError: the gate was not opened in time.
         """
         self._arrive()
         try:
             self._opening.result(self._timeout_s)
         except FutureTimeoutError:
-            raise self._held_in_vain() from None
+            raise self._timeout_error() from None
 
     async def ahold(self) -> None:
-        """Hold this coroutine, without blocking its event loop.
-
-        Raises:
-            WaitTimeoutError: nobody opened the gate in time.
-        """
+        """As `hold`, for coroutines: the event loop goes on."""
         self._arrive()
         try:
             async with asyncio.timeout(self._timeout_s):
                 await asyncio.shield(asyncio.wrap_future(self._opening))
         except TimeoutError:
-            raise self._held_in_vain() from None
+            raise self._timeout_error() from None
 
     def wait_for(self, arrivals: int = 1, timeout_s: float = 5.0) -> None:
-        """Wait until so many have come.
+        """Wait until this many callers have arrived.
 
         Args:
-            arrivals: How many.
-            timeout_s: How long to wait at most.
+            arrivals: The number of callers.
+            timeout_s: The longest time to wait, in seconds.
 
         Raises:
-            WaitTimeoutError: fewer have come in time.
-
-        Example:
-            >>> from threading import Thread
-            >>> gate = Gate(timeout_s=1.0)
-            >>> Thread(target=gate.hold).start()
-            >>> gate.wait_for(1)
-            >>> gate.open()
+            WaitTimeoutError: fewer have arrived in time.
         """
         with self._changed:
             if not self._changed.wait_for(lambda: self._arrived >= arrivals, timeout_s):
                 raise WaitTimeoutError(
-                    f"expected {arrivals} computations to begin within {timeout_s:g} s, got {self._arrived}; are they "
-                    "started in other threads or tasks, and not answered from the cache?"
+                    f"expected {arrivals} computations to begin within {timeout_s:g} s, got {self._arrived}; start "
+                    "them in other threads or tasks, and check that their values are not cached yet"
                 )
 
     async def await_for(self, arrivals: int = 1, timeout_s: float = 5.0) -> None:
-        """As `wait_for`, beside an event loop."""
+        """As `wait_for`, for coroutines."""
         await asyncio.to_thread(self.wait_for, arrivals, timeout_s)
 
     def _arrive(self) -> None:
@@ -103,8 +86,8 @@ class Gate:
             self._arrived += 1
             self._changed.notify_all()
 
-    def _held_in_vain(self) -> WaitTimeoutError:
+    def _timeout_error(self) -> WaitTimeoutError:
         return WaitTimeoutError(
-            f"a computation was held for {self._timeout_s:g} s and nobody let it pass; inside `with recorder.held()`, "
-            "start it in another thread or task than the one that leaves the block"
+            f"the gate held a computation for {self._timeout_s:g} s and was not opened; inside `with recorder.held()`, "
+            "start the computation in another thread or task than the one that leaves the block"
         )

@@ -1,4 +1,7 @@
-"""Servers in the memory of this process that go by a test's clock, each by its own."""
+"""Redis servers in memory that follow a manual clock, for TIME, for scripts and for the expiry of keys.
+
+They are fakeredis servers; only the server of one test is changed, and fakeredis itself is not patched.
+"""
 
 from collections import defaultdict
 from typing import Any
@@ -10,48 +13,36 @@ from warmer.testing.manual_clock import ManualClock
 
 
 def server_at(url: str, clock: ManualClock) -> Any:
-    """Return the server at a ``memory://`` address, going by a clock: its TIME, in scripts too, and when keys expire.
-
-    Nothing is patched but this one server.
+    """Return the server at a ``memory://`` address; it follows this clock.
 
     Args:
-        url: Its address; a server that is not there yet begins.
-        clock: What it goes by from now on.
+        url: The address; a server that does not exist is created.
+        clock: The clock of the server.
 
     Raises:
-        SettingsError: the address is none in memory, the server goes by another clock, or the installed fakeredis
-            cannot be made to go by one.
-
-    Example:
-        >>> clock = ManualClock(start_s=1_000)
-        >>> server_at("memory://by-the-clock", clock).clock is clock
-        True
-        >>> forget("memory://by-the-clock")
+        SettingsError: the address is not in memory, the server follows another clock, or the installed fakeredis
+            cannot follow a manual clock.
     """
     address = Address.parse(url)
     if address.kind != "memory":
-        raise SettingsError(f"a MemoryWarmer lives at memory://name, got an address of the kind {address.kind!r}")
+        raise SettingsError(f"a MemoryWarmer needs an address memory://name, got one of the kind {address.kind!r}")
     client = memory.client_in_memory(address)
     server = client.connection_pool.connection_kwargs["server"]
     if getattr(server, "clock", None) is None:
         _follow(server, clock)
         _check_that_it_follows(client, clock)
     if server.clock is not clock:
-        raise SettingsError(f"the server at {url} goes by another clock; pass the clock of the Warmer that made it")
+        raise SettingsError(f"the server at {url} follows another clock; pass the clock of the Warmer that made it")
     return server
 
 
 def forget(url: str) -> None:
-    """Let go of the server at a ``memory://`` address: clients that are open keep it, new ones find an empty one.
-
-    Example:
-        >>> forget("memory://nobody-made-this")
-    """
+    """Drop the server at a ``memory://`` address: open clients keep it, new ones find an empty one."""
     memory.forget(Address.parse(url))
 
 
 def _follow(server: Any, clock: ManualClock) -> None:
-    """Have a server without data and without connections go by a clock."""
+    """Make a server that has no data and no connections yet follow a clock."""
     clocked = _clocked_database(type(server.dbs[0]), clock)
     server.dbs = defaultdict(lambda: clocked(server.lock))
     server.sockets = _ClockedSockets(clock)
@@ -59,25 +50,20 @@ def _follow(server: Any, clock: ManualClock) -> None:
 
 
 def _clocked_database(base: type[Any], clock: ManualClock) -> Any:
-    """Return a class of databases that find what has expired by the clock, whatever time they are told."""
+    """Return a class of databases whose keys expire by the clock; the time that fakeredis sets is ignored."""
     time = property(lambda database: clock.now_us() / 1e6, lambda database, host_time_s: None)
     return type("ClockedDatabase", (base,), {"time": time})
 
 
 class _ClockedSockets(list[Any]):
-    """The connections of a server: each answers TIME by the clock.
-
-    Args:
-        clock: What they go by.
-    """
+    """The connections of a server; each answers TIME by the clock."""
 
     def __init__(self, clock: ManualClock) -> None:
-        """Start without any."""
         super().__init__()
         self._clock = clock
 
     def append(self, socket: Any) -> None:
-        """Take a new connection in."""
+        """Add a new connection, and replace its TIME."""
         socket.time = self._time
         super().append(socket)
 
@@ -94,6 +80,6 @@ def _check_that_it_follows(client: Any, clock: ManualClock) -> None:
     now_us = clock.now_us()
     if seconds * 1_000_000 + micros != now_us or abs(expires_at_ms - now_us // 1000) > 2:
         raise SettingsError(
-            "the installed fakeredis cannot go by a manual clock; install one that warmer was tested with: "
+            "the installed fakeredis cannot follow a manual clock; install a version that warmer was tested with: "
             "pip install 'warmer[testing]'"
         )

@@ -1,4 +1,4 @@
-"""A compute function that does as a test tells it, and keeps a record of its calls."""
+"""Recorder: a compute function for tests that returns or raises what a test sets, and records its calls."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -15,14 +15,14 @@ _numbers = count(1)
 
 
 class Recorder:
-    """A compute function that returns or raises what it is told, and records the arguments of its calls.
+    """A compute function that returns or raises what a test sets, and records the arguments of its calls.
 
-    It fits wherever a function does: as `compute_fn` of a task, under ``@warmed``, in `get_or_compute`. One made with
+    It can stand for any function: as `compute_fn` of a task, under ``@warmed``, in `get_or_compute`. One made with
     `Recorder.of` has the signature of a function; this one takes any keyword arguments.
 
     Args:
-        is_async: Whether it is to be awaited, as an ``async def`` function is.
-        name: What it is called; ``recorder_1`` and so on unless told otherwise.
+        is_async: Whether it must be awaited, as an ``async def`` function.
+        name: Its ``__name__``; by default ``recorder_1`` and so on.
 
     Example:
         >>> load = Recorder().returns("a price")
@@ -31,19 +31,18 @@ class Recorder:
     """
 
     calls: list[dict[str, Any]]
-    """The arguments of each call by name, those left out with their defaults; `clear` it to start anew."""
+    """The arguments of each call by name, with defaults filled in; ``calls.clear()`` removes the record."""
 
     def __init__(self, *, is_async: bool = False, name: str | None = None) -> None:
-        """Return None until told otherwise."""
-        self._stand_in_for(_taking_anything(is_async, name or f"recorder_{next(_numbers)}"))
+        self._replace(_function_of_any_arguments(is_async, name or f"recorder_{next(_numbers)}"))
 
     @classmethod
     def of(cls, function: Callable[..., Any]) -> "Recorder":
-        """Return a recorder in front of a function, with its signature; sync or async as the function is.
+        """Return a recorder with the signature of a function; it is async if the function is.
 
         Args:
-            function: What computes the values, unless the recorder is told otherwise. One made by ``@warmed`` would
-                read its own cached value: of that, the function inside is taken.
+            function: Computes the values, until the test sets another result. Of a function under ``@warmed``, the one
+                inside is used, as the outer one would read its own cached value.
 
         Example:
             >>> def price(product_id: int, currency: str = "EUR") -> str:
@@ -53,11 +52,11 @@ class Recorder:
             ('42 EUR', [{'product_id': 42, 'currency': 'EUR'}])
         """
         recorder = cls.__new__(cls)
-        recorder._stand_in_for(getattr(function, "warmed_function", function))
+        recorder._replace(getattr(function, "warmed_function", function))
         return recorder
 
-    def _stand_in_for(self, function: Callable[..., Any]) -> None:
-        update_wrapper(self, function)  # which makes its signature that of the function
+    def _replace(self, function: Callable[..., Any]) -> None:
+        update_wrapper(self, function)  # this also sets the signature
         self.calls = []
         self._signature = inspect.signature(function)
         self._compute: Callable[[BoundArguments], Any] = lambda bound: function(*bound.args, **bound.kwargs)
@@ -69,29 +68,16 @@ class Recorder:
 
     @property
     def count(self) -> int:
-        """How often it was called."""
+        """Number of calls."""
         return len(self.calls)
 
-    # --- what it does --------------------------------------------------------------------------------------------
+    # --- results -------------------------------------------------------------------------------------------------
     def returns(self, value: Any) -> "Recorder":
-        """Return this value from now on.
-
-        Example:
-            >>> Recorder().returns(42)()
-            42
-        """
+        """Return this value from now on."""
         return self.computes(lambda **arguments: value)
 
     def raises(self, error: BaseException | type[BaseException]) -> "Recorder":
-        """Raise this exception from now on.
-
-        Example:
-            >>> load = Recorder().raises(ConnectionError("the database is away"))
-            >>> load()
-            Traceback (most recent call last):
-            ...
-            ConnectionError: the database is away
-        """
+        """Raise this exception from now on."""
 
         def fail(**arguments: Any) -> Any:
             raise error
@@ -99,24 +85,20 @@ class Recorder:
         return self.computes(fail)
 
     def computes(self, function: Callable[..., Any]) -> "Recorder":
-        """Do what this function does from now on.
+        """Call this function from now on.
 
         Args:
-            function: Called with the arguments by name; sync or, if the recorder is, async.
-
-        Example:
-            >>> Recorder().computes(lambda n: n * n)(n=7)
-            49
+            function: Called with the arguments by name; it may be async if the recorder is.
         """
         self._compute = lambda bound: function(**_by_name(bound))
         return self
 
     @contextmanager
     def held(self, timeout_s: float = 10.0) -> Iterator[Gate]:
-        """Hold every call of this block at a gate, until the block ends or opens it; it is recorded before that.
+        """Hold every call at a gate, until the block ends or opens it; a call is recorded before it is held.
 
         Args:
-            timeout_s: How long a call is held at most; then it fails.
+            timeout_s: The longest time a call is held, in seconds; then it raises `WaitTimeoutError`.
 
         Example:
             >>> from threading import Thread
@@ -124,7 +106,7 @@ class Recorder:
             >>> with load.held() as gate:
             ...     reader = Thread(target=load)
             ...     reader.start()
-            ...     gate.wait_for(1)  # from here on, the computation is under way
+            ...     gate.wait_for(1)  # now the computation has begun
             >>> reader.join()
         """
         outer, self._gate = self._gate, Gate(timeout_s)
@@ -135,9 +117,9 @@ class Recorder:
             self._gate = outer
             gate.open()
 
-    # --- being called --------------------------------------------------------------------------------------------
+    # --- calls ---------------------------------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Record the call, and do as told.
+        """Record the call, and return or raise what was set.
 
         Raises:
             TypeError: the arguments do not fit the signature.
@@ -163,7 +145,7 @@ class Recorder:
 
 
 def _by_name(bound: BoundArguments) -> dict[str, Any]:
-    """Return all arguments by name, those gathered by ``**`` among the others."""
+    """Return all arguments by name, including those collected by ``**``."""
     arguments = dict(bound.arguments)
     for name, parameter in bound.signature.parameters.items():
         if parameter.kind is parameter.VAR_KEYWORD:
@@ -171,8 +153,8 @@ def _by_name(bound: BoundArguments) -> dict[str, Any]:
     return arguments
 
 
-def _taking_anything(is_async: bool, name: str) -> Callable[..., Any]:
-    """Return a function whose signature fits every key template, and that returns None."""
+def _function_of_any_arguments(is_async: bool, name: str) -> Callable[..., Any]:
+    """Return a function that takes any keyword arguments, so that it fits every key template, and returns None."""
 
     def compute(**arguments: Any) -> Any:
         return None
