@@ -91,7 +91,7 @@ class Outcome:
     is_quick: bool = False
 
 
-# --- what is measured ------------------------------------------------------------------------------------------
+# --- measurements ------------------------------------------------------------------------------------------------
 def measured(options: argparse.Namespace) -> Outcome:
     numbers, hostile, capacity = QUICK if options.quick else FULL
     sizes = [measured_size(targets, options.rounds) for targets in numbers]
@@ -115,7 +115,7 @@ def measured_size(targets: int, rounds: int) -> Size:
     return Size(targets, history_bytes, review_bytes, flush, review, flush_ratio)
 
 
-# --- what is promised ------------------------------------------------------------------------------------------
+# --- promises ----------------------------------------------------------------------------------------------------
 def judged(outcome: Outcome) -> Iterator[Promise]:
     """Yield each promise, beside what was measured."""
     largest, flood = outcome.sizes[-1], outcome.flood
@@ -140,7 +140,7 @@ def flush_is_cheap(size: Size, is_quick: bool) -> Promise:
     return Promise(text, f"{size.flush.redis_us:.1f} us", size.flush.redis_us <= MAX_FLUSH_US)
 
 
-# --- what is shown ---------------------------------------------------------------------------------------------
+# --- presentation ------------------------------------------------------------------------------------------------
 def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "rounds": outcome.rounds,

@@ -75,7 +75,7 @@ class Outcome(NamedTuple):
     held: list[Held]
 
 
-# --- what is measured ------------------------------------------------------------------------------------------
+# --- measurements ------------------------------------------------------------------------------------------------
 def measured(options: argparse.Namespace) -> Outcome:
     recorded = QUICK if options.quick else ALL
     by_count = [comparison for trace in recorded for comparison in counted(trace)]
@@ -113,7 +113,7 @@ def place_in_report(recorded: Sequence[RecordedTrace]) -> Any:
     return lambda found: (traces.index(found.trace), found.ttl_s)
 
 
-# --- what is promised ------------------------------------------------------------------------------------------
+# --- promises ----------------------------------------------------------------------------------------------------
 def judged(outcome: Outcome) -> Iterator[Promise]:
     """Yield each promise, beside what was measured."""
     yield removes_as_much_as_the_study(outcome.removed)
@@ -153,7 +153,7 @@ def budget_is_held(held: Sequence[Held], budget: float) -> Iterator[Promise]:
     yield Promise(text, f"{100 * highest.spent:.1f} % ({highest.case})", highest.spent <= MAX_OVERSPEND * budget)
 
 
-# --- what is shown ---------------------------------------------------------------------------------------------
+# --- presentation ------------------------------------------------------------------------------------------------
 def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "rows": [row.as_json() for row in outcome.rows],

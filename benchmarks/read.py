@@ -1,4 +1,4 @@
-"""What a hit costs, beside the bare GET and beside other caches; and what a miss adds to its computation.
+"""The cost of a hit beside the bare GET and other libraries, and the round trips that a miss adds.
 
 In one run, in one process, on a private server, in interleaved rounds:
 
@@ -7,8 +7,8 @@ In one run, in one process, on a private server, in interleaved rounds:
 - 1,000 keys of 1 KB at once;
 - misses: the round trips between the call and the caller's value, counted by a proxy, not timed.
 
-The bare GET is redis-py's, with orjson.loads (= 1.0). At the end stands what is promised, and whether this run found it
-held. The exit code is 0 if all of it was, 1 if not.
+The bare GET is redis-py's, with orjson.loads (= 1.0). At the end stand the promises, and whether this run found them
+held. The exit code is 0 if all of them were, 1 if not.
 
 Run: python benchmarks/read.py [--quick] [--json] [--plot FILE]      (rivals: pip install 'warmer[bench]')
 """
@@ -35,14 +35,14 @@ from warmer.processes.private_server import PrivateServer
 ROUNDS = Rounds(usual=200, quick=10)
 
 COUNTED_HITS = {"sync": "warmer.get", "async": "warmer.aget"}
-MOST_FOR_A_HIT = 1.15
-MOST_FOR_MANY = 1.3
-QUICK_MOST_FOR_A_HIT, QUICK_MOST_OF_RIVALS = 1.5, 1.3
+MAX_FOR_A_HIT = 1.15
+MAX_FOR_MANY = 1.3
+QUICK_MAX_FOR_A_HIT, QUICK_MAX_OF_RIVALS = 1.5, 1.3
 """With a margin for the noise of a quick run."""
 LARGEST = max(READS)
-QUICK_MOST_FOR_MANY = 2.2
+QUICK_MAX_FOR_MANY = 2.2
 """Many keys cost more than is promised as yet; a quick run sees that they cost no more than they do."""
-MOST_ROUND_TRIPS = 2
+MAX_ROUND_TRIPS = 2
 
 
 def measured(options: argparse.Namespace) -> Report:
@@ -74,7 +74,7 @@ async def measure_async(url: str, rounds: int, report: Report) -> None:
     await reads.measure_many()
 
 
-# --- what is promised ------------------------------------------------------------------------------------------
+# --- promises ----------------------------------------------------------------------------------------------------
 def judged(report: Report) -> Iterator[Promise]:
     """Yield each promise, beside what was measured."""
     for kind in COUNTED_HITS:
@@ -91,14 +91,14 @@ def judged(report: Report) -> Iterator[Promise]:
 def hit_is_cheap(report: Report, comparison: Comparison) -> Promise:
     name = COUNTED_HITS[comparison.kind]
     ratio = next(report.ratio_of(figure) for figure in comparison.figures if figure.name == name)
-    most = QUICK_MOST_FOR_A_HIT if report.is_quick else MOST_FOR_A_HIT
+    most = QUICK_MAX_FOR_A_HIT if report.is_quick else MAX_FOR_A_HIT
     text = f"a counted hit costs at most {most}x the bare GET ({comparison.title})"
     return Promise(text, f"{ratio:.2f}x", ratio <= most, is_noisy=True)
 
 
 def rivals_are_beaten(report: Report, comparison: Comparison) -> Promise:
     """Judge the slowest of ours beside the quickest rival; a rival that was not measured is not beaten."""
-    most = QUICK_MOST_OF_RIVALS if report.is_quick else 1.0
+    most = QUICK_MAX_OF_RIVALS if report.is_quick else 1.0
     text = f"a hit costs less than {f'{most:g} times ' if report.is_quick else ''}any rival's ({comparison.title})"
     rivals = comparison.of_side("rival")
     if not rivals:
@@ -115,7 +115,7 @@ def rivals_are_beaten(report: Report, comparison: Comparison) -> Promise:
 
 def many_are_cheap(report: Report, comparison: Comparison) -> Promise:
     ratio = report.ratio_of(comparison.of_side("ours")[0])
-    most = QUICK_MOST_FOR_MANY if report.is_quick else MOST_FOR_MANY
+    most = QUICK_MAX_FOR_MANY if report.is_quick else MAX_FOR_MANY
     text = f"{comparison.work} cost at most {most}x the bare MGET ({comparison.kind})"
     return Promise(text, f"{ratio:.2f}x", ratio <= most, is_noisy=True)
 
@@ -123,8 +123,8 @@ def many_are_cheap(report: Report, comparison: Comparison) -> Promise:
 def misses_are_short(report: Report) -> Iterator[Promise]:
     for miss in report.misses:
         if miss.side == "ours":
-            text = f"a miss adds at most {MOST_ROUND_TRIPS} round trips to the read ({miss.name})"
-            yield Promise(text, f"{miss.added}", miss.added <= MOST_ROUND_TRIPS)
+            text = f"a miss adds at most {MAX_ROUND_TRIPS} round trips to the read ({miss.name})"
+            yield Promise(text, f"{miss.added}", miss.added <= MAX_ROUND_TRIPS)
 
 
 # --- the picture -----------------------------------------------------------------------------------------------

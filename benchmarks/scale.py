@@ -1,11 +1,11 @@
-"""What registered targets cost, from ten thousand to a million: memory, ticks, claims, and asking for more.
+"""The cost of registered targets, from ten thousand to a million: memory, ticks, claims and new requests.
 
 Each number of targets stands on a private server of its own. Every target has come the whole way through the store
 once: it waits for its next time, its reads are known, and its last refresh is still to be judged. Then, in rounds in
 which each number has its turn, a thousand targets fall due: how long does one tick take, and how long do claims take,
 of 32 and of 500? Beside them, in the same run: one job of stock rq-scheduler for each key, for the smallest number.
 
-At the end stands what is promised, and whether this run found it held. The exit code is 0 if all of it was, 1 if not.
+At the end stand the promises, and whether this run found them held. The exit code is 0 if all of them were, 1 if not.
 
 Run: python benchmarks/scale.py [--quick] [--json] [--plot FILE]      (needs: pip install 'warmer[bench]')
 """
@@ -40,15 +40,15 @@ ROUNDS = Rounds(usual=50, quick=8)
 QUICK_HISTORIES = 0.1
 """The share of targets whose history is remembered: by default 100,000 of a million."""
 
-MOST_BYTES = 400
-MOST_SLOWDOWN = 2.0
+MAX_BYTES = 400
+MAX_SLOWDOWN = 2.0
 STOCK = "rq-scheduler"
 PARTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """What was measured of one number of targets.
+    """The measurements of one number of targets.
 
     Args:
         targets: How many.
@@ -81,7 +81,7 @@ class Outcome(NamedTuple):
     absent: Mapping[str, str]
 
 
-# --- what is measured ------------------------------------------------------------------------------------------
+# --- measurements ------------------------------------------------------------------------------------------------
 def measured(options: argparse.Namespace) -> Outcome:
     numbers, rounds = QUICK_SIZES if options.quick else SIZES, options.rounds
     stock, absent = (None, {}) if options.quick else measured_stock(numbers[0])
@@ -122,20 +122,20 @@ def measured_stock(jobs: int) -> tuple[Stock | None, dict[str, str]]:
         return None, {STOCK: f"not installed ({error}); run: pip install 'warmer[bench]'"}
 
 
-# --- what is promised ------------------------------------------------------------------------------------------
+# --- promises ----------------------------------------------------------------------------------------------------
 def judged(outcome: Outcome) -> Iterator[Promise]:
     """Yield each promise, beside what was measured."""
     smallest, largest = outcome.sizes[0], outcome.sizes[-1]
-    text = f"of {largest.targets:,} registered targets, each costs at most {MOST_BYTES} bytes of control data"
-    yield Promise(text, f"{largest.bytes_each:.0f}", largest.bytes_each <= MOST_BYTES)
+    text = f"of {largest.targets:,} registered targets, each costs at most {MAX_BYTES} bytes of control data"
+    yield Promise(text, f"{largest.bytes_each:.0f}", largest.bytes_each <= MAX_BYTES)
     text = (
-        f"a tick with {DUE:,} due takes at {largest.targets:,} targets at most {MOST_SLOWDOWN:g} times as long as at "
+        f"a tick with {DUE:,} due takes at {largest.targets:,} targets at most {MAX_SLOWDOWN:g} times as long as at "
         f"{smallest.targets:,}"
     )
-    yield Promise(text, f"{largest.slowdown:.2f} times", largest.slowdown <= MOST_SLOWDOWN, is_noisy=True)
+    yield Promise(text, f"{largest.slowdown:.2f} times", largest.slowdown <= MAX_SLOWDOWN, is_noisy=True)
 
 
-# --- what is shown ---------------------------------------------------------------------------------------------
+# --- presentation ------------------------------------------------------------------------------------------------
 def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "rounds": outcome.rounds,
@@ -191,7 +191,7 @@ def parts_table(sizes: Sequence[Size]) -> Table:
 def plot(outcome: Outcome, file: Path) -> None:
     sizes = outcome.sizes
     charts = [
-        Curves("control data", "bytes for each target", {"": [size.bytes_each for size in sizes]}, MOST_BYTES),
+        Curves("control data", "bytes for each target", {"": [size.bytes_each for size in sizes]}, MAX_BYTES),
         Curves("asking for new targets", "targets per second", {"": [size.asked_per_s for size in sizes]}),
         Curves(f"one tick, {DUE:,} targets due", "ms, median", {"": [size.tick_ms for size in sizes]}),
         Curves(

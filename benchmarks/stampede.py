@@ -1,10 +1,10 @@
-"""One cold key, a thousand readers at once: how often is it computed, and how long does the last reader wait?
+"""Stampedes: computations of one cold key that a thousand readers ask for at once, and the wait of the last reader.
 
 The readers are spread over four processes, 250 threads or tasks each. The computation takes 200 ms and counts itself
 in Redis. Each contender has several rounds, each with a new key; the first one opens its connections, and its time does
 not count. A contender whose round takes longer than a minute is stopped.
 
-What is promised is exactly one computation in every round. The exit code is 0 if it was, 1 if not.
+The promise is exactly one computation in every round. The exit code is 0 if it is held, 1 if not.
 
 Run: python benchmarks/stampede.py [--quick] [--json] [--plot FILE]      (rivals: pip install 'warmer[bench]')
 """
@@ -79,9 +79,9 @@ def never_computed(key: str) -> None:
     """Stand in where contenders are only listed."""
 
 
-# --- what is promised ------------------------------------------------------------------------------------------
+# --- promises ----------------------------------------------------------------------------------------------------
 def judged(outcome: Outcome) -> list[Promise]:
-    """Return what is promised of each of ours, beside what was measured."""
+    """Return the promise of each way of warmer, beside its measurement."""
     return [computed_once(each, outcome.size) for each in outcome.stampedes if each.side == "ours"]
 
 
@@ -93,7 +93,7 @@ def computed_once(brought: Stampede, size: Size) -> Promise:
     return Promise(text, f"{counts} in {len(brought.computations)} rounds{failed}", is_held)
 
 
-# --- what is shown ---------------------------------------------------------------------------------------------
+# --- presentation ------------------------------------------------------------------------------------------------
 def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "size": outcome.size._asdict(),

@@ -1,7 +1,7 @@
 """Time from registration to a warm entry on an idle system, beside the same value set by plain RQ.
 
-Each way has a worker process compute a value, and is timed until the value is found in Redis. In each round every way
-has its turn, in a shuffled order:
+Each way has a worker process compute a value, and is timed until the value is found in Redis. Each round measures every
+way once, in a shuffled order:
 
 - RQ: one job for one key on RQ's own worker, which forks, computes and SETs (= 1.0);
 - registration: `Warmer.register` of a task that nobody knew, until its entry can be read;
@@ -54,7 +54,7 @@ class Outcome(NamedTuple):
         return next(figure for figure in self.figures if figure.name == name)
 
 
-# --- measurements ----------------------------------------------------------------------------------------------
+# --- measurements ------------------------------------------------------------------------------------------------
 def measured(options: argparse.Namespace) -> Outcome:
     names = [name for name in SIDES if not (options.quick and name == STOCK)]
     samples: dict[str, list[float]] = {name: [] for name in names}
@@ -73,7 +73,7 @@ def measured(options: argparse.Namespace) -> Outcome:
     return Outcome(environment("redis", "rq", "rq-scheduler"), samples, options.quick)
 
 
-# --- promises --------------------------------------------------------------------------------------------------
+# --- promises ----------------------------------------------------------------------------------------------------
 def judged(outcome: Outcome) -> Iterator[Promise]:
     """Yield each promise, beside its measurement."""
     for name in (REGISTRATION, BY_HAND):
@@ -90,7 +90,7 @@ def judged(outcome: Outcome) -> Iterator[Promise]:
         yield Promise(text, f"{usual_ms:.0f} ms", usual_ms <= MAX_USUAL_MS)
 
 
-# --- presentation ----------------------------------------------------------------------------------------------
+# --- presentation ------------------------------------------------------------------------------------------------
 def as_json(outcome: Outcome) -> dict[str, Any]:
     return {"ways": [figure.as_json() for figure in outcome.figures]}
 

@@ -1,6 +1,6 @@
-"""How many keys worker processes warm per second, beside one RQ job for each key, and beside bare SETs.
+"""Keys that worker processes warm per second, beside one RQ job for each key and beside bare SETs.
 
-In one run, on a private server, in rounds in which every way has its turn, in an order shuffled anew:
+In one run, on a private server, in rounds that measure every way once, in a shuffled order:
 
 - values that cost nothing: one RQ job per key on SimpleWorker (= 1.0) and on the Worker that forks; ours on one worker
   process, on two, and in batches of 100; and the floor, redis-py's pipeline of SETs, 500 at a time;
@@ -8,8 +8,8 @@ In one run, on a private server, in rounds in which every way has its turn, in a
   ceiling is threads / 20 ms, and as 1,000 coroutines at once.
 
 Everything is asked for before a worker starts. RQ's clock runs while its worker works; ours from the first progress
-that the fleet's counter shows to the last key. At the end stands what is promised, and whether this run found it held.
-The exit code is 0 if all of it was, 1 if not.
+that the fleet's counter shows to the last key. At the end stand the promises, and whether this run found them held.
+The exit code is 0 if all of them were, 1 if not.
 
 Run: python benchmarks/warm_throughput.py [--quick] [--json] [--plot FILE]      (needs: pip install 'warmer[bench]')
 """
@@ -43,12 +43,12 @@ THREADS = 32
 MANY_THREADS = 128
 COROUTINES = 1000
 
-LEAST_OF_RQ = 50
-LEAST_OF_BARE = 1 / 8
-LEAST_OF_CEILING = 0.95
-QUICK_LEAST_OF_RQ, QUICK_LEAST_OF_BARE = 20, 1 / 16
+MIN_OF_RQ = 50
+MIN_OF_BARE = 1 / 8
+MIN_OF_CEILING = 0.95
+QUICK_MIN_OF_RQ, QUICK_MIN_OF_BARE = 20, 1 / 16
 """A quick run warms few keys, and other load slows a worker and Redis, which share two cores, more than RQ alone."""
-QUICK_LEAST_OF_THREADS = 0.9
+QUICK_MIN_OF_THREADS = 0.9
 
 SIMPLE, FORKING = "RQ SimpleWorker, a job per key", "RQ Worker (forks), a job per key"
 BARE = "bare SETs, redis-py pipeline"
@@ -70,7 +70,7 @@ class Work(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What the rounds of one work brought, in microseconds per key."""
+    """The measurements of one work, in microseconds per key."""
 
     work: Work
     samples: Samples
@@ -83,7 +83,7 @@ class Measured(NamedTuple):
         return next(1e6 / figure.median_us for figure in self.figures if figure.name == name)
 
     def times(self, name: str, base: str) -> float:
-        """How many times as many keys per second as another way."""
+        """The keys per second as a multiple of those of another way."""
         return 1 / ratio_of(self.samples, name, base)
 
     def ceiling_per_s(self, name: str) -> float | None:
@@ -99,7 +99,7 @@ class Outcome(NamedTuple):
     is_quick: bool = False
 
 
-# --- what is measured ------------------------------------------------------------------------------------------
+# --- measurements ------------------------------------------------------------------------------------------------
 def free_work(part: int = 1) -> Work:
     """Values that cost nothing: what is left is the way there."""
     ways = [
@@ -167,13 +167,13 @@ def in_rounds(works: Sequence[Work], url: str, rounds: int) -> list[Measured]:
     return [Measured(work, samples[work.name]) for work in works]
 
 
-# --- what is promised ------------------------------------------------------------------------------------------
+# --- promises ----------------------------------------------------------------------------------------------------
 def judged(outcome: Outcome) -> Iterator[Promise]:
     """Yield each promise, beside what was measured."""
     free, waiting = outcome.free, outcome.waiting
     of_rq, of_bare = free.times(ONE_WORKER, SIMPLE), free.times(ONE_WORKER, BARE)
     is_quick = outcome.is_quick
-    least, least_of_bare = (QUICK_LEAST_OF_RQ, QUICK_LEAST_OF_BARE) if is_quick else (LEAST_OF_RQ, LEAST_OF_BARE)
+    least, least_of_bare = (QUICK_MIN_OF_RQ, QUICK_MIN_OF_BARE) if is_quick else (MIN_OF_RQ, MIN_OF_BARE)
     text = f"one worker warms at least {least} times as many keys as one RQ job per key on SimpleWorker"
     yield Promise(text, f"{of_rq:.1f} times", of_rq >= least, is_noisy=True)
     text = f"one worker warms at least 1/{1 / least_of_bare:.0f} of what bare pipelines set"
@@ -184,27 +184,27 @@ def judged(outcome: Outcome) -> Iterator[Promise]:
 def waits(waiting: Measured) -> Iterator[Promise]:
     for threads, name in WAITING.items():
         share = share_of_ceiling(waiting, name)
-        yield Promise(ceiling_text(threads), f"{share:.1%}", share >= LEAST_OF_CEILING, is_noisy=True)
+        yield Promise(ceiling_text(threads), f"{share:.1%}", share >= MIN_OF_CEILING, is_noisy=True)
 
 
 def quick_waits(waiting: Measured) -> Iterator[Promise]:
     """Judge few threads beside bare ones of the same run: a ceiling by the clock would need a quiet machine."""
     share = waiting.times(WAITING[THREADS], BARE_THREADS)
-    text = f"{THREADS} threads that wait {1000 * WAIT_S:.0f} ms reach {QUICK_LEAST_OF_THREADS:.0%} of bare threads"
-    yield Promise(text, f"{share:.1%}", share >= QUICK_LEAST_OF_THREADS, is_noisy=True)
+    text = f"{THREADS} threads that wait {1000 * WAIT_S:.0f} ms reach {QUICK_MIN_OF_THREADS:.0%} of bare threads"
+    yield Promise(text, f"{share:.1%}", share >= QUICK_MIN_OF_THREADS, is_noisy=True)
     why = "so many threads need a core of their own, which a quick run may not have"
     yield not_judged(ceiling_text(MANY_THREADS), why)
 
 
 def ceiling_text(threads: int) -> str:
-    return f"{threads} threads that wait {1000 * WAIT_S:.0f} ms reach {LEAST_OF_CEILING:.0%} of their ceiling"
+    return f"{threads} threads that wait {1000 * WAIT_S:.0f} ms reach {MIN_OF_CEILING:.0%} of their ceiling"
 
 
 def share_of_ceiling(brought: Measured, name: str) -> float:
     return brought.keys_per_s(name) / (brought.ceiling_per_s(name) or float("inf"))
 
 
-# --- what is shown ---------------------------------------------------------------------------------------------
+# --- presentation ------------------------------------------------------------------------------------------------
 def as_json(outcome: Outcome) -> dict[str, Any]:
     return {
         "works": {brought.work.name: rows_of(brought) for brought in (outcome.free, outcome.waiting)},

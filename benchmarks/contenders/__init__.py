@@ -1,4 +1,4 @@
-"""Who competes, each used as its own users would."""
+"""The contenders, each used as its own users would use it."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -12,7 +12,7 @@ from contenders.contender import TTL_S, Compute, Contender, Many, roomy
 
 
 def baseline(url: str, compute: Compute) -> Iterator[Contender]:
-    """GET and orjson.loads; on a miss compute and SET, whoever else does the same."""
+    """GET and orjson.loads; on a miss compute and SET, with nothing against stampedes."""
     client = redis.Redis.from_url(roomy(url))
 
     def check_then_set(key: str) -> Any:

@@ -1,4 +1,4 @@
-"""What is compared: a way to read a cached value, as the users of its library write it."""
+"""A contender: a way to read a cached value, as the users of its library write it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -48,7 +48,7 @@ class Contender:
 
     @property
     def names(self) -> Iterator[str]:
-        """What its rows are called: its own name, and that of reading many keys."""
+        """The names of its rows: its own, and that of reading many keys."""
         yield self.name
         if self.many:
             yield self.many.name
@@ -59,14 +59,14 @@ Make = Callable[[str, Compute], Iterable[Contender]]
 
 
 class Field(NamedTuple):
-    """Those who compete, and those who cannot, with the reason."""
+    """The contenders, and the libraries that are absent, with the reason."""
 
     contenders: list[Contender]
     absent: dict[str, str]
 
 
 def gather(makers: Mapping[str, Make], url: str, compute: Compute) -> Field:
-    """Make every library's contenders; a library that cannot be imported is absent, and that is said."""
+    """Make every library's contenders; a library that cannot be imported is listed as absent."""
     field = Field([], {})
     for library, make in makers.items():
         try:

@@ -1,4 +1,4 @@
-"""What repeated measurements amount to."""
+"""Medians, percentiles and ratios of repeated measurements."""
 
 import statistics
 from collections.abc import Mapping, Sequence

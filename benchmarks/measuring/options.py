@@ -8,7 +8,7 @@ from measuring.charts.bars import check_can_draw
 
 
 class Rounds(NamedTuple):
-    """How many rounds count by default, and in a quick run."""
+    """The numbers of rounds that count, by default and in a quick run."""
 
     usual: int
     quick: int

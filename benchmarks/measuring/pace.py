@@ -1,4 +1,4 @@
-"""How quickly something counts up, seen from outside: a pace out of a few looks at a counter."""
+"""Rates and percentiles: the pace of a counter that is read now and then, ratios over rounds."""
 
 import math
 import statistics
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Look(NamedTuple):
-    """What a counter showed, and when on the monotonic clock."""
+    """One reading of a counter, at a time of the monotonic clock."""
 
     at_s: float
     count: int
@@ -16,8 +16,8 @@ class Look(NamedTuple):
 def pace_per_s(looks: Sequence[Look]) -> float:
     """Return how much a counter gained per second, from the first progress that was seen to the end.
 
-    What comes before the first progress (a process that starts, a first claim) is left out; what comes at the end
-    (workers that run out of work) is not.
+    The time before the first progress (a process that starts, a first claim) is left out; the time at the end, when
+    workers run out of work, is not.
 
     Args:
         looks: In the order of time, the last one taken as soon as the work was done.
@@ -39,5 +39,5 @@ def ratio_of(samples: Mapping[str, Sequence[float]], name: str, base: str) -> fl
 
 
 def p99(measured: Sequence[float]) -> float:
-    """Return what 99 of 100 measurements did not exceed; of fewer than 100 that is the largest."""
+    """Return the 99th percentile; of fewer than 100 measurements that is the largest."""
     return sorted(measured)[math.ceil(0.99 * len(measured)) - 1]

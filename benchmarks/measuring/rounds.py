@@ -1,6 +1,6 @@
 """Measures contenders in interleaved rounds, so that a drift of the machine hits all of them alike.
 
-In each round every contender runs once, in an order shuffled anew. The first round opens connections and does not
+In each round every contender runs once, in a shuffled order. The first round opens connections and does not
 count. What a library does in the background (ours sends its counts once a second) hits all contenders alike.
 """
 

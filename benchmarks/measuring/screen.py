@@ -1,4 +1,4 @@
-"""What a run shows: on stderr how far it is, on stdout its tables and who is missing from them."""
+"""Console output: progress on stderr, tables on stdout."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ STYLES: dict[Side, str] = {"ours": "bold green", "base": "bold", "rival": "", "f
 
 @contextmanager
 def steps(what: str, count: int) -> Iterator[Callable[[], None]]:
-    """Show a bar for so many steps; call what is yielded after each of them."""
+    """Show a progress bar; yields a function to call after each step."""
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=count)
@@ -24,7 +24,7 @@ def steps(what: str, count: int) -> Iterator[Callable[[], None]]:
 
 
 def wide_console() -> Console:
-    """Return a console for tables; what is not a terminal (a file, a log) is taken to be wide enough for them."""
+    """Return a console for tables; a file or a log is taken to be wide enough for them."""
     console = Console()
     return console if console.is_terminal else Console(width=WIDTH)
 

@@ -1,1 +1,1 @@
-"""What reads of cached values cost, and what cold keys cost that many readers ask for at once."""
+"""The cost of hits, misses and stampedes."""

@@ -19,7 +19,7 @@ COMPUTE_S = 0.2
 
 
 class Seat(NamedTuple):
-    """Who reads in a process, and where."""
+    """The contender and the number of readers of one process."""
 
     is_async: bool
     library: str

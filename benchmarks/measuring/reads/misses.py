@@ -1,4 +1,4 @@
-"""What a miss costs beside its computation, in round trips: counted, not timed."""
+"""Round trips of a miss beside its computation: counted, not timed."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

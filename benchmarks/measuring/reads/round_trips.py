@@ -12,8 +12,8 @@ CHUNK_BYTES = 1 << 16
 class CountingProxy:
     """Passes bytes between clients and a server, and counts the answers that clients had to wait for.
 
-    A pipeline is one round trip, and so is a script. It counts before it passes an answer on, so that whoever has the
-    answer finds it counted.
+    A pipeline is one round trip, and so is a script. It counts before it passes an answer on, so that a client that has
+    its answer finds it counted.
 
     Args:
         port: The server's, on the loopback address.

@@ -1,4 +1,4 @@
-"""Lets crowds of several processes loose on cold keys, and counts computations."""
+"""Stampedes: readers in several processes ask for one cold key, and its computations are counted."""
 
 import multiprocessing
 import statistics
@@ -16,18 +16,18 @@ from contenders.contender import Side
 from measuring.reads.crowd import COMPUTE_S, Call, Read, Seat, counter_of, serve
 
 LIMIT_S = 60.0
-"""How long a round may take; a contender that takes longer is stopped, and that is said."""
+"""Limit of a round; a contender that takes longer is stopped, and shown as stopped."""
 
 PATIENCE_S = 5.0
-"""How long processes have to end."""
+"""Limit for the end of the processes."""
 
 HEAD_START_S = 0.5
-"""How long the readers have to line up for a round."""
+"""Time for all readers to be ready before a round starts."""
 
 
 @dataclass
 class Stampede:
-    """What the rounds of one contender brought.
+    """The results of one contender's rounds.
 
     Args:
         name: The contender.
@@ -79,7 +79,7 @@ class Entry(NamedTuple):
 
 
 class Size(NamedTuple):
-    """How large stampedes are, and how many of them."""
+    """The readers, processes and rounds of a stampede."""
 
     readers: int
     processes: int

@@ -1,1 +1,1 @@
-"""What the data of targets costs in Redis, in memory and in time."""
+"""The cost of targets in Redis: memory and time."""

@@ -43,7 +43,7 @@ def ref_of(number: int) -> str:
 
 
 class Cost(NamedTuple):
-    """What one target costs in a call, in microseconds: Redis's own time, and all of it."""
+    """The cost of one target in a call, in microseconds: in Redis alone, and in all."""
 
     redis_us: float
     all_us: float

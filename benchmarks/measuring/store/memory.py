@@ -1,4 +1,4 @@
-"""How much memory a server's data takes, altogether and key by key."""
+"""Memory of a server's data, in all and by key."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Fills servers with registered targets, and measures what these cost: memory, ticks, claims."""
+"""A server full of registered targets, to measure memory, ticks and claims."""
 
 import random
 import time
@@ -32,7 +32,7 @@ def ref_of(number: int) -> str:
 
 @dataclass
 class Timings:
-    """What the rounds of one size brought, in milliseconds.
+    """The measurements of all rounds with one number of targets, in milliseconds.
 
     Args:
         ticks: One tick that moves a thousand due targets, once per round.
@@ -87,7 +87,7 @@ class Population(AbstractContextManager["Population"]):
 
     @property
     def asked_per_s(self) -> float:
-        """How many new targets one process asks for in a second, beside those that are there."""
+        """New targets that one process requests per second, beside those that exist."""
         return min(LATEST, self.targets) / self._asking_s
 
     @property

@@ -1,4 +1,4 @@
-"""The neighbour: one job of stock rq-scheduler for each key, in the time of the same machine."""
+"""Stock rq-scheduler for comparison: one scheduled job for each key, on the same machine."""
 
 import statistics
 import time
@@ -17,7 +17,7 @@ JOB = "measuring.warming.rq_jobs.compute_and_set"
 
 
 class Stock(NamedTuple):
-    """What it costs.
+    """The cost of scheduled jobs.
 
     Args:
         jobs: How many jobs were scheduled.

@@ -1,4 +1,4 @@
-"""Every call that the benchmarks make into warmer's store: what changes there is followed up here, and nowhere else."""
+"""Every call of the benchmarks into warmer's store: a change of the store is followed up here and nowhere else."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -173,7 +173,7 @@ class Memory:
         return [hot.ref for hot in self.store.reads.hottest(wanted)[1]]
 
     def knows(self, ref: str) -> bool:
-        """Say whether anything is remembered of a target."""
+        """Whether anything is remembered of a target."""
         return bool(self.store.targets.states([ref]).targets[0].history)
 
 

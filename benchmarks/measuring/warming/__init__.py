@@ -1,1 +1,1 @@
-"""How fast worker processes warm keys, beside jobs of plain RQ."""
+"""The speed at which worker processes warm keys, beside jobs of plain RQ."""

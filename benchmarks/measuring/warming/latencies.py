@@ -53,7 +53,7 @@ def fleet(url: str) -> AbstractContextManager[Path]:
 
 
 class Ways(AbstractContextManager["Ways"]):
-    """The ways, each timed when it has its turn.
+    """The ways to have a value computed, each timed on its own.
 
     Args:
         url: The server's address.

@@ -1,4 +1,4 @@
-"""What a job of one's own would do, in a module that is quick to import: RQ's work horse does so each time."""
+"""A job for plain RQ, in a module that imports quickly, because each work horse of RQ imports it."""
 
 import json
 
@@ -6,7 +6,7 @@ from redis import Redis
 
 
 def compute() -> dict[str, list[dict[str, object]]]:
-    """Compute nothing much: what is measured is the way there."""
+    """Return a small value at no cost: the benchmark measures the way to it."""
     return {"rows": [{"carrier": "UA", "delay": 12.5}] * 20}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[2]
-"""Where the processes run, so that they can import what they warm."""
+"""The working directory of the processes: their tasks are imported from here."""
 
 END_LIMIT_S = 15.0
 SHOWN_LINES = 8

@@ -1,4 +1,4 @@
-"""What RQ is given to warm: one job for each key, over the connection that RQ has anyway."""
+"""Jobs for RQ: one for each key, on the connection that RQ already has."""
 
 import time
 

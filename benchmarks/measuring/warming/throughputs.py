@@ -1,4 +1,4 @@
-"""Has keys warmed by worker processes, ours and RQ's, and by bare SETs; says how long each took for a key."""
+"""Ways to have many keys warmed, by worker processes of warmer and of RQ and by bare SETs, timed for each key."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ from warmer import Warmer, WarmingTask
 
 LOOK_EVERY_S = 0.025
 PATIENCE_S = 30.0
-"""How long a worker may show no progress before the run is given up."""
+"""The run ends with an error if the workers make no progress for so long."""
 
 RQ_LIMIT_S = 120.0
 AT_ONCE = 500
@@ -35,7 +35,7 @@ IMPORT = "measuring.warming.warming_tasks:register"
 
 
 class Setting(NamedTuple):
-    """How many processes of ours warm, and how much each of them does at once."""
+    """The number of worker processes, and the concurrency of each."""
 
     workers: int
     concurrency: int

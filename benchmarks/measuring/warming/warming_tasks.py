@@ -1,4 +1,4 @@
-"""What workers are given to warm: values that cost nothing, that cost a wait of 20 ms, and a hundred at once."""
+"""Tasks for the workers: values that cost nothing, values that take 20 ms, and batches of a hundred."""
 
 import asyncio
 import time
