@@ -1,25 +1,24 @@
 """Codec: values to bytes and back, without a silent change of type or content.
 
-An entry's header names in one byte how its payload was written. Decoding goes by that number and not by the task's
-present codec, so that a task can change its codec while old entries are still read::
+One byte in an entry's header is the codec number of its payload. An entry is decoded by this number and not by the
+task's present codec, so that a task can change its codec while old entries are still read::
 
-    1     JSON, read as it is
-    2     msgpack, read as it is
-    3     plain bytes
-    4     a pickle behind its signature
+    1     plain JSON
+    2     plain msgpack
+    3     bytes
+    4     a pickle after its signature
     5     a cached error, no value
     0x40  added to 1 or 2: typed; rebuilt by the function's return annotation, whose 4-byte fingerprint comes first
     0x80  added to any: the whole payload is compressed by zstd
 
-Numbers 1 and 2 alone are for annotations that describe only plain JSON (dicts with str keys, lists, str, numbers,
-bool, None; TypedDicts and unions of these), and for functions without an annotation. Any other value is written and
-rebuilt by its annotation, and only by the same one: after a deploy that changes it, old entries are misses. None is
-always plain JSON. An entry that cannot be decoded raises `CodecError`, which readers treat as a miss; messages name
-places and types, never contents.
+Plain values (dicts with str keys, lists, str, numbers, bool, None) need no annotation, or one that describes nothing
+else. All other values are written and rebuilt by the annotation, and only by the same one: after a deploy that changes
+it, old entries are misses. None is always plain JSON. An entry that cannot be decoded raises `CodecError`, which
+readers treat as a miss; messages contain places and types, but no contents.
 
-Three details are not kept, because they do not affect equality: which fields of a model were set explicitly, the class
-of a fixed-offset time zone (UTC comes back as UTC), and whether two parts of a value were the same object. A zone with
-rules of its own, such as Europe/Berlin, is rejected, because only its offset would come back.
+Three details are lost, because they do not affect equality: which fields of a model were set explicitly, the class of a
+fixed-offset time zone (UTC comes back as UTC), and whether two parts of a value were the same object. A time zone with
+rules, such as Europe/Berlin, is rejected, because only its offset would come back.
 """
 
 from typing import Any

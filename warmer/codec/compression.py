@@ -12,10 +12,7 @@ _MAX_RATIO = 64
 
 
 def max_decompressed_bytes(max_value_bytes: int) -> int:
-    """Return the maximum decompressed size for a maximum stored size, both in bytes.
-
-    It is 64 times as much, but at least 64 MiB and at most 512 MiB.
-    """
+    """Return 64 times a maximum stored size, but at least 64 MiB and at most 512 MiB, in bytes."""
     return min(max(_MIN_LIMIT_BYTES, _MAX_RATIO * max_value_bytes), MAX_DECOMPRESSED_BYTES)
 
 
