@@ -95,7 +95,7 @@ def test_the_command_prints_it_for_scripts(fleet, command):
 def test_who_asks_for_it_is_told_why_it_is_refused_and_what_lets_it_go(fleet):
     quarantine(fleet, target("ann"))
     with pytest.raises(
-        WarmerError, match=r"killed the processes .* `warmer stats` .* new definition .*`warmer release"
+        WarmerError, match=r"crashed the processes .* `warmer stats` .* new definition .*`warmer release"
     ):
         fleet.warm("profile", {"name": "ann"})
 
