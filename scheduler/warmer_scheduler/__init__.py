@@ -1,1 +1,1 @@
-"""The scheduler process: it says when, the workers run it."""
+"""The scheduler process: it decides when targets are refreshed; workers refresh them."""

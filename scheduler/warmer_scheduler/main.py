@@ -8,7 +8,7 @@ from redis.exceptions import RedisError
 
 from warmer.clock import Clock
 from warmer.engine.drain_queue import DrainQueue
-from warmer.engine.reviews import ReviewLoop
+from warmer.engine.review_loop import ReviewLoop
 from warmer.errors import described
 from warmer.outage import Outage
 from warmer.runtime import Runtime
@@ -46,9 +46,9 @@ class SchedulerLoop:
 
     Args:
         store: The keys in Redis.
-        queue: Where workers are told.
-        settings: The tick.
-        clock: Measures it.
+        queue: Where drains are asked for.
+        settings: The namespace, and seconds between two ticks.
+        clock: Measures the time between two ticks.
     """
 
     def __init__(self, store: Store, queue: DrainQueue, settings: Settings, clock: Clock) -> None:
@@ -65,7 +65,7 @@ class SchedulerLoop:
         )
 
     def run(self, stop: threading.Event) -> None:
-        """Pass after pass, until `stop` is set; then resign."""
+        """Pass again and again until `stop` is set; then resign."""
         while not stop.is_set():
             began_s = self._clock.monotonic_s()
             self._try_pass()
@@ -73,10 +73,10 @@ class SchedulerLoop:
         try:
             self._leader.resign()
         except RedisError as error:
-            logger.warning("could not resign, the leadership lapses by itself: %s", described(error))
+            logger.warning("could not resign, the leader lease expires by itself: %s", described(error))
 
     def one_pass(self) -> bool:
-        """Lead and tick, or stand by; returns whether this one leads.
+        """Try to lead; tick if this scheduler leads. Returns whether it does.
 
         Raises:
             redis.RedisError: Redis did not answer.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from warmer.engine.drain_queue import OPTIMIZE
 from warmer.tasks.switch import Switch
 
-OPTIMIZE_EVERY_S = 600
+OPTIMIZE_INTERVAL_S = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class PeriodicJob:
 def periodic_jobs(namespace: str, switch: Switch) -> list[PeriodicJob]:
     """Return the periodic jobs that should stand in the schedule.
 
-    When a target is due is no job's business: due times live in the `due` set, where nothing can be lost between
-    two commands. Periodic is only what the fleet does as a whole.
+    Targets are no jobs: their due times are in the `due` set, where nothing can be lost between two commands. Only
+    what the fleet does as a whole is a periodic job.
 
     Args:
         namespace: Makes the ids unique.
@@ -41,4 +41,4 @@ def periodic_jobs(namespace: str, switch: Switch) -> list[PeriodicJob]:
     """
     if not (switch.on and switch.pattern):
         return []
-    return [PeriodicJob(f"{namespace}-optimize", OPTIMIZE, OPTIMIZE_EVERY_S)]
+    return [PeriodicJob(f"{namespace}-optimize", OPTIMIZE, OPTIMIZE_INTERVAL_S)]

@@ -1,4 +1,4 @@
-"""rq-scheduler, hardened: its stored schedule follows the plan, and each job moves in one transaction."""
+"""rq-scheduler without its data losses: the stored schedule follows the plan, and each job moves in one transaction."""
 
 import logging
 from collections.abc import Sequence
@@ -23,9 +23,9 @@ RQ_QUEUES_KEY = "rq:queues"
 class RqSchedule(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
     """The periodic jobs of one namespace, in rq-scheduler's own format.
 
-    What stock rq-scheduler leaves open is closed here: a crash between two of its commands loses a job for ever, one
-    undecodable job ends its loop, a missing hash drops its schedule, its lock has no owner, and it enqueues the same
-    job again while workers are down.
+    It mends faults of rq-scheduler: a crash between two of its commands loses a job for ever, one job that cannot be
+    decoded ends its loop, a missing hash drops its schedule, its lock has no owner, and it enqueues the same job again
+    while no worker runs.
 
     Args:
         queue: Where due jobs go.
@@ -43,7 +43,7 @@ class RqSchedule(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
         super().__init__(queue=queue.rq, interval=settings.tick_s, connection=queue.rq.connection, job_class=SafeJob)
 
     def keep_to(self, plan: Sequence[PeriodicJob]) -> None:
-        """Make the stored schedule equal to the plan: level-triggered, so that whatever was lost comes back.
+        """Make the stored schedule equal to the plan, so that a job that was lost comes back.
 
         Raises:
             redis.RedisError: Redis did not answer.
@@ -89,12 +89,12 @@ class RqSchedule(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
             pipeline.zadd(self.scheduled_jobs_key, {job.id: next_run_s})
             try:
                 pipeline.execute()
-            except WatchError:  # the leadership changed hands: the other one enqueues it
+            except WatchError:  # another scheduler leads by now, and enqueues it
                 return False
         return push
 
     def _is_under_way(self, job: Any, every_s: int) -> bool:
-        """Say whether the last run still waits or runs; one that is too old for that was lost."""
+        """Return whether the last run still waits or runs; one that is too old was lost."""
         if job.get_status(refresh=False) not in (JobStatus.QUEUED, JobStatus.STARTED) or job.enqueued_at is None:
             return False
         age_s = (datetime.now(UTC) - job.enqueued_at).total_seconds()

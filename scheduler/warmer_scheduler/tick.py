@@ -1,32 +1,32 @@
-"""One tick: what is due, and worth it, becomes ready, and workers are told. It may run twice, but never half."""
+"""The tick of the scheduler: moves due targets to the ready queues, and tells workers. It is safe to run twice."""
 
 import logging
 
 from warmer.clock import Clock
 from warmer.engine.drain_queue import DrainQueue
-from warmer.engine.reviews import ReviewLoop
+from warmer.engine.review_loop import ReviewLoop
 from warmer.store import Store
 
 logger = logging.getLogger("warmer.scheduler")
 
-RECONCILE_EVERY_S = 10.0
+RECONCILE_INTERVAL_S = 10.0
 
 
 class Ticker:
-    """Ticks.
+    """Carries out ticks.
 
     Args:
-        store: Where due and ready are.
-        queue: Where workers are told.
-        brain: Decides what is worth a refresh.
-        clock: Measures the time between the rarer duties.
+        store: With the due and the ready targets.
+        queue: Where drains are asked for.
+        review_loop: Decides which due targets are refreshed.
+        clock: Measures the time between two reconciliations.
     """
 
-    def __init__(self, store: Store, queue: DrainQueue, brain: ReviewLoop, clock: Clock) -> None:
-        """Start with every duty due."""
+    def __init__(self, store: Store, queue: DrainQueue, review_loop: ReviewLoop, clock: Clock) -> None:
+        """Start with a reconciliation due."""
         self._store = store
         self._queue = queue
-        self._brain = brain
+        self._review_loop = review_loop
         self._clock = clock
         self._reconcile_at_s = 0.0
 
@@ -34,10 +34,10 @@ class Ticker:
         """Tick once.
 
         Raises:
-            redis.RedisError: Redis did not answer; the next tick makes up for it.
+            redis.RedisError: Redis did not answer; the next tick does what is left.
         """
         self._reconcile()
-        self._brain.think()
+        self._review_loop.run()
         ready = self._move_due()
         if ready:
             self._queue.hint(min(ready, max(1, len(self._store.fleet.live_workers()))))
@@ -57,4 +57,4 @@ class Ticker:
         repaired = self._store.refreshes.reconcile() if switch.on and switch.critical else 0
         if repaired:
             logger.warning("%d critical targets stood nowhere and are due now", repaired)
-        self._reconcile_at_s = self._clock.monotonic_s() + RECONCILE_EVERY_S
+        self._reconcile_at_s = self._clock.monotonic_s() + RECONCILE_INTERVAL_S

@@ -1,4 +1,4 @@
-"""Hands drains to RQ: hints that there is work, never the work itself."""
+"""The RQ queue of drains: a job in it is a hint that there is work, never the work itself."""
 
 import logging
 import math
@@ -21,19 +21,19 @@ logger = logging.getLogger("warmer")
 DRAIN: Final = "warmer_workers.jobs.drain"
 OPTIMIZE: Final = "warmer_workers.jobs.optimize"
 
-ALLOWED: Final = frozenset({DRAIN, OPTIMIZE})
+ALLOWED_PATHS: Final = frozenset({DRAIN, OPTIMIZE})
 """Paths of the functions that a job may name. They are wire format: jobs of older versions name them too."""
 
 
 class SafeJob(Job):
     """A job in JSON that names one of our own functions, and carries no callbacks and no webhooks.
 
-    A plain RQ job imports any path and unpickles any bytes that stand in its hash: whoever can write to Redis can run
-    anything on the workers. This one can only ever start a drain.
+    A plain RQ job imports any path and unpickles any bytes in its hash: anyone who can write to Redis can run any code
+    on the workers. This one can only call the functions in `ALLOWED_PATHS`.
     """
 
     def __init__(self, id: str | None = None, connection: Any = None, serializer: Any = None) -> None:  # noqa: A002
-        """Create a job; whatever serializer is asked for, JSON is used."""
+        """Create a job; JSON is used whatever the serializer argument is."""
         super().__init__(id, connection, JSONSerializer)
 
     @property
@@ -47,7 +47,7 @@ class SafeJob(Job):
         return function
 
     def restore(self, raw_data: Any) -> Any:
-        """Take over what Redis holds, without what could make the worker call or import anything else."""
+        """Read the job from its hash, without fields that could make the worker call or import anything else."""
         super().restore(raw_data)
         self._success_callback_name = None
         self._failure_callback_name = None
@@ -62,23 +62,23 @@ class SafeJob(Job):
 
 
 def _allowed(path: object) -> str:
-    if not isinstance(path, str) or path not in ALLOWED:
-        raise DeserializationError(f"a job that names {path!r} is refused; only {sorted(ALLOWED)} are run")
+    if not isinstance(path, str) or path not in ALLOWED_PATHS:
+        raise DeserializationError(f"a job that names {path!r} is refused; only {sorted(ALLOWED_PATHS)} are run")
     return path
 
 
 HINT_TTL_S = 60
-"""A hint nobody took for this long is dropped; the next tick gives another while there is work."""
+"""A hint that no worker took for so long is dropped; the next tick gives another while there is work."""
 
 FAILURE_TTL_S = 3600
-SPARE_S = 10
+JOB_TIMEOUT_MARGIN_S = 10
 
 
 class DrainQueue:
     """The one RQ queue of a namespace.
 
-    A drain claims whatever is ready when it runs. So a waiting hint stands for all the work there is, a lost one costs
-    at most a tick, and a doubled one finds nothing to do.
+    A drain claims all that is ready when it runs. So one waiting hint stands for all work, a lost one delays it by at
+    most a tick, and a doubled one finds nothing to do.
 
     Args:
         connection: Client of the control server.
@@ -91,10 +91,16 @@ class DrainQueue:
         self.rq = Queue(settings.namespace, connection=connection, job_class=SafeJob, serializer=JSONSerializer)
 
     def hint(self, wanted: int = 1) -> int:
-        """Have at least this many drains waiting; returns how many had to be added.
+        """Make sure that at least so many drains wait.
 
         Args:
             wanted: How many workers could be busy with what is ready.
+
+        Returns:
+            How many were added.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
         """
         missing = max(0, wanted - self.rq.count)
         for _ in range(missing):
@@ -102,7 +108,7 @@ class DrainQueue:
         return missing
 
     def try_hint(self) -> None:
-        """Have a drain waiting; if Redis does not answer, the next tick gives the hint."""
+        """Make sure that a drain waits; if Redis does not answer, the next tick does so."""
         try:
             self.hint()
         except RedisError as error:
@@ -124,4 +130,4 @@ class DrainQueue:
 
 def max_task_s(settings: Settings) -> int:
     """Return how long a drain may go on after it has stopped claiming, in seconds."""
-    return math.ceil(settings.max_task_s) + SPARE_S
+    return math.ceil(settings.max_task_s) + JOB_TIMEOUT_MARGIN_S

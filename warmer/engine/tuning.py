@@ -1,10 +1,10 @@
-"""Applies what was learnt to the schedules of the hottest targets, now rather than when each comes due."""
+"""Adjusts the schedules of the most read targets at once, instead of when each comes due."""
 
 import logging
 import math
 
 from warmer import policy
-from warmer.engine.reviews import PolicyState, budgets_of
+from warmer.engine.policy_state import PolicyState, budgets_of
 from warmer.policy.history import LONG_TTLS, TO_REFRESH, History
 from warmer.policy.model import chance_of
 from warmer.results import Optimization, ScheduleAdjustment
@@ -14,34 +14,37 @@ from warmer.tasks.target import task_id_of
 
 logger = logging.getLogger("warmer.tuning")
 
-WORTH_MOVING = 0.1
-"""A lead that has changed by less than this part of itself stays."""
+MIN_LEAD_CHANGE = 0.1
+"""A lead that has changed by a smaller part of itself stays."""
 
 
 def optimize(store: Store, settings: Settings) -> Optimization:
-    """Adjust the schedules of the targets that are read most, and say what changed.
+    """Adjust the schedules of the targets that are read most.
 
-    One that lapsed, and is worth a refresh by now, is reviewed at once; one that is not worth it any more is let go;
-    and where computing, or waiting for a worker, takes longer than it did, the next refresh begins earlier. Critical
-    targets are left alone: they are kept warm whatever their reads.
+    A target whose value has expired, and that is worth a refresh by now, is reviewed at once. One that is not worth it
+    any more is not refreshed again. Where computing, or waiting for a worker, takes longer than before, the next
+    refresh begins earlier. Critical targets do not change: they are kept warm whatever their reads.
 
     Args:
         store: Where reads and schedules are.
         settings: How many targets to look at, and the fleet's budget.
 
+    Returns:
+        What changed.
+
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    look = store.targets.states([hot.ref for hot in store.reads.hottest(settings.optimize_top_targets)[1]])
-    if not (look.switch.on and look.switch.pattern):
+    states = store.targets.states([hot.ref for hot in store.reads.hottest(settings.optimize_top_targets)[1]])
+    if not (states.switch.on and states.switch.pattern):
         return Optimization(tasks_optimized=0, schedules_adjusted=[])
-    mind = PolicyState(look.memory)
-    mind.know(budgets_of(store, settings, [target.account for target in look.targets]))
+    policy_state = PolicyState(states.memory)
+    policy_state.set_budgets(budgets_of(store, settings, [target.account for target in states.targets]))
     adjusted = []
-    for target in look.targets:
+    for target in states.targets:
         if not (target.history and target.ttl_s) or target.account is None or target.place not in ("review", ""):
             continue
-        schedule = TargetSchedule(mind, settings, target, look.now_ms / 1000)
+        schedule = TargetSchedule(policy_state, settings, target, states.now_ms / 1000)
         adjustment = schedule.adjusted(store)
         if adjustment is not None:
             logger.info("%s: %s", adjustment.ref, adjustment.reason)
@@ -53,46 +56,46 @@ class TargetSchedule:
     """How often one target is refreshed, and how often it should be.
 
     Args:
-        mind: What was learnt.
+        policy_state: What was learnt.
         settings: The tick.
-        target: Where the target stands.
-        now_s: Now.
+        target: The target's state.
+        now_s: The present moment, in seconds since the epoch.
     """
 
-    def __init__(self, mind: PolicyState, settings: Settings, target: TargetState, now_s: float) -> None:
-        """Weigh it."""
+    def __init__(self, policy_state: PolicyState, settings: Settings, target: TargetState, now_s: float) -> None:
+        """Predict the next read, and compute the lead."""
         self._target = target
         self._now_s = now_s
         self._history = History.unpack(target.history)
-        self._threshold = mind.threshold_of(target.account)
-        self._log_odds = mind.reviewer.predict(self._history, now_s, target.ttl_s)
+        self._threshold = policy_state.threshold_of(target.account)
+        self._log_odds = policy_state.reviewer.predict(self._history, now_s, target.ttl_s)
         self._lead_s = policy.lead_s(target.compute_p95_s, target.queue_wait_s, settings.tick_s, target.ttl_s)
 
     def adjusted(self, store: Store) -> ScheduleAdjustment | None:
-        """Change the schedule if it has to be, and say how; None if it stays."""
+        """Change the schedule if needed; returns how, or None if it stays."""
         is_fresh = self._history.fresh_until_s > self._now_s
         is_worth_it = self._log_odds >= self._threshold.log_odds
         if is_worth_it and not is_fresh:
-            return self._come_back(store)
+            return self._review_now(store)
         if is_fresh and self._target.place == "review":
-            return self._move(store) if is_worth_it else self._let_go(store)
+            return self._move(store) if is_worth_it else self._stop_refreshing(store)
         return None
 
-    def _come_back(self, store: Store) -> ScheduleAdjustment | None:
+    def _review_now(self, store: Store) -> ScheduleAdjustment | None:
         if not store.targets.reschedule(
             self._target.ref, round(1000 * self._now_s), forward_only=True, where="reviews"
         ):
             return None
-        return self._adjustment(self._interval_minutes(self._lead_s), None, f"read again: {self._weighed('reaches')}")
+        return self._adjustment(self._interval_minutes(self._lead_s), None, f"read again: {self._odds('reaches')}")
 
-    def _let_go(self, store: Store) -> ScheduleAdjustment | None:
+    def _stop_refreshing(self, store: Store) -> ScheduleAdjustment | None:
         if not self._history.flags & TO_REFRESH or not store.targets.reschedule(self._target.ref, None):
             return None
-        return self._adjustment(None, self._interval_minutes(self._present_lead_s), self._weighed("is below"))
+        return self._adjustment(None, self._interval_minutes(self._present_lead_s), self._odds("is below"))
 
     def _move(self, store: Store) -> ScheduleAdjustment | None:
         present_s = self._present_lead_s
-        if present_s <= 0 or abs(self._lead_s - present_s) <= WORTH_MOVING * max(self._lead_s, present_s):
+        if present_s <= 0 or abs(self._lead_s - present_s) <= MIN_LEAD_CHANGE * max(self._lead_s, present_s):
             return None
         at_ms = round(1000 * (self._history.fresh_until_s - self._lead_s))
         if not store.targets.reschedule(self._target.ref, at_ms, where="reviews"):
@@ -110,9 +113,9 @@ class TargetSchedule:
     def _interval_minutes(self, lead_s: float) -> float:
         return (self._target.ttl_s - lead_s) / 60
 
-    def _weighed(self, how: str) -> str:
+    def _odds(self, verb: str) -> str:
         chance, threshold = 100 * chance_of(self._log_odds), 100 * chance_of(self._threshold.log_odds)
-        return f"the chance of a read within its ttl, {chance:.0f} %, {how} the threshold of {threshold:.0f} %"
+        return f"the chance of a read within its ttl, {chance:.0f} %, {verb} the threshold of {threshold:.0f} %"
 
     def _adjustment(self, interval: float | None, previous: float | None, reason: str) -> ScheduleAdjustment:
         return ScheduleAdjustment(
@@ -129,9 +132,9 @@ def reads_per_s(history: History, now_s: float, ttl_s: float) -> float:
     """Return a target's decayed read rate.
 
     Args:
-        history: What is remembered of it.
-        now_s: Now.
-        ttl_s: Its ttl.
+        history: The target's history.
+        now_s: The present moment, in seconds since the epoch.
+        ttl_s: The target's ttl, in seconds.
 
     Example:
         >>> history = History()

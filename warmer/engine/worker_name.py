@@ -1,4 +1,4 @@
-"""What a worker is called: by its host, so that a health check finds its own."""
+"""Names of workers: they begin with the host's name, so that a health check finds the workers of its host."""
 
 import os
 import socket
@@ -6,7 +6,7 @@ from secrets import token_hex
 
 
 def worker_name() -> str:
-    """Return a name that no other worker has, beginning with this host's.
+    """Return a unique name for a worker of this host.
 
     Example:
         >>> is_of_this_host(worker_name())
@@ -16,5 +16,5 @@ def worker_name() -> str:
 
 
 def is_of_this_host(name: str) -> bool:
-    """Say whether a worker of this name runs on this host, or in this container."""
+    """Return whether a worker of this name runs on this host, or in this container."""
     return name.rsplit("-", 2)[0] == socket.gethostname()

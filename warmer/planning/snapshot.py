@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from warmer.engine.reviews import PolicyState, budgets_of
+from warmer.engine.policy_state import PolicyState, budgets_of
 from warmer.errors import InvalidTaskError
 from warmer.policy.history import History
 from warmer.settings import Settings
@@ -149,7 +149,7 @@ def take_snapshot(
 
 def _policy_state(store: Store, settings: Settings, states: TargetStates, accounts: set[str | None]) -> PolicyState:
     policy_state = PolicyState(states.memory)
-    policy_state.know(budgets_of(store, settings, accounts))
+    policy_state.set_budgets(budgets_of(store, settings, accounts))
     return policy_state
 
 

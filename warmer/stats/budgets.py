@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from warmer.engine.reviews import PolicyState, budgets_of
+from warmer.engine.policy_state import PolicyState, budgets_of
 from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.model import chance_of
 from warmer.policy.threshold import Threshold
@@ -20,10 +20,12 @@ def budget_states(store: Store) -> list[BudgetState]:
     Raises:
         redis.RedisError: Redis did not answer.
     """
-    accounts, mind = store.stats.accounts(), PolicyState(store.reviews.policy_state())
+    accounts, state = store.stats.accounts(), PolicyState(store.reviews.policy_state())
     budgets = budgets_of(store, store.settings, accounts)
-    mind.know(budgets)
-    return [budget_state(account, mind.threshold_of(account), accounts.get(account, {})) for account in sorted(budgets)]
+    state.set_budgets(budgets)
+    return [
+        budget_state(account, state.threshold_of(account), accounts.get(account, {})) for account in sorted(budgets)
+    ]
 
 
 def budget_state(account: str, threshold: Threshold, sums: Mapping[str, float]) -> BudgetState:

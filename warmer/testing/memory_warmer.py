@@ -9,7 +9,7 @@ from typing import Any
 from warmer.client.default import standing_in
 from warmer.client.warmer import Warmer
 from warmer.engine.claims import computed_here
-from warmer.engine.reviews import ReviewLoop
+from warmer.engine.review_loop import ReviewLoop
 from warmer.errors import StoreUnavailableError, WarmerError
 from warmer.refresh.effects import running_loop
 from warmer.refresh.refreshed import Refreshed
@@ -155,7 +155,7 @@ class MemoryWarmer(Warmer):
     def _refresh_ready(self, refreshed: dict[str, WarmOutcome | None], unknown: set[str]) -> bool:
         """Refresh the ready targets that are not in `refreshed` yet; returns whether any was claimed."""
         self._runtime.store.fleet.lead(SCHEDULER, LEASE_S)
-        self._runtime.review_loop.think()
+        self._runtime.review_loop.run()
         while self._runtime.store.refreshes.tick().more:
             pass
         taken = self._runtime.claims.take(EVERYTHING, unknown, waits=False, is_wanted=lambda ref: ref not in refreshed)

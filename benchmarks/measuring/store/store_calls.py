@@ -7,7 +7,7 @@ from typing import Any
 
 from warmer import Settings, Warmer, WarmingTask
 from warmer.client.warmer import runtime_of
-from warmer.engine.reviews import ReviewLoop
+from warmer.engine.review_loop import ReviewLoop
 from warmer.store import Capacity, ClaimBatch, Outcome, Result
 
 AT_ONCE = 500
@@ -129,7 +129,7 @@ class Memory:
         self.store = runtime_of(warmer).store
         self._task = task
         self._flushes = count(1)
-        self._brain = ReviewLoop(runtime_of(warmer).store, warmer.settings, LEADER)
+        self._review_loop = ReviewLoop(runtime_of(warmer).store, warmer.settings, LEADER)
         warmer.start()
         warmer.register(task)
 
@@ -162,7 +162,7 @@ class Memory:
         """Decide on these targets, as the scheduler that leads does."""
         self.store.control.zadd(self.store.keys.reviews, dict.fromkeys(refs, 1))
         self.store.fleet.lead(LEADER, timeout_s=3600)
-        self._brain.think()
+        self._review_loop.run()
 
     def remembered(self) -> int:
         """Return of how many targets anything is remembered."""

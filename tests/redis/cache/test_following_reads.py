@@ -5,7 +5,7 @@ import pytest
 from tests.support.flow import claim, complete, outcome, places_of, refs, server_ms
 from tests.support.runtimes import store_of
 from warmer import WarmingTask
-from warmer.engine.reviews import ReviewLoop
+from warmer.engine.review_loop import ReviewLoop
 from warmer.store import Result
 
 
@@ -35,15 +35,15 @@ def publish(warmer, ref: str, fresh_for_s: float, computed_in_ms: float = 5.0) -
     complete(store_of(warmer), ended)
 
 
-def think(warmer) -> None:
+def review(warmer) -> None:
     """Decide on all that is to be reviewed, as the scheduler does."""
     store_of(warmer).fleet.lead("scheduler", 60)
-    ReviewLoop(store_of(warmer), warmer.settings, "scheduler").think()
+    ReviewLoop(store_of(warmer), warmer.settings, "scheduler").run()
 
 
 def review_now(warmer, ref: str) -> None:
     store_of(warmer).control.zadd(store_of(warmer).keys.reviews, {ref: server_ms(store_of(warmer))}, xx=True)
-    think(warmer)
+    review(warmer)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_a_lapsed_target_that_is_read_comes_back(running):
     assert 0 < adjusted["interval_minutes"] <= 1
     assert adjusted["previous_interval_minutes"] is None
     assert adjusted["reason"].startswith("read again: the chance of a read within its ttl, ")
-    think(running)
+    review(running)
     assert refs(claim(store_of(running), 5)) == ["hot"]
 
 
@@ -149,7 +149,7 @@ def test_users_targets_follow_their_reads_too(running):
     register(running, "profile", cache_key="user:{user_id}", compute_fn=lambda user_id: user_id)
     read(running, 'profile{"user_id":7}', 500)
     running.optimize()
-    think(running)
+    review(running)
     assert refs(claim(store_of(running), 5)) == ['profile{"user_id":7}']
 
 

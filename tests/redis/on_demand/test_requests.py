@@ -20,7 +20,7 @@ from tests.support.flow import (
 from tests.support.runtimes import runtime_of, store_of
 from warmer import TaskConflictError, WarmingTask
 from warmer.clock import Clock
-from warmer.engine.reviews import ReviewLoop
+from warmer.engine.review_loop import ReviewLoop
 from warmer.store import Result
 from warmer.tasks.switch import Switch
 from warmer_scheduler.tick import Ticker

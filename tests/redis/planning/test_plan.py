@@ -80,7 +80,7 @@ def test_a_plan_shows_targets_times_refreshes_and_reasons(busy):
 
 
 def test_the_scheduler_decides_as_the_plan_predicts(warmer, make_warmer):
-    from warmer.engine.reviews import ReviewLoop
+    from warmer.engine.review_loop import ReviewLoop
 
     register(warmer, "page", cache_key="page:{n}", compute_fn=lambda n: n)
     store_of(warmer).fleet.worker_beat("worker-1")
@@ -91,7 +91,7 @@ def test_the_scheduler_decides_as_the_plan_predicts(warmer, make_warmer):
         review_at(warmer, ref, 0)
     planned = by_ref(warmer.plan(0.01))
     store_of(warmer).fleet.lead("me", 10)
-    ReviewLoop(store_of(warmer), warmer.settings, "me").think()
+    ReviewLoop(store_of(warmer), warmer.settings, "me").run()
     decided = set(store_of(warmer).control.zrange(store_of(warmer).keys.ready + "page", 0, -1))
     foreseen = {ref.encode() for ref in refs if planned[ref].refreshes}
     assert foreseen == decided

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from warmer.engine.reviews import USUAL_EXTRA_COMPUTE
+from warmer.engine.policy_state import DEFAULT_EXTRA_COMPUTE
 from warmer.policy.history import HISTORY_BYTES
 from warmer.policy.model import BINS, Model
 from warmer.policy.review import MAX_IDLE_TTLS
@@ -20,7 +20,7 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 @pytest.mark.parametrize(
     ("said", "is_so"),
     [
-        (r"`extra_compute=([\d.]+)` \(the default\)", USUAL_EXTRA_COMPUTE),
+        (r"`extra_compute=([\d.]+)` \(the default\)", DEFAULT_EXTRA_COMPUTE),
         (r"in (\d+) bins each", BINS),
         (r"one model of (\d+) weights", len(Model().to_bytes()) // 8),
         (r"for (\d+) ttls is dropped", MAX_IDLE_TTLS),

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer.cli.plan import totals_of, warnings_of
-from warmer.engine.reviews import PolicyState
+from warmer.engine.policy_state import PolicyState
 from warmer.planning import rehearsal
 from warmer.planning.capacity import Needs, PlannedCapacity
 from warmer.planning.snapshot import Candidate, Snapshot, TaskProfile
@@ -38,7 +38,7 @@ def valued(fresh_for_s: float, cost_s: float = 0.0) -> History:
 def planned(candidates, tasks, capacity, until_s=600.0, limits=None, **values):
     """Return the plan of the time until then."""
     policy_state = PolicyState({})
-    policy_state.know({"": ExtraCompute(0.25)})
+    policy_state.set_budgets({"": ExtraCompute(0.25)})
     snapshot = Snapshot(
         **{
             "now_s": NOW_S,

@@ -1,6 +1,6 @@
 """What is learnt is bounded by what is registered."""
 
-from warmer.engine.reviews import PolicyState
+from warmer.engine.policy_state import PolicyState
 from warmer.policy.budget import ExtraCompute, TargetHitRatio
 from warmer.store import DueReviews
 from warmer.tasks.switch import Switch
@@ -11,11 +11,11 @@ def agenda(now_ms: int) -> DueReviews:
 
 
 def test_the_threshold_of_a_task_that_is_gone_is_not_kept():
-    mind = PolicyState({})
-    mind.observe(agenda(1_000_000), {"": ExtraCompute(0.25), "own": TargetHitRatio(0.99)})
-    assert "price:own" in mind.memory(1_000_000)
-    mind.observe(agenda(2_000_000), {"": ExtraCompute(0.25)})
-    kept = mind.memory(2_000_000)
+    policy_state = PolicyState({})
+    policy_state.observe(agenda(1_000_000), {"": ExtraCompute(0.25), "own": TargetHitRatio(0.99)})
+    assert "price:own" in policy_state.to_save(1_000_000)
+    policy_state.observe(agenda(2_000_000), {"": ExtraCompute(0.25)})
+    kept = policy_state.to_save(2_000_000)
     assert "price:own" not in kept
     assert b"own" not in kept["seen"]
     assert "price:" in kept

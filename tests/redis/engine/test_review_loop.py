@@ -1,4 +1,4 @@
-"""What the brain never does, whatever is read, lost or changed meanwhile; by a clock that the tests move."""
+"""What the review loop never does, whatever is read, lost or changed meanwhile; by a clock that the tests move."""
 
 import random
 from collections import Counter
@@ -11,7 +11,8 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.flow import what_is_left
 from tests.support.runtimes import runtime_of, store_of
-from warmer.engine.reviews import PolicyState, ReviewLoop, budgets_of
+from warmer.engine.policy_state import PolicyState, budgets_of
+from warmer.engine.review_loop import ReviewLoop
 from warmer.policy import MAX_LEAD_SHARE
 from warmer.policy.budget import ExtraCompute
 from warmer.testing import MemoryWarmer
@@ -87,7 +88,7 @@ def reviews(memory: MemoryWarmer) -> int:
 
 
 def remembered(memory: MemoryWarmer) -> dict[bytes, bytes]:
-    """All that the brain has written: what it has learnt, decided and planned."""
+    """All that the review loop has written: what it has learnt, decided and planned."""
     control, keys = store_of(memory).control, store_of(memory).keys
     written = dict(control.hgetall(keys.brain))
     for bucket in control.scan_iter(f"{keys.histories}*"):
@@ -243,36 +244,36 @@ def test_who_loses_the_lead_while_deciding_writes_nothing(memory, shop, monkeypa
     store = store_of(memory)
     let_come_due(shop, 1, 2, 3)
     store.fleet.lead("one", 10)
-    brain, agenda = ReviewLoop(store, memory.settings, "one"), store.reviews.due
+    loop, due = ReviewLoop(store, memory.settings, "one"), store.reviews.due
 
     def agenda_and_lose_the_lead(token, limit):
-        found = agenda(token, limit)
+        found = due(token, limit)
         store.control.set(store.keys.leader, "other")
         return found
 
     before = remembered(memory)
     monkeypatch.setattr(store.reviews, "due", agenda_and_lose_the_lead)
-    assert brain.think() == 0
+    assert loop.run() == 0
     assert remembered(memory) == before
     assert what_is_left(store) == {"reviews": 3}
     monkeypatch.undo()
-    assert brain.think() == 0, "it does not lead"
+    assert loop.run() == 0, "it does not lead"
     assert remembered(memory) == before
-    assert ReviewLoop(store, memory.settings, "other").think() == 3
+    assert ReviewLoop(store, memory.settings, "other").run() == 3
 
 
-def test_two_brains_refresh_each_target_once_and_the_second_knows_what_the_first_has_learnt(memory, shop):
+def test_two_review_loops_refresh_each_target_once_and_the_second_knows_what_the_first_has_learnt(memory, shop):
     store = store_of(memory)
     let_come_due(shop, 1, 2, 3)
     one, other = (ReviewLoop(store, memory.settings, token) for token in ("one", "other"))
     store.fleet.resign("the test")
     assert store.fleet.lead("one", 10)
-    assert (other.think(), one.think(), other.think()) == (0, 3, 0)
+    assert (other.run(), one.run(), other.run()) == (0, 3, 0)
     store.fleet.resign("one")
     assert store.fleet.lead("other", 10)
     kept = store.control.hgetall(store.keys.brain)
     assert kept
-    assert (one.think(), other.think()) == (0, 0)
+    assert (one.run(), other.run()) == (0, 0)
     assert store.control.hget(store.keys.brain, "model") == kept[b"model"]
     store.fleet.resign("other")
     memory.drain()
@@ -290,11 +291,11 @@ def test_a_decision_whose_reply_is_lost_is_carried_out_once(memory, shop, monkey
         raise RedisConnectionError("the reply was lost")
 
     monkeypatch.setattr(store.reviews, "decide", decide_and_lose_the_reply)
-    brain = ReviewLoop(store, memory.settings, "the test")
+    loop = ReviewLoop(store, memory.settings, "the test")
     with pytest.raises(RedisConnectionError):
-        brain.think()
+        loop.run()
     monkeypatch.undo()
-    assert brain.think() == 0
+    assert loop.run() == 0
     memory.drain()
     assert sorted(shop.refreshed()) == [1, 2, 3]
 
@@ -310,10 +311,10 @@ def test_what_a_leader_did_not_come_to_carry_out_is_decided_by_the_next(memory, 
 
     monkeypatch.setattr(store.reviews, "decide", crash)
     with pytest.raises(RedisConnectionError):
-        ReviewLoop(store, memory.settings, "the test").think()
+        ReviewLoop(store, memory.settings, "the test").run()
     monkeypatch.undo()
     assert remembered(memory) == before
-    assert ReviewLoop(store, memory.settings, "the test").think() == 3
+    assert ReviewLoop(store, memory.settings, "the test").run() == 3
     memory.drain()
     assert sorted(shop.refreshed()) == [1, 2, 3]
 
@@ -331,7 +332,7 @@ def test_a_target_that_was_missed_while_it_was_decided_on_keeps_its_new_place(me
         return decide(*given)
 
     monkeypatch.setattr(store.reviews, "decide", decide_after_a_miss)
-    assert ReviewLoop(store, memory.settings, "the test").think() == 0
+    assert ReviewLoop(store, memory.settings, "the test").run() == 0
     assert shop.review_at_ms(1) > memory.clock.now_ms() + 50_000
     assert what_is_left(store) == {"reviews": 1}
 
@@ -350,14 +351,14 @@ def test_when_redis_was_emptied_warming_begins_anew_with_what_was_learnt(memory,
     assert store_of(memory).control.hget(store_of(memory).keys.brain, "model")
 
 
-def test_what_the_brain_cannot_read_is_learnt_anew(memory, shop, caplog):
+def test_a_saved_state_that_cannot_be_read_is_learnt_again(memory, shop, caplog):
     store = store_of(memory)
     shop.pass_time(2 * TTL_S, 1)
     for field in store.control.hkeys(store.keys.brain):
         store.control.hset(store.keys.brain, field, b"12")
     runtime_of(memory).review_loop = ReviewLoop(store, memory.settings, "the test")
     shop.pass_time(5 * TTL_S, 1)
-    assert "learnt anew" in caplog.text
+    assert "learnt again" in caplog.text
     assert store.stats.totals()["misses"] == 1
 
 
@@ -367,7 +368,7 @@ def test_targets_of_a_task_that_is_gone_are_let_go(memory, shop):
     memory.unregister("item")
     memory.clock.advance(2 * TTL_S)
     store_of(memory).fleet.lead("the test", 10)
-    runtime_of(memory).review_loop.think()
+    runtime_of(memory).review_loop.run()
     assert reviews(memory) == 0
     assert what_is_left(store_of(memory)) == {}
 
@@ -388,10 +389,10 @@ def thresholds_beside(reads_of_the_fleet: int) -> tuple[float, float]:
     accounts = store_of(memory).reviews.due("the test", 1).accounts
     assert accounts["own"]["reads"] > 90
     assert accounts.get("", {}).get("reads", 0) == 200 * reads_of_the_fleet
-    mind = PolicyState(store_of(memory).targets.states([]).memory)
-    mind.know(budgets_of(store_of(memory), memory.settings, ["own"]))
+    policy_state = PolicyState(store_of(memory).targets.states([]).memory)
+    policy_state.set_budgets(budgets_of(store_of(memory), memory.settings, ["own"]))
     memory.close()
-    return mind.threshold_of(None).log_odds, mind.threshold_of("own").log_odds
+    return policy_state.threshold_of(None).log_odds, policy_state.threshold_of("own").log_odds
 
 
 def test_the_threshold_of_a_task_with_a_budget_of_its_own_does_not_move_with_the_fleets():
@@ -426,7 +427,7 @@ def test_the_lead_grows_while_workers_are_held_back_and_no_reader_misses_then():
         shop.read(1)
         runtime_of(memory).background.tick()
         store.fleet.lead("the test", 3600)
-        runtime_of(memory).review_loop.think()
+        runtime_of(memory).review_loop.run()
         store.refreshes.tick()
         memory.clock.advance(STEP_S)
         ready = store.control.zrange(store.keys.ready + "item", 0, 0, withscores=True)

@@ -1,9 +1,4 @@
-"""Reviews what has come due: learns from what was read since, and decides what is worth a refresh.
-
-The decisions themselves are pure functions in `warmer.policy`; this fetches what they need, and carries them out.
-Only the scheduler that leads does so, and one script both carries decisions out and keeps what was learnt: whoever
-leads next goes on from there.
-"""
+"""The state of the policy: the model, the season and the thresholds, as they are learnt and saved."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -24,15 +19,11 @@ from warmer.store import DueReview, DueReviews, ReviewDecision, Store
 
 logger = logging.getLogger("warmer.reviews")
 
-AT_ONCE = 500
-"""Targets in one round: more would keep Redis from answering others."""
+SAVE_INTERVAL_S = 10.0
 
-KEEP_EVERY_S = 10.0
-"""How often all that was learnt is kept; the state of thresholds is kept with each decision."""
+Saved = TypeVar("Saved")
 
-Kept = TypeVar("Kept")
-
-USUAL_EXTRA_COMPUTE = 0.25
+DEFAULT_EXTRA_COMPUTE = 0.25
 REFRESH_NOW, LET_GO = 0, -1
 
 
@@ -56,60 +47,6 @@ def budget_of(given: Mapping[str, Any] | Settings) -> Budget | None:
     return None
 
 
-class ReviewLoop:
-    """Reviews what has come due, as long as its token leads.
-
-    Args:
-        store: Where targets, histories and accounts are.
-        settings: The fleet's budget.
-        token: Of the scheduler that leads.
-    """
-
-    def __init__(self, store: Store, settings: Settings, token: str) -> None:
-        """Know nothing yet; what was learnt before is fetched with the first targets."""
-        self._store = store
-        self._settings = settings
-        self._token = token
-        self._mind: PolicyState | None = None
-
-    def think(self) -> int:
-        """Review all that is to be reviewed by now; returns how many targets are ready for it.
-
-        Raises:
-            redis.RedisError: Redis did not answer; what was not decided is reviewed the next time.
-        """
-        refreshed = 0
-        while True:
-            agenda = self._store.reviews.due(self._token, AT_ONCE)
-            if not agenda.leads:
-                self._mind = None  # the one who leads by now learns on
-                return refreshed
-            done = self._decide(agenda)
-            if done < 0:
-                self._mind = None
-                return refreshed
-            refreshed += done
-            if len(agenda.targets) < AT_ONCE or not _is_on(agenda):
-                return refreshed
-
-    def _decide(self, agenda: DueReviews) -> int:
-        if self._mind is None:
-            self._mind = PolicyState(agenda.memory)
-        mind = self._mind
-        mind.observe(agenda, self._budgets(agenda))
-        decided = [mind.decide(target, agenda.now_ms) for target in agenda.targets] if _is_on(agenda) else []
-        try:
-            return self._store.reviews.decide(self._token, decided, mind.memory(agenda.now_ms))
-        except BaseException:
-            self._mind = None  # it may have learnt what was not kept
-            raise
-
-    def _budgets(self, agenda: DueReviews) -> dict[str, Budget]:
-        return budgets_of(
-            self._store, self._settings, {*agenda.accounts, *(target.account for target in agenda.targets)}
-        )
-
-
 def budgets_of(store: Store, settings: Settings, accounts: Iterable[str | None]) -> dict[str, Budget]:
     """Return the budget of each account that has one; "" is the fleet's.
 
@@ -118,7 +55,7 @@ def budgets_of(store: Store, settings: Settings, accounts: Iterable[str | None])
         settings: The fleet's budget.
         accounts: Ids of tasks; "" and None are passed over.
     """
-    budgets = {"": budget_of(settings) or ExtraCompute(USUAL_EXTRA_COMPUTE)}
+    budgets = {"": budget_of(settings) or ExtraCompute(DEFAULT_EXTRA_COMPUTE)}
     task_ids = sorted({account for account in accounts if account})
     for task_id, definition in zip(task_ids, store.tasks.definitions_of(task_ids), strict=True):
         budget = budget_of(definition or {})
@@ -128,48 +65,52 @@ def budgets_of(store: Store, settings: Settings, accounts: Iterable[str | None])
 
 
 class PolicyState:
-    """What was learnt so far, and what is decided by it; knows no Redis.
+    """What was learnt so far, and the decisions that follow from it; knows no Redis.
 
     Args:
-        memory: What was kept, by field; what of it cannot be read is learnt anew.
+        saved: The saved state, by field; a field that cannot be read is learnt again from the start.
     """
 
-    def __init__(self, memory: Mapping[str, bytes]) -> None:
-        """Remember."""
-        self.model = _remembered(memory, "model", Model.from_bytes) or Model()
-        self.season = _remembered(memory, "season", Season.from_bytes) or Season()
+    def __init__(self, saved: Mapping[str, bytes]) -> None:
+        """Read the saved state."""
+        self.model = _read(saved, "model", Model.from_bytes) or Model()
+        self.season = _read(saved, "season", Season.from_bytes) or Season()
         self.thresholds: dict[str, Threshold] = {}
         self.reviewer = Reviewer(self.model, self.season)
-        self._memory = memory
-        self._seen: dict[str, dict[str, float]] = _remembered(memory, "seen", _counters_in) or {}
-        self._reads: int = _remembered(memory, "reads", int) or 0
-        self._kept_at_ms = 0
+        self._saved = saved
+        self._seen: dict[str, dict[str, float]] = _read(saved, "seen", _counters_in) or {}
+        self._reads: int = _read(saved, "reads", int) or 0
+        self._saved_at_ms = 0
 
-    def observe(self, agenda: DueReviews, budgets: Mapping[str, Budget]) -> None:
+    def observe(self, due: DueReviews, budgets: Mapping[str, Budget]) -> None:
         """Take in what was read and spent since the last time: the season and the thresholds follow it.
 
         Args:
-            agenda: With the counters of the fleet and of each account.
+            due: With the counters of the fleet and of each account.
             budgets: Of each account that has one; "" is the fleet's.
         """
-        now_s = agenda.now_ms / 1000
-        self.season.observe(now_s, max(0, agenda.reads - self._reads))
-        self._reads = agenda.reads
-        self.know(budgets)
+        now_s = due.now_ms / 1000
+        self.season.observe(now_s, max(0, due.reads - self._reads))
+        self._reads = due.reads
+        self.set_budgets(budgets)
         self.thresholds = {account: self.thresholds[account] for account in budgets}  # tasks come and go
         self._seen = {account: self._seen[account] for account in budgets if account in self._seen}
         for account in budgets:
-            totals = agenda.accounts.get(account, {})
+            totals = due.accounts.get(account, {})
             self.thresholds[account].observe(now_s, _spent_since(self._seen.get(account, {}), totals))
             self._seen[account] = totals
 
-    def know(self, budgets: Mapping[str, Budget]) -> None:
-        """Have a threshold for each account; one whose budget has changed keeps its state."""
+    def set_budgets(self, budgets: Mapping[str, Budget]) -> None:
+        """Make a threshold for each account; one whose budget has changed keeps its state.
+
+        Args:
+            budgets: Of each account that has one; "" is the fleet's.
+        """
         for account, budget in budgets.items():
             threshold = self.thresholds.get(account)
             if threshold is None or threshold.budget != budget:
-                packed = threshold.to_bytes() if threshold else self._memory.get(f"price:{account}", b"")
-                self.thresholds[account] = _kept_threshold(budget, packed) or Threshold(budget)
+                packed = threshold.to_bytes() if threshold else self._saved.get(f"price:{account}", b"")
+                self.thresholds[account] = _read_threshold(budget, packed) or Threshold(budget)
 
     def threshold_of(self, account: str | None) -> Threshold:
         """Return the threshold of an account; the fleet's if it has no budget of its own."""
@@ -190,11 +131,11 @@ class PolicyState:
         decided_ms = max(0, round(1000 * (history.decided_s - EPOCH_S)))
         return ReviewDecision(target.ref, target.planned_ms, review_ms, decided_ms, history.flags, history.decision)
 
-    def memory(self, now_ms: int) -> dict[str, bytes]:
-        """Return what is to be kept; each time the same moment of all of it, or nothing."""
-        if now_ms - self._kept_at_ms < 1000 * KEEP_EVERY_S:
+    def to_save(self, now_ms: int) -> dict[str, bytes]:
+        """Return all fields to save, as of one moment; nothing if they were returned a short time ago."""
+        if now_ms - self._saved_at_ms < 1000 * SAVE_INTERVAL_S:
             return {}
-        self._kept_at_ms = now_ms
+        self._saved_at_ms = now_ms
         return {
             "model": self.model.to_bytes(),
             "season": self.season.to_bytes(),
@@ -204,33 +145,29 @@ class PolicyState:
         }
 
 
-def _is_on(agenda: DueReviews) -> bool:
-    return agenda.switch.on and agenda.switch.pattern
-
-
-def _remembered(memory: Mapping[str, bytes], field: str, read: Callable[[bytes], Kept]) -> Kept | None:
-    if not memory.get(field):
+def _read(saved: Mapping[str, bytes], field: str, read: Callable[[bytes], Saved]) -> Saved | None:
+    if not saved.get(field):
         return None
     try:
-        return read(memory[field])
+        return read(saved[field])
     except (PolicyStateError, ValueError) as error:  # written by another version
-        logger.warning("what was kept as %r cannot be read and is learnt anew: %s", field, described(error))
+        logger.warning("the saved %r cannot be read, it is learnt again: %s", field, described(error))
         return None
 
 
 def _counters_in(packed: bytes) -> dict[str, dict[str, float]]:
     counters = orjson.loads(packed)
     if not (isinstance(counters, dict) and all(isinstance(account, dict) for account in counters.values())):
-        raise PolicyStateError(f"expected the counters of each account, got {packed[:100]!r}; they are counted anew")
+        raise PolicyStateError(f"expected the counters of each account, got {packed[:100]!r}; they start at 0")
     return counters
 
 
-def _kept_threshold(budget: Budget, packed: bytes) -> Threshold | None:
-    return _remembered({"a threshold": packed}, "a threshold", lambda kept: Threshold.from_bytes(budget, kept))
+def _read_threshold(budget: Budget, packed: bytes) -> Threshold | None:
+    return _read({"threshold": packed}, "threshold", lambda saved: Threshold.from_bytes(budget, saved))
 
 
 def _spent_since(seen: Mapping[str, float], totals: Mapping[str, float]) -> Spent:
-    """Return what an account has spent since it was last looked at; all of it if Redis was emptied meanwhile."""
+    """Return what an account has spent since the last totals; all of it if Redis was emptied meanwhile."""
 
     def since(what: str) -> float:
         before, now = seen.get(what, 0.0), totals.get(what, 0.0)
