@@ -32,7 +32,7 @@ from measuring.reads.timings import ASYNC, SYNC, Reads, count_misses, run_withou
 from measuring.reads.values import MANY, READS, USUAL_SIZE, hit_of
 from warmer.processes.private_server import PrivateServer
 
-ROUNDS = Rounds(usual=200, quick=10)
+ROUNDS = Rounds(usual=200, quick=14)
 
 COUNTED_HITS = {"sync": "warmer.get", "async": "warmer.aget"}
 MAX_FOR_A_HIT = 1.15

@@ -23,8 +23,8 @@ class Figure:
         p90_us: A tenth of the rounds took longer.
         ratio: The median over the rounds of its time divided by the baseline's in the same round, which the
             machine's slow and quick spells cancel out of.
-        quiet_ratio: Its 10th percentile divided by the baseline's. Other load on the machine moves it less than the
-            ratio of a few rounds.
+        quiet_ratio: Its quickest round divided by the baseline's quickest round. Other load on the machine moves it
+            less than a median of few rounds.
     """
 
     name: str
@@ -48,7 +48,7 @@ def figures_of(samples: Samples, sides: Mapping[str, Side]) -> list[Figure]:
 
 def _figure(name: str, side: Side, measured: Sequence[float], base: Sequence[float]) -> Figure:
     p10, p90 = percentiles(measured)
-    quiet_ratio = p10 / percentiles(base)[0]
+    quiet_ratio = min(measured) / min(base)
     ratios = [own / bare for own, bare in zip(measured, base, strict=True)]
     return Figure(name, side, statistics.median(measured), p10, p90, statistics.median(ratios), quiet_ratio)
 
