@@ -81,8 +81,8 @@ def places_of(store: Store, ref: str) -> dict[str, float]:
     named = {
         "due": keys.due,
         "reviewed": keys.reviews,
-        "ready": keys.ready + task_id,
-        "asked": keys.asked + task_id,
+        "ready": keys.scheduled_queue + task_id,
+        "asked": keys.on_demand_queue + task_id,
         "claimed": keys.claims,
     }
     scores = {place: store.control.zscore(key, ref) for place, key in named.items()}
@@ -94,9 +94,9 @@ def let_all_be_due(store: Store) -> None:
     now_ms = server_ms(store)
     for ref in store.control.zrange(store.keys.due, 0, -1):
         store.control.zadd(store.keys.due, {ref: now_ms})
-    for lane in store.control.scan_iter(f"{store.keys.asked}*"):
-        for ref in store.control.zrange(lane, 0, -1):
-            store.control.zadd(lane, {ref: now_ms}, lt=True)
+    for queue in store.control.scan_iter(f"{store.keys.on_demand_queue}*"):
+        for ref in store.control.zrange(queue, 0, -1):
+            store.control.zadd(queue, {ref: now_ms}, lt=True)
     store.refreshes.tick()
 
 
@@ -107,12 +107,22 @@ def what_is_left(store: Store) -> dict[str, int]:
         "due": control.zcard(keys.due),
         "reviews": control.zcard(keys.reviews),
         "claims": control.zcard(keys.claims),
-        "tokens": control.hlen(keys.tokens),
+        "claim_records": control.hlen(keys.claim_records),
         "failures": control.hlen(keys.failures),
-        "suspects": control.hlen(keys.suspects),
-        **{name: control.scard(getattr(keys, name)) for name in ("ensure", "forced", "again", "rotas")},
+        "crash_suspects": control.hlen(keys.crash_suspects),
+        "fresh_ok": control.scard(keys.fresh_ok),
+        "must_recompute": control.scard(keys.must_recompute),
+        "rerun": control.scard(keys.rerun),
+        "fair_queues": control.scard(keys.fair_queues),
     }
-    for prefix in (keys.ready, keys.asked, keys.rota, keys.ages, keys.holders, keys.watchers):
+    for prefix in (
+        keys.scheduled_queue,
+        keys.on_demand_queue,
+        keys.fair_queue,
+        keys.oldest,
+        keys.limit_holders,
+        keys.watchers,
+    ):
         for key in control.scan_iter(f"{prefix}*"):
             sizes[key.decode()] = 1
     return {name: size for name, size in sizes.items() if size}

@@ -25,12 +25,12 @@ SHOWN_EXTRA_COMPUTE = (0.05, 0.1, 0.25, 0.5, 1.0)
 
 CAUSES = {
     "first": "first reads",
-    "lapsed": "not worth a refresh",
+    "not_worth_it": "not worth a refresh",
     "late": "refreshed too late",
-    "lost": "invalidated or evicted",
+    "evicted": "invalidated or evicted",
     "failing": "failing",
-    "off": "warming off",
-    "taskless": "without a task",
+    "disabled": "warming off",
+    "untracked": "without a task",
 }
 
 

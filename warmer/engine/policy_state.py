@@ -109,7 +109,7 @@ class PolicyState:
         for account, budget in budgets.items():
             threshold = self.thresholds.get(account)
             if threshold is None or threshold.budget != budget:
-                packed = threshold.to_bytes() if threshold else self._saved.get(f"price:{account}", b"")
+                packed = threshold.to_bytes() if threshold else self._saved.get(f"threshold:{account}", b"")
                 self.thresholds[account] = _read_threshold(budget, packed) or Threshold(budget)
 
     def threshold_of(self, account: str | None) -> Threshold:
@@ -141,7 +141,7 @@ class PolicyState:
             "season": self.season.to_bytes(),
             "seen": orjson.dumps(self._seen),
             "reads": str(self._reads).encode(),
-            **{f"price:{account}": threshold.to_bytes() for account, threshold in self.thresholds.items()},
+            **{f"threshold:{account}": threshold.to_bytes() for account, threshold in self.thresholds.items()},
         }
 
 
@@ -179,6 +179,6 @@ def _spent_since(seen: Mapping[str, float], totals: Mapping[str, float]) -> Spen
         miss_s=since("miss_ms") / 1000,
         refreshes=since("refreshes"),
         refresh_s=since("warm_ms") / 1000,
-        baseline_misses=since("shadow_misses"),
-        baseline_s=since("shadow_ms") / 1000,
+        baseline_misses=since("baseline_misses"),
+        baseline_s=since("baseline_ms") / 1000,
     )

@@ -157,8 +157,8 @@ def _candidates(store: Store, page: Sequence[Upcoming], targets: Sequence[Target
     refs = [one.ref for one in page]
     pipeline = store.control.pipeline(transaction=False)
     pipeline.hmget(store.keys.failures, refs)
-    pipeline.smismember(store.keys.ensure, refs)
-    pipeline.smismember(store.keys.forced, refs)
+    pipeline.smismember(store.keys.fresh_ok, refs)
+    pipeline.smismember(store.keys.must_recompute, refs)
     failures, ensured, forced = pipeline.execute()
     return [
         Candidate(

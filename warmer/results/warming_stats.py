@@ -10,21 +10,21 @@ class MissesByCause(DictLike):
 
     Args:
         first: Nothing had been cached before.
-        lapsed: The value had expired, and a refresh was not worth its cost.
+        not_worth_it: The value had expired, and a refresh was not worth its cost.
         late: The value had expired, and its refresh, or the decision on it, was too late.
-        lost: The value was invalidated or evicted.
+        evicted: The value was invalidated or evicted.
         failing: Workers have failed to compute it.
-        off: Warming was switched off.
-        taskless: The key belongs to no task, or to a disabled one.
+        disabled: Warming was switched off.
+        untracked: The key belongs to no task, or to a disabled one.
     """
 
     first: int
-    lapsed: int
+    not_worth_it: int
     late: int
-    lost: int
+    evicted: int
     failing: int
-    off: int
-    taskless: int
+    disabled: int
+    untracked: int
 
 
 class BaselineComparison(DictLike):

@@ -53,8 +53,8 @@ def budget_state(account: str, threshold: Threshold, sums: Mapping[str, float]) 
             reads=sums.get("reads", 0),
             misses=sums.get("awaited", 0),
             compute_ms=sums.get("miss_ms", 0.0) + sums.get("warm_ms", 0.0),
-            baseline_misses=sums.get("shadow_misses", 0),
-            baseline_ms=sums.get("shadow_ms", 0.0),
+            baseline_misses=sums.get("baseline_misses", 0),
+            baseline_ms=sums.get("baseline_ms", 0.0),
         ),
         what_if=what_if_of(threshold.curve()),
     )

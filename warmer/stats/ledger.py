@@ -88,16 +88,16 @@ def comparison_of(counters: Mapping[str, float]) -> BaselineComparison:
 
     Example:
         >>> found = comparison_of({"hits": 98, "misses": 2, "awaited": 2, "miss_ms": 200.0, "warm_ms": 1050.0,
-        ...     "shadow_misses": 10, "shadow_ms": 1000.0})
+        ...     "baseline_misses": 10, "baseline_ms": 1000.0})
         >>> found.extra_compute, found.misses_removed
         (0.25, 0.8)
     """
     return BaselineComparison.of(
-        reads=counters.get("hits", 0) + counters.get("misses", 0) - counters.get("taskless_reads", 0),
+        reads=counters.get("hits", 0) + counters.get("misses", 0) - counters.get("untracked_reads", 0),
         misses=counters.get("awaited", 0),
-        compute_ms=counters.get("miss_ms", 0.0) + counters.get("warm_ms", 0.0) - counters.get("taskless_ms", 0.0),
-        baseline_misses=counters.get("shadow_misses", 0),
-        baseline_ms=counters.get("shadow_ms", 0.0),
+        compute_ms=counters.get("miss_ms", 0.0) + counters.get("warm_ms", 0.0) - counters.get("untracked_ms", 0.0),
+        baseline_misses=counters.get("baseline_misses", 0),
+        baseline_ms=counters.get("baseline_ms", 0.0),
     )
 
 

@@ -21,7 +21,7 @@ STARVING_SHARE = 8
 REVIEWS_MARGIN = 1.25
 """Reviews per remembered history that are kept at most."""
 
-ACCOUNT_FIELDS = ("reads", "misses", "miss_ms", "awaited", "refreshes", "warm_ms", "shadow_misses", "shadow_ms")
+ACCOUNT_FIELDS = ("reads", "misses", "miss_ms", "awaited", "refreshes", "warm_ms", "baseline_misses", "baseline_ms")
 """What is summed up for each account that pays for refreshes."""
 
 CONSTANTS: dict[str, int | float | tuple[str, ...]] = {

@@ -29,7 +29,7 @@ class Fleet:
         places = Capacity(settings.concurrency, settings.async_concurrency, settings.isolated_processes)
         pipeline = self._client.pipeline(transaction=False)
         pipeline.zadd(self._keys.workers, {name: seconds * 1000 + micros // 1000})
-        pipeline.hset(self._keys.places, name, " ".join(map(str, places)))
+        pipeline.hset(self._keys.worker_capacities, name, " ".join(map(str, places)))
         pipeline.execute()
 
     def worker_gone(self, name: str) -> None:
@@ -45,7 +45,7 @@ class Fleet:
     def capacities(self) -> dict[str, Capacity]:
         """Return how many computations each worker heard of lately has room for; changes nothing."""
         alive = self._client.zrange(self._keys.workers, f"({self._oldest_beat_ms()}", "+inf", byscore=True)
-        found = self._client.hmget(self._keys.places, alive) if alive else []
+        found = self._client.hmget(self._keys.worker_capacities, alive) if alive else []
         return {
             name.decode(): Capacity(*map(int, places.split())) if places else Capacity()
             for name, places in zip(alive, found, strict=True)
@@ -61,12 +61,12 @@ class Fleet:
             return
         pipeline = self._client.pipeline(transaction=False)
         pipeline.zrem(self._keys.workers, *names)
-        pipeline.hdel(self._keys.places, *names)
+        pipeline.hdel(self._keys.worker_capacities, *names)
         pipeline.execute()
 
     def is_first_meeting(self, worker: str, task_id: str) -> bool:
         """Remember that this worker has met a task it does not know; True the first time."""
-        key = self._keys.unknown(worker)
+        key = self._keys.unknown_tasks(worker)
         first = bool(self._client.sadd(key, task_id))
         self._client.expire(key, 3600)
         return first

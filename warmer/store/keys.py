@@ -68,9 +68,9 @@ class Keys:
         return f"{self.namespace}:critical"
 
     @property
-    def scoped(self) -> str:
+    def tasks_by_fields(self) -> str:
         """Prefix of SETs, fields joined by commas -> ids of enabled tasks whose template has just these fields."""
-        return f"{self.namespace}:scoped:"
+        return f"{self.namespace}:tasks_by_fields:"
 
     # --- control: the flow of a refresh ---------------------------------------------------------------------
     @property
@@ -80,53 +80,53 @@ class Keys:
 
     @property
     def reviews(self) -> str:
-        """ZSET: ref -> when it is to be decided whether it is refreshed, in ms; bounded by history_capacity."""
+        """ZSET: ref -> when it is decided whether it is refreshed, in ms; bounded by history_capacity."""
         return f"{self.namespace}:reviews"
 
     @property
-    def ready(self) -> str:
+    def scheduled_queue(self) -> str:
         """Prefix of ZSETs, task id -> refs that are due by schedule -> since when, in ms."""
-        return f"{self.namespace}:ready:"
+        return f"{self.namespace}:queue:scheduled:"
 
     @property
-    def asked(self) -> str:
-        """Prefix of ZSETs, task id -> refs asked for by hand -> since when, in ms; claimed even if warming is off."""
-        return f"{self.namespace}:asked:"
+    def on_demand_queue(self) -> str:
+        """Prefix of ZSETs, task id -> refs requested on demand -> since when, in ms; claimed even if warming is off."""
+        return f"{self.namespace}:queue:on_demand:"
 
     @property
-    def lanes(self) -> str:
-        """HASH: id of an enabled task -> what its targets need and who pays for them; `lane_text` says how."""
-        return f"{self.namespace}:lanes"
+    def task_specs(self) -> str:
+        """HASH: id of an enabled task -> what its targets need and who pays for them; see `task_spec_text`."""
+        return f"{self.namespace}:task_specs"
 
     @property
-    def rotas(self) -> str:
-        """SET: names of the rotas in which any lane stands."""
-        return f"{self.namespace}:rotas"
+    def fair_queues(self) -> str:
+        """SET: names of the fair queues that have any task."""
+        return f"{self.namespace}:fair_queues"
 
     @property
-    def rota(self) -> str:
-        """Prefix of ZSETs, what is needed -> task id -> priority and turn packed into one score; the lowest is next."""
-        return f"{self.namespace}:rota:"
+    def fair_queue(self) -> str:
+        """Prefix of ZSETs, what is needed -> task id -> its priority and round-robin position; the lowest is next."""
+        return f"{self.namespace}:fair_queue:"
 
     @property
-    def ages(self) -> str:
-        """Prefix of ZSETs, what is needed -> task id -> since when the first of its lane is ready, in ms."""
-        return f"{self.namespace}:ages:"
+    def oldest(self) -> str:
+        """Prefix of ZSETs, what is needed -> task id -> since when its oldest target is ready, in ms."""
+        return f"{self.namespace}:oldest:"
 
     @property
-    def flow(self) -> str:
-        """HASH: counters of the lanes: the last turn, how many asked for wait, calls since a starved one."""
-        return f"{self.namespace}:flow"
+    def queue_counters(self) -> str:
+        """HASH: the last round-robin position, how many on-demand targets wait, calls since a starved one."""
+        return f"{self.namespace}:queue_counters"
 
     @property
     def quarantine(self) -> str:
-        """HASH: ref, or task id, that killed its process too often -> since when and why, as JSON."""
+        """HASH: ref or task id that killed its process too often -> since when and why, as JSON."""
         return f"{self.namespace}:quarantine"
 
     @property
-    def suspects(self) -> str:
-        """HASH: ref -> processes that died with it; dropped at its next success."""
-        return f"{self.namespace}:suspects"
+    def crash_suspects(self) -> str:
+        """HASH: ref -> processes that died while they computed it; dropped at its next success."""
+        return f"{self.namespace}:crash_suspects"
 
     @property
     def limits(self) -> str:
@@ -134,24 +134,24 @@ class Keys:
         return f"{self.namespace}:limits"
 
     @property
-    def buckets(self) -> str:
+    def token_buckets(self) -> str:
         """HASH: name of a limit -> what is left of its rate, as "tokens|at_ms"."""
-        return f"{self.namespace}:buckets"
+        return f"{self.namespace}:token_buckets"
 
     @property
-    def slots(self) -> str:
-        """HASH: "limit|ref" of a place that is held -> how many targets of one call still hold it."""
-        return f"{self.namespace}:slots"
+    def call_slots(self) -> str:
+        """HASH: "limit|ref" of a call that holds a slot -> how many of its targets are not completed yet."""
+        return f"{self.namespace}:call_slots"
 
     @property
-    def holders(self) -> str:
-        """Prefix of ZSETs, name of a limit -> refs that are computed under it -> deadlines of their claims, in ms."""
-        return f"{self.namespace}:holders:"
+    def limit_holders(self) -> str:
+        """Prefix of ZSETs, name of a limit -> refs that hold its slots -> deadlines of their claims, in ms."""
+        return f"{self.namespace}:limit_holders:"
 
     @property
-    def guests(self) -> str:
+    def reader_usage(self) -> str:
         """Prefix of HASHes, name of a limit -> process -> how many of its readers compute under it, and until when."""
-        return f"{self.namespace}:guests:"
+        return f"{self.namespace}:reader_usage:"
 
     @property
     def claims(self) -> str:
@@ -159,24 +159,24 @@ class Keys:
         return f"{self.namespace}:claims"
 
     @property
-    def tokens(self) -> str:
-        """HASH: ref -> token of its claim, since when it was ready, whether it was asked for, its limit and place."""
-        return f"{self.namespace}:tokens"
+    def claim_records(self) -> str:
+        """HASH: ref -> its claim: token, since when it was ready, on demand or scheduled, limit and slot."""
+        return f"{self.namespace}:claim_records"
 
     @property
-    def ensure(self) -> str:
-        """SET: refs due, ready by schedule or claimed for which a fresh value will do, whoever computed it."""
-        return f"{self.namespace}:ensure"
+    def fresh_ok(self) -> str:
+        """SET: refs for which a fresh value will do, whoever computed it."""
+        return f"{self.namespace}:fresh_ok"
 
     @property
-    def forced(self) -> str:
-        """SET: refs for which only a value computed from now on will do: forced by hand, or a changed definition."""
-        return f"{self.namespace}:forced"
+    def must_recompute(self) -> str:
+        """SET: refs that need a value computed from now on: forced by hand, or a changed definition."""
+        return f"{self.namespace}:must_recompute"
 
     @property
-    def again(self) -> str:
-        """SET: claimed refs that are to be refreshed once more, for what was asked since the claim."""
-        return f"{self.namespace}:again"
+    def rerun(self) -> str:
+        """SET: claimed refs that are refreshed once more, because they were requested since the claim."""
+        return f"{self.namespace}:rerun"
 
     @property
     def failures(self) -> str:
@@ -185,7 +185,7 @@ class Keys:
 
     @property
     def watchers(self) -> str:
-        """Prefix of SETs, ref -> ids of those who wait for its outcome; an hour at most."""
+        """Prefix of SETs, ref -> ids of those who wait for its outcome; for as long as they wait."""
         return f"{self.namespace}:watchers:"
 
     @property
@@ -200,29 +200,29 @@ class Keys:
         return f"{self.namespace}:heat"
 
     @property
-    def landmark(self) -> str:
+    def heat_landmark(self) -> str:
         """STRING: the moment, in ms, to which heat is relative."""
         return f"{self.namespace}:heat:landmark"
 
     @property
-    def histories(self) -> str:
-        """Prefix of STRINGs, number of a bucket -> records of a digest of a ref and what is remembered of its reads."""
+    def history_buckets(self) -> str:
+        """Prefix of STRINGs, number of a bucket -> records of a digest of a ref and the history of its reads."""
         return f"{self.namespace}:history:"
 
     @property
-    def shelf(self) -> str:
+    def history_meta(self) -> str:
         """HASH: how many histories there are, in how many buckets."""
         return f"{self.namespace}:history"
 
     @property
     def accounts(self) -> str:
-        """HASH: "task id|what" -> what reads and refreshes of a task have cost; "|what" for the fleet's account."""
+        """HASH: "task id|field" -> what reads and refreshes of a task have cost; "|field" for the fleet's account."""
         return f"{self.namespace}:accounts"
 
     @property
-    def brain(self) -> str:
-        """HASH: what the leader has learnt: the model's weights, the season, the prices."""
-        return f"{self.namespace}:brain"
+    def policy_state(self) -> str:
+        """HASH: what the policy has learnt: the model's weights, the season, the thresholds."""
+        return f"{self.namespace}:policy_state"
 
     @property
     def recording(self) -> str:
@@ -236,18 +236,18 @@ class Keys:
 
     @property
     def unrecorded(self) -> str:
-        """Prefix of STRINGs, id of a recording -> how many reads found no room in it; a minute after the last."""
+        """Prefix of STRINGs, id of a recording -> reads that found no room in it; a minute after the last."""
         return f"{self.namespace}:unrecorded:"
 
     @property
-    def flushes(self) -> str:
+    def flush_numbers(self) -> str:
         """Prefix of STRINGs, reader id -> number of its last flush; one hour."""
-        return f"{self.namespace}:flushes:"
+        return f"{self.namespace}:flush_numbers:"
 
     @property
-    def verdicts(self) -> str:
-        """ZSET: "computed_at:ref" of refreshes not yet judged -> when they count as wasted, in ms."""
-        return f"{self.namespace}:verdicts"
+    def unjudged_refreshes(self) -> str:
+        """ZSET: "computed_at:ref" of refreshes that are not judged yet -> when they count as wasted, in ms."""
+        return f"{self.namespace}:unjudged_refreshes"
 
     @property
     def totals(self) -> str:
@@ -276,18 +276,18 @@ class Keys:
         return f"{self.namespace}:workers"
 
     @property
-    def places(self) -> str:
-        """HASH: worker name -> how many computations of each kind it has room for; as long as it is among `workers`."""
-        return f"{self.namespace}:workers:places"
+    def worker_capacities(self) -> str:
+        """HASH: worker name -> how many computations of each kind it can run; as long as it is among `workers`."""
+        return f"{self.namespace}:workers:capacities"
 
     @property
     def leader(self) -> str:
         """STRING: token of the scheduler that leads; expires unless renewed."""
         return f"{self.namespace}:leader"
 
-    def unknown(self, worker: str) -> str:
-        """SET: task ids that this worker has met and does not know; one hour."""
-        return f"{self.namespace}:unknown:{worker}"
+    def unknown_tasks(self, worker: str) -> str:
+        """SET: ids of tasks that this worker has met and does not know; one hour."""
+        return f"{self.namespace}:unknown_tasks:{worker}"
 
     @property
     def scheduled_jobs(self) -> str:
@@ -310,7 +310,7 @@ class Keys:
         return f"{self.namespace}:entry:{_tag(cache_key)}"
 
     def lease(self, cache_key: str) -> str:
-        """STRING: token of the one who may write the entry; expires unless renewed."""
+        """STRING: token of the holder, who may write the entry; expires unless renewed."""
         return f"{self.namespace}:lease:{_tag(cache_key)}"
 
     def failure(self, cache_key: str) -> str:

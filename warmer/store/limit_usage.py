@@ -44,14 +44,14 @@ def limits_in_use(control: Any, keys: Keys) -> list[LimitInUse]:
     pipeline = control.pipeline(transaction=False)
     pipeline.time()
     pipeline.hgetall(keys.limits)
-    pipeline.hgetall(keys.buckets)
+    pipeline.hgetall(keys.token_buckets)
     (seconds, micros), declared, buckets = pipeline.execute()
     if not declared:
         return []
     now_ms, names = seconds * 1000 + micros // 1000, sorted(declared)
     for name in names:
-        pipeline.zcount(keys.holders + name.decode(), f"({now_ms}", "+inf")
-        pipeline.hvals(keys.guests + name.decode())
+        pipeline.zcount(keys.limit_holders + name.decode(), f"({now_ms}", "+inf")
+        pipeline.hvals(keys.reader_usage + name.decode())
     answers = pipeline.execute()
     return [
         _in_use(name, declared, buckets, held, reports, now_ms)

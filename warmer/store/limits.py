@@ -29,4 +29,4 @@ class Limits:
 
     def report_reader_usage(self, process: str, timeout_ms: int, reports: Sequence[str | int]) -> object:
         """Take in what the readers of a process compute under limits; see `warmer.refresh.reader_usage`."""
-        return self._scripts.run("guests", process, timeout_ms, *reports)
+        return self._scripts.run("reader_usage", process, timeout_ms, *reports)

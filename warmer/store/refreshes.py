@@ -79,7 +79,7 @@ class Refreshes:
             for ref, due_ms, ensure, failures, deaths in answer["claims"] or ()
         )
         switch = Switch.from_json(answer["switch"].encode())
-        return ClaimBatch(token, int(answer["now"]), switch, int(answer["held"]), claims)
+        return ClaimBatch(token, int(answer["now"]), switch, int(answer["blocked"]), claims)
 
     def renew_claims(self, token: str, refs: Sequence[str]) -> list[str]:
         """Extend claims held with this token; returns the refs of those that are lost."""

@@ -31,7 +31,7 @@ class ReviewQueue:
             token: Of the scheduler that asks.
             limit: Most targets at once.
         """
-        answer = self._scripts.run("review", token, limit)
+        answer = self._scripts.run("due_reviews", token, limit)
         now_ms, switch_json, leads, targets, memory, accounts, totals = answer
         return DueReviews(
             now_ms,
@@ -56,7 +56,7 @@ class ReviewQueue:
         """
         return int(
             self._scripts.run(
-                "reviewed",
+                "decide",
                 token,
                 orjson.dumps([[*one[:-1], one.decision.hex()] for one in decided]),
                 *(part for field in memory.items() for part in field),
@@ -65,7 +65,7 @@ class ReviewQueue:
 
     def policy_state(self) -> dict[str, bytes]:
         """Return what the brain remembers, by field."""
-        return {name.decode(): value for name, value in self._client.hgetall(self._keys.brain).items()}
+        return {name.decode(): value for name, value in self._client.hgetall(self._keys.policy_state).items()}
 
 
 def _reviewed_of(ref: bytes, planned_ms: bytes, ttl_ms: int, account: bytes, history: bytes) -> DueReview:

@@ -28,7 +28,7 @@ class Targets:
         """Return where targets stand, and what is remembered of them."""
         targets: list[TargetState] = []
         for chunk in chunks(refs) if refs else [()]:
-            answer = self._scripts.run("look", *chunk)
+            answer = self._scripts.run("target_states", *chunk)
             now_ms, switch_json, memory, found = answer
             targets += [_standing_of(ref, *target) for ref, target in zip(chunk, found, strict=True)]
         return TargetStates(now_ms, Switch.from_json(switch_json), fields_of(memory), tuple(targets))

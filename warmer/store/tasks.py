@@ -70,9 +70,10 @@ class RegisteredTasks:
     def scoped_ids(self, fields: Iterable[str]) -> list[str]:
         """Return the ids of enabled tasks whose key template has just these fields."""
         return sorted(
-            task_id.decode() for task_id in self._client.smembers(self._keys.scoped + ",".join(sorted(fields)))
+            task_id.decode() for task_id in self._client.smembers(self._keys.tasks_by_fields + ",".join(sorted(fields)))
         )
 
     def specs(self) -> dict[str, str]:
-        """Return what the scripts know of each enabled task; `lane_in` reads it."""
-        return {task_id.decode(): text.decode() for task_id, text in self._client.hgetall(self._keys.lanes).items()}
+        """Return the spec of each enabled task by its id; `parse_task_spec` reads it."""
+        found = self._client.hgetall(self._keys.task_specs)
+        return {task_id.decode(): text.decode() for task_id, text in found.items()}

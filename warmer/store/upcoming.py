@@ -1,23 +1,21 @@
-"""Lists what is to be computed or decided until a moment, page by page; it changes nothing."""
+"""Lists the targets that are to be computed or reviewed until a moment, page by page. Changes nothing."""
 
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from warmer.store.chunks import CHUNK
 from warmer.store.keys import Keys
-
-PAGE = 500
-"""Targets in one answer: more would keep Redis from answering others."""
 
 Spot: TypeAlias = Literal["claimed", "asked", "ready", "due", "review"]
 
 
 class Upcoming(NamedTuple):
-    """A target that stands somewhere.
+    """A target that has a place.
 
     Args:
-        spot: "claimed" if a worker computes it, "asked" if it was asked for by hand, "ready" if it waits for a worker,
-            "due" if it is computed later, "review" if it is to be decided whether it is.
+        spot: "claimed" if a worker computes it; "asked" if it was requested on demand and waits for one; "ready" if
+            it is scheduled and waits for one; "due" if it is computed later; "review" if that is decided later.
         ref: Canonical text of the target.
         at_ms: When it is due or reviewed, since when it is ready, or when its claim lapses.
     """
@@ -34,7 +32,7 @@ class _Source(NamedTuple):
 
 
 class UpcomingTargets:
-    """What stands anywhere in the flow of refreshes until a moment: what is nearest to being computed comes first.
+    """All targets that have a place until a moment; those nearest to being computed come first.
 
     Args:
         control: Client of the control server.
@@ -46,7 +44,7 @@ class UpcomingTargets:
     """
 
     def __init__(self, control: Any, keys: Keys, until_ms: int) -> None:
-        """Look how many there are."""
+        """Count them."""
         self._control = control
         self._sources = _sources(control, keys, until_ms)
 
@@ -54,47 +52,46 @@ class UpcomingTargets:
         """Return how many there are."""
         return sum(source.size for source in self._sources)
 
-    def pages(self, most: int) -> Iterator[list[Upcoming]]:
+    def pages(self, count: int) -> Iterator[list[Upcoming]]:
         """Yield the first of them, a page at a time; what moves meanwhile may be missed, or come twice.
 
         Args:
-            most: How many.
+            count: How many at most.
         """
         found = iter(self)
-        left = most
-        while page := list(islice(found, min(PAGE, left))):
+        left = count
+        while page := list(islice(found, min(CHUNK, left))):
             left -= len(page)
             yield page
 
     def __iter__(self) -> Iterator[Upcoming]:
         """Yield them one by one."""
         for spot, key, size in self._sources:
-            for first in range(0, size, PAGE):
-                last = min(first + PAGE, size) - 1
+            for first in range(0, size, CHUNK):
+                last = min(first + CHUNK, size) - 1
                 for ref, at_ms in self._control.zrange(key, first, last, withscores=True):
                     yield Upcoming(spot, ref.decode(), int(at_ms))
 
 
 def _sources(control: Any, keys: Keys, until_ms: int) -> list[_Source]:
-    lanes = _lanes(control, keys)
+    queues = _queues(control, keys)
     pipeline = control.pipeline(transaction=False)
     pipeline.zcard(keys.claims)
-    for _, key in lanes:
+    for _, key in queues:
         pipeline.zcard(key)
     pipeline.zcount(keys.due, "-inf", until_ms)
     pipeline.zcount(keys.reviews, "-inf", until_ms)
-    places = [("claimed", keys.claims), *lanes, ("due", keys.due), ("review", keys.reviews)]
+    places = [("claimed", keys.claims), *queues, ("due", keys.due), ("review", keys.reviews)]
     return [_Source(spot, key, size) for (spot, key), size in zip(places, pipeline.execute(), strict=True)]
 
 
-def _lanes(control: Any, keys: Keys) -> list[tuple[Spot, str]]:
-    """Return the lanes in which anything stands; what was asked for by hand comes first."""
-    rotas = sorted(name.decode() for name in control.smembers(keys.rotas))
-    lanes: list[tuple[Spot, str]] = []
-    for rota in rotas:  # "a" sorts before "s"
-        for task_id in control.zrange(keys.rota + rota, 0, -1):
-            is_asked = rota.startswith("a")
-            lanes.append(
-                ("asked", keys.asked + task_id.decode()) if is_asked else ("ready", keys.ready + task_id.decode())
-            )
-    return lanes
+def _queues(control: Any, keys: Keys) -> list[tuple[Spot, str]]:
+    """Return the ready queues that have any target; those for targets requested on demand come first."""
+    queues: list[tuple[Spot, str]] = []
+    for name in sorted(name.decode() for name in control.smembers(keys.fair_queues)):  # "a" sorts before "s"
+        for task_id in control.zrange(keys.fair_queue + name, 0, -1):
+            if name.startswith("a"):
+                queues.append(("asked", keys.on_demand_queue + task_id.decode()))
+            else:
+                queues.append(("ready", keys.scheduled_queue + task_id.decode()))
+    return queues

@@ -166,7 +166,7 @@ class Memory:
 
     def remembered(self) -> int:
         """Return of how many targets anything is remembered."""
-        return int(self.store.control.hget(self.store.keys.shelf, "histories") or 0)
+        return int(self.store.control.hget(self.store.keys.history_meta, "histories") or 0)
 
     def hottest(self, wanted: int) -> list[str]:
         """Return the targets that are taken to be read most."""

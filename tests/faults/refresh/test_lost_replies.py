@@ -59,7 +59,7 @@ def test_a_cut_at_any_round_trip_loses_nothing(warmer, monkeypatch, script, sent
     assert warmer.get("k") == "warm"
     control, keys = store_of(warmer).control, store_of(warmer).keys
     assert control.zcard(keys.claims) == 0
-    assert control.hlen(keys.tokens) == 0
+    assert control.hlen(keys.claim_records) == 0
     assert store_of(warmer).targets.backlog() == 0
     assert control.zscore(keys.due, "t") > store_of(warmer).reads.hottest(0)[0], "the next refresh is planned"
 

@@ -50,5 +50,5 @@ def test_a_fleet_misses_and_computes_what_the_simulation_says(items: Fleet, even
     assert computed == pytest.approx(expected.misses + expected.refreshes, rel=PART_OF_COMPUTE)
     assert found.ledger["reads"] == trace.read_count
     baseline = replay_production(trace, TTL_S, Threshold(ExtraCompute(EXTRA_COMPUTE)), warmup=0.0).baseline_misses
-    assert found.ledger["shadow_misses"] == pytest.approx(baseline, rel=0.01), "the baseline is exact"
+    assert found.ledger["baseline_misses"] == pytest.approx(baseline, rel=0.01), "the baseline is exact"
     assert found.ledger["misses"] + found.ledger["refreshes"] == pytest.approx(len(items.lines("computed")), rel=0.01)

@@ -135,7 +135,7 @@ def test_many_claimers_claim_each_target_once(make_warmer):
     pipeline = store.control.pipeline()
     for number in range(2000):
         pipeline.zadd(store.keys.due, {f"t{number}": number})
-        pipeline.hset(store.keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
+        pipeline.hset(store.keys.task_specs, f"t{number}", "0 o t 1 0 60000 f ")
         pipeline.hset(store.keys.definitions, f"t{number}", "{}")
     pipeline.execute()
 

@@ -24,7 +24,7 @@ read.number = 0
 
 def let_lapse(warmer, *task_ids: str) -> None:
     for task_id in task_ids:
-        store_of(warmer).control.zrem(store_of(warmer).keys.ready + task_id, task_id)
+        store_of(warmer).control.zrem(store_of(warmer).keys.scheduled_queue + task_id, task_id)
         store_of(warmer).control.zrem(store_of(warmer).keys.due, task_id)
 
 
@@ -90,7 +90,7 @@ def test_what_is_no_longer_read_is_let_go(running):
 def _grow_old(warmer, ref: str, by_ms: int) -> None:
     """As if it had not been read for this long."""
     store = store_of(warmer)
-    (bucket,) = store.control.keys(f"{store.keys.histories}*")
+    (bucket,) = store.control.keys(f"{store.keys.history_buckets}*")
     record = store.control.get(bucket)
     last = int.from_bytes(record[5:10], "little") - by_ms
     store.control.setrange(bucket, 5, last.to_bytes(5, "little"))

@@ -193,7 +193,7 @@ def test_heat_halves_in_a_half_life(make_warmer):
     _, [hot] = store_of(warmer).reads.hottest(1)
     assert hot.reads_per_s == pytest.approx(1000 * math.log(2) / 100, rel=0.01)
     now_ms = store_of(warmer).reads.hottest(0)[0]
-    store_of(warmer).control.set(store_of(warmer).keys.landmark, now_ms - 100_000)  # as if 100 s had passed
+    store_of(warmer).control.set(store_of(warmer).keys.heat_landmark, now_ms - 100_000)  # as if 100 s had passed
     _, [hot] = store_of(warmer).reads.hottest(1)
     assert hot.reads_per_s == pytest.approx(500 * math.log(2) / 100, rel=0.01)
 
@@ -204,9 +204,9 @@ def test_heat_survives_a_move_of_its_landmark(make_warmer):
     register(warmer, "new")
     store_of(warmer).reads.flush("reader", 1, [("old", "", 8, 0, [], 0, 0, 0)])
     now_ms = store_of(warmer).reads.hottest(0)[0]
-    store_of(warmer).control.set(store_of(warmer).keys.landmark, now_ms - 600_000)  # 600 half-lives
+    store_of(warmer).control.set(store_of(warmer).keys.heat_landmark, now_ms - 600_000)  # 600 half-lives
     store_of(warmer).reads.flush("reader", 2, [("new", "", 3, 0, [], 0, 0, 0)])
-    moved_to_ms = int(store_of(warmer).control.get(store_of(warmer).keys.landmark))
+    moved_to_ms = int(store_of(warmer).control.get(store_of(warmer).keys.heat_landmark))
     assert moved_to_ms >= now_ms
     _, hottest = store_of(warmer).reads.hottest(2)
     assert [hot.ref for hot in hottest] == ["new", "old"]
@@ -251,8 +251,8 @@ def refresh_claimed(warmer) -> None:
 
 def pass_judgement(warmer) -> None:
     """As if the time had come at which unread refreshes count as wasted."""
-    for verdict in store_of(warmer).control.zrange(store_of(warmer).keys.verdicts, 0, -1):
-        store_of(warmer).control.zadd(store_of(warmer).keys.verdicts, {verdict: 1})
+    for verdict in store_of(warmer).control.zrange(store_of(warmer).keys.unjudged_refreshes, 0, -1):
+        store_of(warmer).control.zadd(store_of(warmer).keys.unjudged_refreshes, {verdict: 1})
     store_of(warmer).refreshes.tick()
 
 
@@ -285,7 +285,8 @@ def test_a_refresh_that_nobody_reads_is_wasted(warmer):
     register(warmer, critical=True)
     warmer.warm("t", force=True)
     refresh_claimed(warmer)
-    deadline_ms = store_of(warmer).control.zrange(store_of(warmer).keys.verdicts, 0, -1, withscores=True)[0][1]
+    store = store_of(warmer)
+    [(_, deadline_ms)] = store.control.zrange(store.keys.unjudged_refreshes, 0, -1, withscores=True)
     assert deadline_ms >= store_of(warmer).reads.hottest(0)[0] + 0.95 * 3_600_000 - 1000 + 1000 * JUDGEMENT_GRACE_S
     pass_judgement(warmer)
     performance = warmer.performance()

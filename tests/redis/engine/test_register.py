@@ -140,8 +140,8 @@ def test_those_who_wait_are_told_when_a_task_goes_away(warmer, end):
     assert (told["result"], told["error"]) == ("failed", "its task was unregistered, replaced or disabled")
     carry_out(warmer, job)
     control, keys = store_of(warmer).control, store_of(warmer).keys
-    assert control.zcard(keys.claims) == control.hlen(keys.tokens) == 0
-    for flag in (keys.again, keys.forced):
+    assert control.zcard(keys.claims) == control.hlen(keys.claim_records) == 0
+    for flag in (keys.rerun, keys.must_recompute):
         assert not control.sismember(flag, "catalog")
     assert "asked" not in places_of(store_of(warmer), "catalog")
     assert control.hget(keys.failures, "catalog") is None

@@ -90,8 +90,8 @@ def reviews(memory: MemoryWarmer) -> int:
 def remembered(memory: MemoryWarmer) -> dict[bytes, bytes]:
     """All that the review loop has written: what it has learnt, decided and planned."""
     control, keys = store_of(memory).control, store_of(memory).keys
-    written = dict(control.hgetall(keys.brain))
-    for bucket in control.scan_iter(f"{keys.histories}*"):
+    written = dict(control.hgetall(keys.policy_state))
+    for bucket in control.scan_iter(f"{keys.history_buckets}*"):
         written[bucket] = control.get(bucket)
     written |= dict(control.zrange(keys.reviews, 0, -1, withscores=True))
     return written
@@ -271,10 +271,10 @@ def test_two_review_loops_refresh_each_target_once_and_the_second_knows_what_the
     assert (other.run(), one.run(), other.run()) == (0, 3, 0)
     store.fleet.resign("one")
     assert store.fleet.lead("other", 10)
-    kept = store.control.hgetall(store.keys.brain)
+    kept = store.control.hgetall(store.keys.policy_state)
     assert kept
     assert (one.run(), other.run()) == (0, 0)
-    assert store.control.hget(store.keys.brain, "model") == kept[b"model"]
+    assert store.control.hget(store.keys.policy_state, "model") == kept[b"model"]
     store.fleet.resign("other")
     memory.drain()
     assert sorted(shop.refreshed()) == [1, 2, 3]
@@ -340,7 +340,7 @@ def test_a_target_that_was_missed_while_it_was_decided_on_keeps_its_new_place(me
 # --- what is lost or changed -------------------------------------------------------------------------------------
 def test_when_redis_was_emptied_warming_begins_anew_with_what_was_learnt(memory, shop):
     shop.pass_time(4 * TTL_S, 1, 2)
-    learnt = store_of(memory).control.hget(store_of(memory).keys.brain, "model")
+    learnt = store_of(memory).control.hget(store_of(memory).keys.policy_state, "model")
     store_of(memory).control.flushall()
     shop.pass_time(TTL_S, 1, 2)
     shop.refreshed()
@@ -348,14 +348,14 @@ def test_when_redis_was_emptied_warming_begins_anew_with_what_was_learnt(memory,
     assert Counter(shop.refreshed()).keys() == {1, 2}
     assert store_of(memory).stats.totals()["misses"] == 2
     assert learnt
-    assert store_of(memory).control.hget(store_of(memory).keys.brain, "model")
+    assert store_of(memory).control.hget(store_of(memory).keys.policy_state, "model")
 
 
 def test_a_saved_state_that_cannot_be_read_is_learnt_again(memory, shop, caplog):
     store = store_of(memory)
     shop.pass_time(2 * TTL_S, 1)
-    for field in store.control.hkeys(store.keys.brain):
-        store.control.hset(store.keys.brain, field, b"12")
+    for field in store.control.hkeys(store.keys.policy_state):
+        store.control.hset(store.keys.policy_state, field, b"12")
     runtime_of(memory).review_loop = ReviewLoop(store, memory.settings, "the test")
     shop.pass_time(5 * TTL_S, 1)
     assert "learnt again" in caplog.text
@@ -430,7 +430,7 @@ def test_the_lead_grows_while_workers_are_held_back_and_no_reader_misses_then():
         runtime_of(memory).review_loop.run()
         store.refreshes.tick()
         memory.clock.advance(STEP_S)
-        ready = store.control.zrange(store.keys.ready + "item", 0, 0, withscores=True)
+        ready = store.control.zrange(store.keys.scheduled_queue + "item", 0, 0, withscores=True)
         if ready and memory.clock.now_ms() - ready[0][1] > 15_000:  # no worker comes sooner
             memory.drain()
         misses.append(store.stats.totals()["misses"])

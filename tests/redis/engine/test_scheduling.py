@@ -161,7 +161,7 @@ def test_two_schedulers_move_nothing_twice(warmer, make_warmer):
     store_of(warmer).switch.set(Switch(on=True))
     for number in range(50):
         store_of(warmer).control.zadd(store_of(warmer).keys.due, {f"t{number}": number})
-        store_of(warmer).control.hset(store_of(warmer).keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
+        store_of(warmer).control.hset(store_of(warmer).keys.task_specs, f"t{number}", "0 o t 1 0 60000 f ")
     other = make_warmer()
     loops = [SchedulerLoop(store_of(w), runtime_of(w).queue, w.settings, Clock()) for w in (warmer, other)]
     assert [loop.one_pass() for loop in loops] == [True, False]

@@ -198,7 +198,7 @@ def test_what_was_asked_of_a_target_goes_with_its_task_wherever_it_stands(app, w
     batch = claim(app.store, 1)
     app.store.requests.submit([ref], force=True)
     if where == "asked":
-        app.store.control.srem(app.store.keys.again, ref)
+        app.store.control.srem(app.store.keys.rerun, ref)
         complete(app.store, outcome(ref, batch.token, ("in", 0), Result.BUSY))
     assert list(places_of(app.store, ref)) == [where]
     app.warmer.unregister("profile")
@@ -232,7 +232,7 @@ def test_readers_failures_do_not_lengthen_the_workers_backoff(app):
 def test_the_wait_to_expect_follows_a_longer_one_at_once_and_shorter_ones_slowly(app):
     app.register()
     app.store.control.zadd(app.store.keys.due, {"t": server_ms(app.store) - 10_000})
-    app.store.control.zrem(app.store.keys.ready + "t", "t")
+    app.store.control.zrem(app.store.keys.scheduled_queue + "t", "t")
     app.store.refreshes.tick()
     batch = claim(app.store, 1)
     assert batch.claims[0].queue_wait_s == pytest.approx(10, abs=0.5)
@@ -244,7 +244,7 @@ def test_the_wait_to_expect_follows_a_longer_one_at_once_and_shorter_ones_slowly
 def test_the_wait_of_one_task_is_not_that_of_another(app):
     app.register()
     app.store.control.zadd(app.store.keys.due, {"t": server_ms(app.store) - 10_000})
-    app.store.control.zrem(app.store.keys.ready + "t", "t")
+    app.store.control.zrem(app.store.keys.scheduled_queue + "t", "t")
     app.store.refreshes.tick()
     claim(app.store, 1)
     app.register(task_id="u", cache_key="u")
@@ -387,7 +387,7 @@ def ticker(app) -> Ticker:
 
 def test_reconciling_respects_the_switch(app):
     app.register()
-    app.store.control.zrem(app.store.keys.ready + "t", "t")
+    app.store.control.zrem(app.store.keys.scheduled_queue + "t", "t")
     app.store.switch.set(Switch(on=True, critical=False))
     ticker(app).tick()
     assert app.store.targets.backlog() == 0

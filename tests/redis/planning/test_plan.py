@@ -92,7 +92,7 @@ def test_the_scheduler_decides_as_the_plan_predicts(warmer, make_warmer):
     planned = by_ref(warmer.plan(0.01))
     store_of(warmer).fleet.lead("me", 10)
     ReviewLoop(store_of(warmer), warmer.settings, "me").run()
-    decided = set(store_of(warmer).control.zrange(store_of(warmer).keys.ready + "page", 0, -1))
+    decided = set(store_of(warmer).control.zrange(store_of(warmer).keys.scheduled_queue + "page", 0, -1))
     foreseen = {ref.encode() for ref in refs if planned[ref].refreshes}
     assert foreseen == decided
     assert 0 < len(decided) < len(refs)

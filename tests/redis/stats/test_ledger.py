@@ -84,7 +84,8 @@ class Model:
         self.unpaid: set[int] = set()
         self.unread: dict[tuple[int, int], int] = {}
         self.sums = dict.fromkeys(
-            ("hits", "misses", "awaited", "shadow_misses", "shadow_ms", "miss_ms", "warm_ms", "useful", "saved_ms"), 0.0
+            ("hits", "misses", "awaited", "baseline_misses", "baseline_ms", "miss_ms", "warm_ms", "useful", "saved_ms"),
+            0.0,
         )
         self.computed = 0
 
@@ -100,11 +101,11 @@ class Model:
         self.is_known.add(n)
         if at_ms >= self.plain_until_ms.get(n, 0):
             self.plain_until_ms[n] = at_ms + TTL_MS
-            self.sums["shadow_misses"] += 1
+            self.sums["baseline_misses"] += 1
             if is_hit and n not in self.cost_ms:
                 self.cost_ms[n] = self.mean_ms()
             if n in self.cost_ms:
-                self.sums["shadow_ms"] += self.cost_ms[n]
+                self.sums["baseline_ms"] += self.cost_ms[n]
             else:
                 self.unpaid.add(n)
         if is_hit and value.is_warm and at_ms >= max(value.previous_until_ms, value.computed_at_ms):
@@ -124,7 +125,7 @@ class Model:
         self.sums["warm_ms" if is_warm else "miss_ms"] += cost_ms
         if n in self.is_known:
             if n in self.unpaid:
-                self.sums["shadow_ms"] += cost_ms
+                self.sums["baseline_ms"] += cost_ms
                 self.unpaid.discard(n)
             self.cost_ms[n] = cost_ms
         if is_warm:
@@ -193,7 +194,7 @@ def test_the_ledger_is_that_of_a_plain_model_on_the_same_events(warmer, flush, e
         name: value - account_before.get(name, 0.0) for name, value in store.stats.accounts().get("", {}).items()
     }
     assert account.get("reads", 0) == expected["hits"] + expected["misses"]
-    for name in ("misses", "awaited", "shadow_misses", "shadow_ms", "miss_ms", "warm_ms"):
+    for name in ("misses", "awaited", "baseline_misses", "baseline_ms", "miss_ms", "warm_ms"):
         assert account.get(name, 0.0) == pytest.approx(expected[name], rel=1e-3, abs=0.02), f"{name} of the account"
 
 
@@ -275,7 +276,7 @@ def test_a_miss_while_warming_is_off_says_so(warmer, flush):
     register(warmer)
     expired(warmer, flush)
     flush.misses()
-    assert causes(warmer) == {"off": 1}
+    assert causes(warmer) == {"disabled": 1}
 
 
 @pytest.mark.parametrize(("critical", "switch"), [(True, Switch(on=True, pattern=False, critical=False)),
@@ -285,7 +286,7 @@ def test_a_miss_of_what_warming_does_not_cover_is_one_of_warming_off(warmer, flu
     store_of(warmer).switch.set(switch)
     expired(warmer, flush, "t")
     flush.misses("t")
-    assert causes(warmer) == {"off": 1}
+    assert causes(warmer) == {"disabled": 1}
 
 
 def test_a_miss_of_what_workers_fail_to_compute_says_so(warmer, flush):
@@ -306,7 +307,7 @@ def test_a_miss_of_a_value_that_should_be_there_has_lost_it(warmer, flush):
     flush.misses(at_ms=now_ms - 30_000)
     published(warmer, fresh_until_ms=now_ms + 30_000)
     flush.misses(count=3, at_ms=now_ms)
-    assert causes(warmer) == {"first": 1, "lost": 3}
+    assert causes(warmer) == {"first": 1, "evicted": 3}
     assert ledger(warmer).baseline.misses == 2
 
 
@@ -316,10 +317,10 @@ def test_a_value_that_expires_between_hits_and_a_miss_is_not_lost(warmer, flush)
     expired_ms = expired(warmer, flush)
     decide(warmer, REF, expired_ms - 500, 1)
     flush((REF, "", 4, 1, [], 0, expired_ms - 300, expired_ms + 300))
-    assert causes(warmer) == {"lapsed": 1}
+    assert causes(warmer) == {"not_worth_it": 1}
 
 
-@pytest.mark.parametrize(("flags", "cause"), [(1, "lapsed"), (1 + 2, "late")])
+@pytest.mark.parametrize(("flags", "cause"), [(1, "not_worth_it"), (1 + 2, "late")])
 def test_a_miss_after_a_decision_goes_by_what_was_decided(warmer, flush, flags, cause):
     register(warmer)
     warmer.start()
@@ -351,7 +352,7 @@ def test_a_miss_of_a_key_without_a_task_has_no_part_in_the_comparison(warmer, fl
     flush(("", "nobody's", 4, 2, [], 0, 0, 0))
     published(warmer, "", duration_ms=5000.0)
     found = warmer.performance()
-    assert found.misses_by_cause.taskless == 2
+    assert found.misses_by_cause.untracked == 2
     assert (found.baseline.reads, found.baseline.compute_s) == (0, 0.0)
 
 
@@ -438,7 +439,7 @@ def test_refreshes_that_wait_for_judgement_are_bounded_and_the_rest_is_said(make
     register(warmer)
     for n in range(200):
         published(warmer, f't{{"n":{n}}}', origin="warm", verdict_ms=1, wasted_at_ms=1000 - n, fresh_until_ms=1)
-    verdicts = store_of(warmer).control.zrange(store_of(warmer).keys.verdicts, 0, -1)
+    verdicts = store_of(warmer).control.zrange(store_of(warmer).keys.unjudged_refreshes, 0, -1)
     assert sorted(verdicts) == sorted(f'1:t{{"n":{n}}}'.encode() for n in range(150, 200)), "those judged first"
     assert warmer.performance().unjudged == 150
 
@@ -448,8 +449,15 @@ def test_a_task_that_goes_takes_its_account_and_its_price_along(warmer, flush):
     flush.misses()
     published(warmer, fresh_until_ms=server_ms(store_of(warmer)) + TTL_MS)
     store = store_of(warmer)
-    store.control.hset(store.keys.brain, "price:t", b"")
-    assert set(store.stats.accounts()["t"]) == {"reads", "misses", "awaited", "miss_ms", "shadow_misses", "shadow_ms"}
+    store.control.hset(store.keys.policy_state, "threshold:t", b"")
+    assert set(store.stats.accounts()["t"]) == {
+        "reads",
+        "misses",
+        "awaited",
+        "miss_ms",
+        "baseline_misses",
+        "baseline_ms",
+    }
     assert warmer.unregister("t")
     assert store.stats.accounts() == {}
     assert store.reviews.policy_state() == {}

@@ -76,7 +76,7 @@ def test_a_claim_of_many_takes_each_once_and_in_order(running):
     assert set(refs(first)).isdisjoint(refs(second))
     assert [one.due_ms for one in first.claims] == sorted(one.due_ms for one in first.claims)
     assert store_of(running).control.zcard(store_of(running).keys.claims) == 1200
-    assert store_of(running).control.hlen(store_of(running).keys.tokens) == 1200
+    assert store_of(running).control.hlen(store_of(running).keys.claim_records) == 1200
 
 
 @pytest.mark.parametrize("limit", [None, "db"])
@@ -114,21 +114,21 @@ def test_very_many_claims_that_lapse_are_ready_again_after_a_few_ticks(running):
         lapsed += report.lapsed
     assert lapsed + report.lapsed == MANY
     assert store_of(running).targets.backlog() == MANY
-    assert (control.zcard(keys.claims), control.hlen(keys.tokens)) == (0, 0)
+    assert (control.zcard(keys.claims), control.hlen(keys.claim_records)) == (0, 0)
 
 
 def test_very_many_claims_of_one_token_are_renewed_and_given_back(running):
     register(running)
     batched = "0 o t 1000 0 60000 f "
-    store_of(running).control.hset(store_of(running).keys.lanes, "profile", batched)
+    store_of(running).control.hset(store_of(running).keys.task_specs, "profile", batched)
     make_ready(store_of(running), targets(MANY))
     batch = claim(store_of(running), 500)
     token = batch.token
     held = refs(batch)
     for ref in set(targets(MANY)) - set(held):  # as if one claim had taken them all
-        store_of(running).control.hset(store_of(running).keys.tokens, ref, f"{token}|1600000000000|s||")
+        store_of(running).control.hset(store_of(running).keys.claim_records, ref, f"{token}|1600000000000|s||")
         store_of(running).control.zadd(store_of(running).keys.claims, {ref: server_ms(store_of(running)) + 1000})
-        store_of(running).control.zrem(store_of(running).keys.ready + "profile", ref)
+        store_of(running).control.zrem(store_of(running).keys.scheduled_queue + "profile", ref)
     assert store_of(running).refreshes.renew_claims(token, targets(MANY)) == []
     assert store_of(running).refreshes.give_back(targets(MANY), token) == MANY
     assert store_of(running).targets.backlog() == MANY
@@ -138,7 +138,7 @@ def test_very_many_requests_are_answered(running):
     register(running)
     assert store_of(running).requests.submit(targets(MANY), force=True) == ["asked"] * MANY
     assert store_of(running).targets.backlog() == MANY
-    assert int(store_of(running).control.hget(store_of(running).keys.flow, "asked")) == MANY
+    assert int(store_of(running).control.hget(store_of(running).keys.queue_counters, "on_demand")) == MANY
 
 
 def test_very_many_outcomes_are_recorded(running):
@@ -189,7 +189,7 @@ def test_outcomes_of_all_sorts_are_each_recorded_as_if_alone(running):
     totals = store_of(running).stats.totals()
     assert (totals["warmings"], totals["failed"], totals["lost_leases"]) == (2, 1, 1)
     assert (totals["total_ms"], totals["fastest_ms"], totals["slowest_ms"]) == (40.0, 10.0, 30.0)
-    assert int(store_of(running).control.hget(store_of(running).keys.flow, "asked")) == 4
+    assert int(store_of(running).control.hget(store_of(running).keys.queue_counters, "on_demand")) == 4
 
 
 def test_statistics_of_several_tasks_are_kept_apart(running):
@@ -335,4 +335,4 @@ def test_all_of_a_drain_is_refreshed_and_planned(running):
     store_of(running).requests.submit(targets(40), force=True)
     assert work_off(running) == [Result.PUBLISHED] * 40
     let_all_be_due(store_of(running))
-    assert set(what_is_left(store_of(running))) <= {"ensure", "reviews"}
+    assert set(what_is_left(store_of(running))) <= {"fresh_ok", "reviews"}

@@ -113,7 +113,7 @@ def test_ticks_move_what_is_due_and_any_number_of_them_move_it_once(running):
 def test_a_tick_moves_a_bounded_number_and_says_that_there_is_more(running):
     for number in range(7):
         store_of(running).control.zadd(store_of(running).keys.due, {f"t{number}": 1_600_000_000_000})
-        store_of(running).control.hset(store_of(running).keys.lanes, f"t{number}", "0 o t 1 0 60000 f ")
+        store_of(running).control.hset(store_of(running).keys.task_specs, f"t{number}", "0 o t 1 0 60000 f ")
     assert [(report.moved, report.more) for report in (store_of(running).refreshes.tick(3) for _ in range(3))] == [
         (3, True),
         (3, True),
@@ -171,7 +171,7 @@ def test_switching_is_idempotent_and_for_everyone(running, make_warmer):
 
 def test_a_critical_target_that_stands_nowhere_is_found_again(running):
     register(running, "t", critical=True)
-    store_of(running).control.zrem(store_of(running).keys.ready + "t", "t")
+    store_of(running).control.zrem(store_of(running).keys.scheduled_queue + "t", "t")
     assert store_of(running).refreshes.reconcile() == 1
     assert store_of(running).refreshes.reconcile() == 0
     assert store_of(running).refreshes.tick().moved == 1

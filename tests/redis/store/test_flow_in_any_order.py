@@ -31,7 +31,7 @@ VARIANTS: list[dict[str, Any]] = [
     {"enabled": False},
 ]
 
-ROTAS = ["".join(parts) for parts in product("as", "co", "tp", ":", ("", "db"))]
+QUEUE_NAMES = ["".join(parts) for parts in product("as", "co", "tp", ":", ("", "db"))]
 
 some_refs = st.lists(st.sampled_from(REFS), min_size=1, unique=True)
 one_ref = st.sampled_from(REFS)
@@ -45,22 +45,27 @@ class Seen:
 
     def __init__(self, store: Store) -> None:
         keys, self._pipeline = store.keys, store.control.pipeline()
-        for name in (keys.due, keys.reviews, keys.claims, keys.holders + "db"):
+        for name in (keys.due, keys.reviews, keys.claims, keys.limit_holders + "db"):
             self._pipeline.zrange(name, 0, -1, withscores=True)
-        for name in (keys.tokens, keys.lanes, keys.flow, keys.quarantine):
+        for name in (keys.claim_records, keys.task_specs, keys.queue_counters, keys.quarantine):
             self._pipeline.hgetall(name)
-        for name in (keys.critical, keys.rotas, *(keys.watchers + ref for ref in REFS)):
+        for name in (keys.critical, keys.fair_queues, *(keys.watchers + ref for ref in REFS)):
             self._pipeline.smembers(name)
-        for prefix, names in ((keys.asked, TASKS), (keys.ready, TASKS), (keys.rota, ROTAS), (keys.ages, ROTAS)):
+        for prefix, names in (
+            (keys.on_demand_queue, TASKS),
+            (keys.scheduled_queue, TASKS),
+            (keys.fair_queue, QUEUE_NAMES),
+            (keys.oldest, QUEUE_NAMES),
+        ):
             for name in names:
                 self._pipeline.zrange(prefix + name, 0, -1, withscores=True)
         answers = iter(self._pipeline.execute())
-        self.due, self.reviews, self.claims, self.holders = (scores(next(answers)) for _ in range(4))
-        self.tokens, self.lanes, self.flow, self.quarantine = (texts(next(answers)) for _ in range(4))
-        self.critical, self.rotas = ({one.decode() for one in next(answers)} for _ in range(2))
+        self.due, self.reviews, self.claims, self.limit_holders = (scores(next(answers)) for _ in range(4))
+        self.claim_records, self.task_specs, self.counters, self.quarantine = (texts(next(answers)) for _ in range(4))
+        self.critical, self.fair_queues = ({one.decode() for one in next(answers)} for _ in range(2))
         self.watched = [ref for ref in REFS if next(answers)]
         self.asked, self.ready = ({name: scores(next(answers)) for name in TASKS} for _ in range(2))
-        self.rota, self.ages = ({name: scores(next(answers)) for name in ROTAS} for _ in range(2))
+        self.fair_queue, self.oldest = ({name: scores(next(answers)) for name in QUEUE_NAMES} for _ in range(2))
         self.backlog = store.targets.backlog()
 
     def places_of(self, ref: str) -> list[str]:
@@ -94,34 +99,40 @@ def each_target_stands_in_one_place(seen: Seen) -> None:
 def who_waits_waits_for_something(seen: Seen) -> None:
     for ref in seen.watched:
         assert set(seen.places_of(ref)) & {"asked", "claimed"}, (ref, seen.places_of(ref))
-        assert seen.tokens.get(ref, "||a").split("|")[2] == "a", "a claim knows that somebody waits"
+        assert seen.claim_records.get(ref, "||a").split("|")[2] == "a", "a claim knows that somebody waits"
 
 
 def what_is_counted_is_what_is_there(seen: Seen) -> None:
-    asked, ready = (sum(map(len, lanes.values())) for lanes in (seen.asked, seen.ready))
-    assert int(seen.flow.get("asked", 0)) == asked
+    asked, ready = (sum(map(len, queues.values())) for queues in (seen.asked, seen.ready))
+    assert int(seen.counters.get("on_demand", 0)) == asked
     assert seen.backlog == asked + ready
 
 
-def every_lane_has_its_turn(seen: Seen) -> None:
-    assert seen.rotas == {name for name in ROTAS if seen.rota[name]} == {name for name in ROTAS if seen.ages[name]}
-    for letter, lanes in (("a", seen.asked), ("s", seen.ready)):
-        for task_id, members in lanes.items():
+def every_task_has_its_turn(seen: Seen) -> None:
+    assert (
+        seen.fair_queues
+        == {name for name in QUEUE_NAMES if seen.fair_queue[name]}
+        == {name for name in QUEUE_NAMES if seen.oldest[name]}
+    )
+    for letter, queues in (("a", seen.asked), ("s", seen.ready)):
+        for task_id, members in queues.items():
             if not members:
                 continue
-            if task_id not in seen.lanes:
-                assert [name for name in ROTAS if name[0] == letter and task_id in seen.rota[name]], "never dropped"
+            if task_id not in seen.task_specs:
+                assert [name for name in QUEUE_NAMES if name[0] == letter and task_id in seen.fair_queue[name]], (
+                    "never dropped"
+                )
                 continue
-            priority, importance, kind, _, _, _, _, limit = seen.lanes[task_id].split(" ")
+            priority, importance, kind, _, _, _, _, limit = seen.task_specs[task_id].split(" ")
             name = f"{letter}{importance}{kind}:{limit}"
-            assert -(seen.rota[name][task_id] // 2**40) == int(priority)
-            assert seen.ages[name][task_id] <= min(members.values())
+            assert -(seen.fair_queue[name][task_id] // 2**40) == int(priority)
+            assert seen.oldest[name][task_id] <= min(members.values())
 
 
-def claims_tokens_and_slots_agree(seen: Seen) -> None:
-    assert seen.claims.keys() == seen.tokens.keys()
-    assert seen.holders.keys() <= seen.claims.keys()
-    assert len(seen.holders) <= 2
+def claims_records_and_slots_agree(seen: Seen) -> None:
+    assert seen.claims.keys() == seen.claim_records.keys()
+    assert seen.limit_holders.keys() <= seen.claims.keys()
+    assert len(seen.limit_holders) <= 2
 
 
 class Flow(RuleBasedStateMachine):
@@ -227,7 +238,7 @@ class Flow(RuleBasedStateMachine):
 
     @rule(ref=one_ref, when=st.sampled_from([1, 4_000_000_000_000, None]), where=st.sampled_from(["due", "reviews"]))
     def reads_move_it(self, ref: str, when: int | None, where: Literal["due", "reviews"]) -> None:
-        if ref != "critical" and self.store.control.hexists(self.store.keys.lanes, ref.partition("{")[0]):
+        if ref != "critical" and self.store.control.hexists(self.store.keys.task_specs, ref.partition("{")[0]):
             self.store.targets.reschedule(ref, when, where=where)
 
     @rule(name=st.sampled_from([*TASKS, *REFS]))
@@ -242,8 +253,8 @@ class Flow(RuleBasedStateMachine):
             each_target_stands_in_one_place,
             who_waits_waits_for_something,
             what_is_counted_is_what_is_there,
-            every_lane_has_its_turn,
-            claims_tokens_and_slots_agree,
+            every_task_has_its_turn,
+            claims_records_and_slots_agree,
         ):
             check(seen)
 

@@ -65,7 +65,7 @@ def test_histories_outlive_the_division_of_buckets(warmer):
     now_ms = server_ms(store_of(warmer))
     for start in range(0, 3000, 500):
         flush(warmer, *[(f't{{"n":{n}}}', 1 + n % 7, now_ms) for n in range(start, start + 500)])
-    assert int(store_of(warmer).control.hget(store_of(warmer).keys.shelf, "buckets")) > 50
+    assert int(store_of(warmer).control.hget(store_of(warmer).keys.history_meta, "buckets")) > 50
     assert [history(warmer, f't{{"n":{n}}}').value_reads for n in range(0, 3000, 101)] == [
         1 + n % 7 for n in range(0, 3000, 101)
     ]
@@ -82,9 +82,9 @@ def test_memory_is_bounded_whatever_keys_are_read_and_the_hottest_stay(make_warm
         popular = [(ref, 3 + luck.randrange(5), now_ms) for ref in hottest]
         flush(warmer, *hostile, *popular)
     control, keys = store_of(warmer).control, store_of(warmer).keys
-    buckets = list(control.scan_iter(f"{keys.histories}*", count=1000))
+    buckets = list(control.scan_iter(f"{keys.history_buckets}*", count=1000))
     records = sum(control.strlen(bucket) for bucket in buckets) // 53
-    assert records == int(control.hget(keys.shelf, "histories")) <= 2000
+    assert records == int(control.hget(keys.history_meta, "histories")) <= 2000
     assert control.zcard(keys.heat) <= 1000
     assert {hot.ref for hot in store_of(warmer).reads.hottest(100)[1]} >= set(hottest[:95])
     assert all(history(warmer, ref).reads_16 > 100 for ref in hottest)

@@ -22,7 +22,7 @@ def store(warmer):
 def add_lane(store, *task_ids: str, needs: str = "0 o t 1 0 60000 f ") -> None:
     """What registering leaves behind for the flow, for thousands of tasks at once."""
     for task_id in task_ids:
-        store.control.hset(store.keys.lanes, task_id, needs)
+        store.control.hset(store.keys.task_specs, task_id, needs)
         store.control.hset(store.keys.definitions, task_id, "{}")
 
 
@@ -112,7 +112,7 @@ def test_a_batch_that_is_not_full_waits_for_more_but_not_for_ever(store):
     assert refs(claim(store, 5)) == targets("batched", 10)
     waiting = claim(store, 5)
     assert (refs(waiting), waiting.held) == ([], 1)
-    store.control.zadd(store.keys.ready + "batched", {targets("batched", 14)[10]: server_ms(store) - 60_001})
+    store.control.zadd(store.keys.scheduled_queue + "batched", {targets("batched", 14)[10]: server_ms(store) - 60_001})
     assert refs(claim(store, 5)) == targets("batched", 14)[10:]
 
 
@@ -317,7 +317,7 @@ def test_what_is_renewed_keeps_its_slot(make_warmer):
     add_lane(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 2))
     held = claim(store, 1)
-    name = store.keys.holders + "db"
+    name = store.keys.limit_holders + "db"
     store.control.zadd(name, {refs(held)[0]: server_ms(store) + 5})
     store.refreshes.renew_claims(held.token, refs(held))
     assert store.control.zscore(name, refs(held)[0]) > server_ms(store) + 100
@@ -357,7 +357,7 @@ def test_what_is_ready_of_a_task_that_is_gone_is_dropped_and_told(warmer, store,
     assert store.targets.backlog() == 0
     assert what_is_left(store) == {}
     assert [told["result"] for told in store.requests.next_outcomes("me", 200, 1)] == ["failed"] * 100
-    assert int(store.control.hget(store.keys.flow, "asked")) == 0
+    assert int(store.control.hget(store.keys.queue_counters, "on_demand")) == 0
 
 
 def test_dropping_what_is_gone_takes_as_long_as_many_claims(warmer, store):
@@ -386,7 +386,7 @@ def test_a_task_that_is_registered_again_finds_what_was_ready_once(warmer, store
     batch = store.refreshes.claim(Capacity(threads=100, processes=100))
     assert sorted(refs(batch)) == sorted(targets("profile", 40))
     store.refreshes.claim(Capacity(threads=100, processes=100))
-    assert store.control.smembers(store.keys.rotas) == set(), "no empty lane is left behind"
+    assert store.control.smembers(store.keys.fair_queues) == set(), "no empty lane is left behind"
 
 
 def test_a_new_priority_holds_for_all_that_is_ready_at_once(warmer, store):
@@ -480,7 +480,7 @@ def test_what_waits_for_anothers_computation_is_not_claimed_before_its_time(stor
     assert (refs(waiting), list(places_of(store, "a"))) == ([], ["asked"])
     store.requests.submit(["a"], force=False)
     assert refs(claim(store, 1)) == []
-    store.control.zadd(store.keys.asked + "a", {"a": server_ms(store)})
+    store.control.zadd(store.keys.on_demand_queue + "a", {"a": server_ms(store)})
     assert refs(claim(store, 1)) == ["a"]
 
 
@@ -516,7 +516,7 @@ def test_what_nobody_else_waits_for_is_taken_back(store):
     store.requests.submit(targets("a", 1), force=True, watcher="another")
     store.requests.withdraw(targets("a", 3), "me")
     assert refs(claim(store, 9)) == targets("a", 1)
-    assert int(store.control.hget(store.keys.flow, "asked")) == 0
+    assert int(store.control.hget(store.keys.queue_counters, "on_demand")) == 0
 
 
 def test_what_is_begun_is_not_taken_back(store):

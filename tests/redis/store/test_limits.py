@@ -78,7 +78,7 @@ class Fleet:
         self.run(END, *refs, **how)
 
     def report(self, process: str, *reports, timeout_ms: int = 10_000) -> int:
-        return self.scripts.run("guests", process, timeout_ms, *reports)
+        return self.scripts.run("reader_usage", process, timeout_ms, *reports)
 
     def now_ms(self) -> int:
         seconds, micros = self.client.time()
@@ -151,7 +151,7 @@ def test_the_slots_of_dead_holders_come_back_at_their_deadline(fleet):
     assert fleet.room(now=1500) == 1
     assert fleet.room(now=1899) == 1
     assert fleet.room(now=1900) == 2
-    assert fleet.client.exists(fleet.keys.holders + "pg") == 0
+    assert fleet.client.exists(fleet.keys.limit_holders + "pg") == 0
 
 
 def test_what_is_counted_within_one_script_is_true_at_every_step(fleet):
@@ -163,9 +163,9 @@ def test_what_is_counted_within_one_script_is_true_at_every_step(fleet):
 def test_thousands_begin_and_end_at_once(fleet):
     fleet.declare(rate_per_s=1_000_000)
     assert len(fleet.begin(*refs(5000), wanted=5000)) == 5000
-    assert fleet.client.zcard(fleet.keys.holders + "pg") == 5000
+    assert fleet.client.zcard(fleet.keys.limit_holders + "pg") == 5000
     fleet.end(*refs(5000))
-    assert fleet.client.exists(fleet.keys.holders + "pg") == 0
+    assert fleet.client.exists(fleet.keys.limit_holders + "pg") == 0
 
 
 def test_without_a_limit_of_that_kind_there_is_all_the_room(fleet):
@@ -424,7 +424,7 @@ def test_readers_who_exceed_the_rate_are_made_up_for_within_ten_bursts(fleet):
 
 
 def tokens(fleet) -> float:
-    return float(fleet.client.hget(fleet.keys.buckets, "pg").partition(b"|")[0])
+    return float(fleet.client.hget(fleet.keys.token_buckets, "pg").partition(b"|")[0])
 
 
 def test_a_report_that_comes_twice_is_charged_once(fleet):
@@ -457,7 +457,7 @@ def test_the_readers_of_a_dead_process_are_forgotten_at_their_deadline(fleet):
     now = fleet.now_ms()
     assert fleet.room(now=now) == 0
     assert fleet.room(now=now + 501) == 3
-    assert set(fleet.client.hgetall(fleet.keys.guests + "pg")) == {b"alive"}
+    assert set(fleet.client.hgetall(fleet.keys.reader_usage + "pg")) == {b"alive"}
 
 
 def test_processes_that_come_and_go_leave_nothing_behind_where_no_worker_looks(fleet, eventually):
@@ -466,8 +466,8 @@ def test_processes_that_come_and_go_leave_nothing_behind_where_no_worker_looks(f
     died = fleet.now_ms()
     eventually(lambda: fleet.now_ms() > died + 1)
     fleet.report("new", "pg", 0, 1, 0, timeout_ms=300)
-    assert set(fleet.client.hgetall(fleet.keys.guests + "pg")) == {b"alive", b"new"}
-    eventually(lambda: not fleet.client.exists(fleet.keys.guests + "pg"))
+    assert set(fleet.client.hgetall(fleet.keys.reader_usage + "pg")) == {b"alive", b"new"}
+    eventually(lambda: not fleet.client.exists(fleet.keys.reader_usage + "pg"))
 
 
 def test_several_limits_are_one_report(fleet):

@@ -166,4 +166,4 @@ def test_a_batch_takes_one_place_under_a_limit(make_warmer, concurrency):
     assert drain(warmer) == 60
     assert most[0] == concurrency
     keys, control = store_of(warmer).keys, store_of(warmer).control
-    assert (control.zcard(keys.holders + "db"), control.hlen(keys.slots)) == (0, 0)
+    assert (control.zcard(keys.limit_holders + "db"), control.hlen(keys.call_slots)) == (0, 0)

@@ -18,10 +18,10 @@ def test_many_suspects_are_computed_together_in_processes_of_their_own(warmer, m
     warmer.register(task)
     refs = [task.target(n=n).ref for n in range(35)]
     store_of(warmer).requests.submit(refs, force=True)
-    store_of(warmer).control.hset(store_of(warmer).keys.suspects, mapping=dict.fromkeys(refs, 1))
+    store_of(warmer).control.hset(store_of(warmer).keys.crash_suspects, mapping=dict.fromkeys(refs, 1))
     assert drain(warmer) == 35
     assert [warmer.get(f"product:{n}")["id"] for n in range(35)] == list(range(35))
-    assert store_of(warmer).control.hlen(store_of(warmer).keys.suspects) == 0, "a success clears of all suspicion"
+    assert store_of(warmer).control.hlen(store_of(warmer).keys.crash_suspects) == 0, "a success clears of all suspicion"
 
 
 def test_a_suspect_that_has_failed_since_is_computed_alone():

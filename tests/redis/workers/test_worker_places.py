@@ -16,7 +16,7 @@ def test_a_worker_that_stops_is_forgotten_with_its_places(warmer):
     store_of(warmer).fleet.worker_beat("w")
     store_of(warmer).fleet.worker_gone("w")
     assert store_of(warmer).fleet.capacities() == {}
-    assert store_of(warmer).control.exists(store_of(warmer).keys.places) == 0
+    assert store_of(warmer).control.exists(store_of(warmer).keys.worker_capacities) == 0
 
 
 def test_a_worker_unheard_of_has_no_places_and_is_forgotten_by_the_next_count(warmer):
@@ -25,13 +25,13 @@ def test_a_worker_unheard_of_has_no_places_and_is_forgotten_by_the_next_count(wa
     store.fleet.worker_beat("dead")
     store.control.zadd(store.keys.workers, {"dead": 1})
     assert list(store.fleet.capacities()) == ["alive"]
-    assert store.control.hexists(store.keys.places, "dead"), "looking changes nothing"
+    assert store.control.hexists(store.keys.worker_capacities, "dead"), "looking changes nothing"
     assert store.fleet.live_workers() == ["alive"]
-    assert not store.control.hexists(store.keys.places, "dead")
+    assert not store.control.hexists(store.keys.worker_capacities, "dead")
 
 
 def test_a_worker_of_a_version_that_does_not_say_has_none(warmer):
     store = store_of(warmer)
     store.fleet.worker_beat("old")
-    store.control.delete(store.keys.places)
+    store.control.delete(store.keys.worker_capacities)
     assert store.fleet.capacities() == {"old": Capacity()}

@@ -32,7 +32,7 @@ def test_every_figure_of_the_ledger_is_explained():
 def test_its_example_says_what_the_counters_say(capsys, monkeypatch):
     counters = {
         "warm_ms": 2000.0, "wasted_ms": 1000.0, "saved_ms": 3000.0, "awaited": 2, "miss_ms": 500.0,
-        "shadow_misses": 8, "shadow_ms": 2000.0,
+        "baseline_misses": 8, "baseline_ms": 2000.0,
     }  # fmt: skip
     monkeypatch.setattr("warmer.get_warming_performance", lambda: performance_of(counters, []))
     exec(re.findall(r"```python\n(.*?)```", PAGE, re.S)[0], {})

@@ -13,9 +13,9 @@ def agenda(now_ms: int) -> DueReviews:
 def test_the_threshold_of_a_task_that_is_gone_is_not_kept():
     policy_state = PolicyState({})
     policy_state.observe(agenda(1_000_000), {"": ExtraCompute(0.25), "own": TargetHitRatio(0.99)})
-    assert "price:own" in policy_state.to_save(1_000_000)
+    assert "threshold:own" in policy_state.to_save(1_000_000)
     policy_state.observe(agenda(2_000_000), {"": ExtraCompute(0.25)})
     kept = policy_state.to_save(2_000_000)
-    assert "price:own" not in kept
+    assert "threshold:own" not in kept
     assert b"own" not in kept["seen"]
-    assert "price:" in kept
+    assert "threshold:" in kept

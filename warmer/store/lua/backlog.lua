@@ -1,12 +1,13 @@
--- How many targets wait in the lanes.
+-- Counts the targets that wait for a worker.
 --
--- @keys asked ready rota rotas
+-- @keys fair_queue fair_queues
 -- Returns  the number.
+-- @include fair_queue ready_queues
 local waiting = 0
-for _, name in ipairs(redis.call('SMEMBERS', rotas)) do
-  local members = string.sub(name, 1, 1) == 'a' and asked or ready
-  for _, task_id in ipairs(redis.call('ZRANGE', rota .. name, 0, -1)) do
-    waiting = waiting + redis.call('ZCARD', members .. task_id)
+for _, name in ipairs(redis.call('SMEMBERS', fair_queues)) do
+  local is_on_demand = needs_of(name)
+  for _, task_id in ipairs(redis.call('ZRANGE', fair_queue .. name, 0, -1)) do
+    waiting = waiting + redis.call('ZCARD', queue_of(task_id, is_on_demand))
   end
 end
 return waiting

@@ -1,18 +1,18 @@
--- Puts claimed targets back into their lanes, in their old place, for others to claim.
+-- Gives claims up: their targets are ready again, as if they had not been claimed.
 --
--- @keys tokens
+-- @keys claim_records
 -- @args token
 -- @rest refs
 -- Returns  how many claims were still held with this token.
--- @include claims parts time
-local now, held, text_of = now_ms(), {}, {}
-local texts = answers_for('HMGET', tokens, refs)
+-- @include chunks claims time
+local now, held, record_of = now_ms(), {}, {}
+local records = answers_for('HMGET', claim_records, refs)
 for i, ref in ipairs(refs) do
-  if claim_of(texts[i]) == token then
+  if claim_of(records[i]) == token then
     held[#held + 1] = ref
-    text_of[ref] = texts[i]
+    record_of[ref] = records[i]
   end
 end
-drop_claims(held, text_of)
-for _, ref in ipairs(held) do put_back(ref, text_of[ref], now) end
+drop_claims(held, record_of)
+for _, ref in ipairs(held) do put_back(ref, record_of[ref], now) end
 return #held

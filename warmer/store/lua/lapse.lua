@@ -1,18 +1,17 @@
--- Ends the claims of a process that died: their targets are ready again, and are suspects, one of which may have
--- killed it.
+-- Ends the claims of a drain whose process died; see includes/lapse.lua.
 --
--- @keys tokens
--- @args life
--- life: what all tokens of the process begin with; not ""
+-- @keys claim_records
+-- @args drain_id
+-- drain_id: what the tokens of all its claims begin with; not ""
 -- Returns  the refs that are ready again.
--- @include lapses time
-local now, refs, text_of = now_ms(), {}, {}
-local all = redis.call('HGETALL', tokens)
+-- @include lapse time
+local now, refs, record_of = now_ms(), {}, {}
+local all = redis.call('HGETALL', claim_records)
 for i = 1, #all, 2 do
-  if life ~= '' and string.sub(all[i + 1], 1, #life) == life then
+  if drain_id ~= '' and string.sub(all[i + 1], 1, #drain_id) == drain_id then
     refs[#refs + 1] = all[i]
-    text_of[all[i]] = all[i + 1]
+    record_of[all[i]] = all[i + 1]
   end
 end
-lapse(refs, text_of, now)
+lapse(refs, record_of, now)
 return refs

@@ -1,4 +1,4 @@
--- Writes entries, of those whose lease their token still holds, and gives the leases up.
+-- Writes entries whose lease is still held with their token, and gives the leases up.
 --
 -- @each_key lease entry
 -- @each_arg token expires_at_ms:number new

@@ -1,15 +1,15 @@
--- Extends claims that are still held with this token, and what they hold of a limit.
+-- Extends claims that are still held with this token, and the slots of limits that they hold.
 --
--- @keys claims tokens
+-- @keys claim_records claims
 -- @settings claim_timeout_ms
 -- @args token
 -- @rest refs
 -- Returns  the refs whose claims are lost.
--- @include limits parts time
+-- @include chunks claims limits time
 local lost, now = {}, now_ms()
-local texts = answers_for('HMGET', tokens, refs)
+local records = answers_for('HMGET', claim_records, refs)
 for i, ref in ipairs(refs) do
-  local owner, limit, slot = string.match(texts[i] or '', '^([^|]*)|%-?%d+|%a|([^|]*)|(.*)$')
+  local owner, _, _, limit, slot = claim_of(records[i])
   if owner == token then
     redis.call('ZADD', claims, 'XX', now + claim_timeout_ms, ref)
     if limit ~= '' then extend_under(limit, {slot}, now + claim_timeout_ms) end

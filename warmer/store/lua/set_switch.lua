@@ -1,5 +1,5 @@
 -- Switches warming on or off for the whole fleet.
--- Switched off, what is ready by schedule stays where it is, and nobody claims it; what was asked for by hand goes on.
+-- While it is off, ready targets stay ready and nobody claims them; targets requested on demand are warmed all the same.
 --
 -- @keys switch
 -- @args new

@@ -1,8 +1,8 @@
--- What is known of how long targets take.
+-- Returns what is known of how long targets take.
 --
 -- @keys stats switch
 -- @rest refs
--- Returns  {switch or "", 95th percentile of compute ms or "" and queue wait to expect in ms of each}
+-- Returns  {switch or "", p95 of compute ms or "" and expected queue wait in ms of each}
 -- @include tasks
 local found = {}
 for _, ref in ipairs(refs) do

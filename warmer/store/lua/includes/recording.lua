@@ -1,11 +1,11 @@
--- Records reads while somebody wants them; where nobody does, all that it costs is one GET. Of each sampled target all
--- reads are recorded, and of any other none. Its name goes out only as a salted digest.
+-- Records reads while a recording runs; otherwise it costs one GET. All reads of a sampled target are recorded, and none
+-- of any other. The target's name goes out only as a salted digest.
 --
 -- @keys recorded recording unrecorded
--- @include costs
+-- @include statistics
 local record_reads
 do  -- Lua allows 200 local variables; what is not named above is seen only here
-  local KEPT_MS = 60000  -- what nobody takes off is gone after that
+  local KEPT_MS = 60000  -- rows that nobody takes off are dropped after that
   local APART_MS = 1000  -- a batch whose first and last read are farther apart is recorded as two
   local id, salt, threshold, capacity =
     string.match(redis.call('GET', recording) or '', '^(%x+) (%x+) (%d+) (%d+)$')

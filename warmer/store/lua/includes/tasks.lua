@@ -1,4 +1,4 @@
--- The task that a target belongs to; "" for a key without a task.
+-- Returns the task of a target; "" for a key without a task.
 local function task_of(ref)
   return string.match(ref, '^[^{]+') or ''
 end

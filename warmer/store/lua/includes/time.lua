@@ -1,4 +1,4 @@
--- The server's wall clock, in whole milliseconds.
+-- Returns the server's wall clock in whole milliseconds.
 local function now_ms()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

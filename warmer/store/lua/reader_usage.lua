@@ -1,22 +1,22 @@
--- Notes what the readers of one process compute by themselves under limits: they are never held up, but count.
--- A report that comes twice, or after a later one, changes nothing.
+-- Takes in a report of what the readers of one process compute under limits; they are never held up, but count. A report
+-- that comes twice, or after a later one, changes nothing.
 --
--- @keys guests
+-- @keys reader_usage
 -- @args process timeout_ms:number
 -- @rest reports
 -- process: its random id
 -- timeout_ms: after so long without a report the process has died
--- reports: for each limit four in a row: its name, the computations that run now, those started since the process
---          began, and how many of these were reported and acknowledged before
+-- reports: for each limit four values: its name, the computations that run now, those started since the process began,
+--          and how many of these were reported and acknowledged before
 -- Returns  how many reports were taken in.
 -- @include limits time
 local now, taken_in = now_ms(), 0
 
--- How many were started by the last report; nil where this one is not later.
+-- Returns how many were started by the last report; nil where this one is not later.
 local function started_before(name, running, started, acknowledged)
-  local last = redis.call('HGET', guests .. name, process)
+  local last = redis.call('HGET', reader_usage .. name, process)
   if not last then
-    guests_running(name, now)  -- a process that is new makes room for itself: those that died are dropped
+    readers_running(name, now)  -- drops processes that died, so that their number is bounded
     return acknowledged
   end
   local was_running, had_started = string.match(last, '^(%d+)|%d+|(%d+)$')
@@ -25,7 +25,7 @@ local function started_before(name, running, started, acknowledged)
   return had_started
 end
 
-local function keep_for_a_while(key)
+local function extend_ttl(key)
   if redis.call('PTTL', key) < timeout_ms then redis.call('PEXPIRE', key, timeout_ms) end
 end
 
@@ -33,8 +33,8 @@ for i = 1, #reports, 4 do
   local name, running, started = reports[i], tonumber(reports[i + 1]), tonumber(reports[i + 2])
   local before = started_before(name, running, started, tonumber(reports[i + 3]))
   if before then
-    redis.call('HSET', guests .. name, process, string.format('%d|%.0f|%d', running, now + timeout_ms, started))
-    keep_for_a_while(guests .. name)
+    redis.call('HSET', reader_usage .. name, process, string.format('%d|%.0f|%d', running, now + timeout_ms, started))
+    extend_ttl(reader_usage .. name)
     take_tokens(name, started - before, now)
     taken_in = taken_in + 1
   end

@@ -1,16 +1,16 @@
--- Carries decisions out: a target becomes ready, is reviewed again later, or is let go. One that was planned anew since
--- it was looked at keeps its place.
+-- Carries out decisions on reviewed targets: a target becomes ready, is reviewed again later, or is left to expire. One that
+-- was planned again since it was reviewed keeps its place.
 --
--- @keys brain claims ensure leader reviews
+-- @keys claims fresh_ok leader policy_state reviews
 -- @const EPOCH_MS LAPSED MAX_LEAD_SHARE
 -- @args token decisions
--- @rest memory
--- token: of the scheduler that leads; of another nothing is done
+-- @rest new_state
+-- token: of the scheduler that leads; nothing is done for another one
 -- decisions: JSON list of [ref, when it was to be reviewed, when it is to be reviewed again in ms, 0 to refresh it, or
---            -1 to let it go, when it was decided in ms since 2020, flags, decision as hex]; flags -1 for no decision
--- memory: field and value, again and again, of what the brain remembers from now on
+--            -1 to leave it to expire, when it was decided in ms since 2020, flags, decision as hex]; flags -1 for no decision
+-- new_state: fields and values of the policy's state that change
 -- Returns  how many were refreshed, or -1 if another leads.
--- @include history lane lanes tasks time
+-- @include history ready_queues task_spec tasks time
 if redis.call('GET', leader) ~= token then return -1 end
 local now, refreshed = now_ms(), 0
 
@@ -27,7 +27,7 @@ local function remember(ref, decided, flags, decision)
   return h
 end
 
--- A reader may have computed a value that had lapsed, or one that others were still missing when this was planned.
+-- A reader may have computed a value that had expired, or one that others were still missing when this was planned.
 local function may_be_there(h, flags, ttl_ms)
   return flags % (2 * LAPSED) >= LAPSED or h ~= nil and h.fresh_until + EPOCH_MS - now > MAX_LEAD_SHARE * ttl_ms
 end
@@ -39,13 +39,13 @@ for _, one in ipairs(cjson.decode(decisions)) do
     redis.call('ZREM', reviews, ref)
     if review_at > 0 then
       redis.call('ZADD', reviews, review_at, ref)
-    elseif review_at == 0 and not (redis.call('ZSCORE', claims, ref) or standing_of(ref)) then
-      local lane = lane_of(task_of(ref))
-      if lane and may_be_there(h, flags, lane.ttl_ms) then redis.call('SADD', ensure, ref) end
+    elseif review_at == 0 and not (redis.call('ZSCORE', claims, ref) or ready_since(ref)) then
+      local spec = spec_of(task_of(ref))
+      if spec and may_be_there(h, flags, spec.ttl_ms) then redis.call('SADD', fresh_ok, ref) end
       if make_ready(ref, planned_at, false) then refreshed = refreshed + 1 end
     end
   end
 end
-if #memory > 0 then redis.call('HSET', brain, unpack(memory)) end
-keep_shelf()
+if #new_state > 0 then redis.call('HSET', policy_state, unpack(new_state)) end
+keep_history_meta()
 return refreshed
