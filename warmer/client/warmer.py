@@ -14,7 +14,7 @@ from warmer.errors import InvalidTaskError
 from warmer.planning import Plan, make_plan
 from warmer.results import Optimization, WarmingPerformance, WarmingStats
 from warmer.runtime import Runtime
-from warmer.stats import fleet, ledger
+from warmer.stats import fleet_state, ledger
 from warmer.tasks.switch import Switch
 from warmer.tasks.task import WarmingTask
 
@@ -206,7 +206,7 @@ class Warmer(KeyAccess, OnDemandAccess):
         """
         self._runtime.background.tick()
         with redis_required():
-            return fleet.stats(self._runtime.store)
+            return fleet_state.stats(self._runtime.store)
 
     def performance(self) -> WarmingPerformance:
         """Return the performance of warming over the whole fleet; counted reads of this process are sent first.
