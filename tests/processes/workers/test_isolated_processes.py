@@ -526,7 +526,7 @@ def test_a_child_ends_with_its_parent_also_while_it_holds_the_interpreter(eventu
     script = f"""
 import sys, time
 sys.path[:] = {sys.path!r}
-from tests.processes.workers.test_isolation import order_of, task_of
+from tests.processes.workers.test_isolated_processes import order_of, task_of
 from warmer_workers.executors.isolated.process_pool import ProcessPool, Slot
 task = task_of("hold_interpreter", cache_key="t:{{folder:hash}}")
 ProcessPool(1).do(order_of(task, refs=(task.target(folder={str(tmp_path)!r}).ref,)), print)
