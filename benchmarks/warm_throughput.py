@@ -48,7 +48,7 @@ MIN_OF_BARE = 1 / 8
 MIN_OF_CEILING = 0.95
 QUICK_MIN_OF_RQ, QUICK_MIN_OF_BARE = 20, 1 / 16
 """A quick run warms few keys, and other load slows a worker and Redis, which share two cores, more than RQ alone."""
-QUICK_MIN_OF_THREADS = 0.9
+QUICK_MIN_OF_THREADS = 0.8
 
 SIMPLE, FORKING = "RQ SimpleWorker, a job per key", "RQ Worker (forks), a job per key"
 BARE = "bare SETs, redis-py pipeline"
