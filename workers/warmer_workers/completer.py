@@ -1,4 +1,7 @@
-"""Publishes and completes what was computed: whatever has come together in the meantime, at once."""
+"""Completer: publishes computed values and completes their claims, in batches.
+
+It is one thread, so that the computing threads do not wait for Redis.
+"""
 
 import logging
 import threading
@@ -16,37 +19,36 @@ from warmer_workers.computation import Computation
 
 logger = logging.getLogger("warmer.drain")
 
-MOST_AT_ONCE = 500
+MAX_BATCH = 500
 RETRY_S = 0.5
 
-GATHER_S = 0.004
-"""Where results come thick and fast, more of them are waited for: many together cost little more than one."""
+GATHER_TIME_S = 0.004
+"""Time for results to gather if the last batch had several: a large batch costs little more than one result."""
 
 
 class Completer:
-    """One thread that ends refreshes; while Redis is away it keeps them, and tries again.
+    """One thread that completes refreshes; while Redis is away it keeps them, and tries again.
 
     Args:
-        claims: What ends them.
-        ended: Told of what has ended.
+        claims: Publishes values and completes claims.
+        on_completed: Called with each completed batch.
     """
 
-    def __init__(self, claims: Claims, ended: Callable[[Sequence[tuple[LeasedWork, Computed]]], None]) -> None:
-        """Start without a thread."""
+    def __init__(self, claims: Claims, on_completed: Callable[[Sequence[tuple[LeasedWork, Computed]]], None]) -> None:
         self._claims = claims
-        self._ended = ended
-        self._done: deque[tuple[LeasedWork, Computed]] = deque()
-        self._present: list[tuple[LeasedWork, Computed]] = []
+        self._on_completed = on_completed
+        self._waiting: deque[tuple[LeasedWork, Computed]] = deque()
+        self._batch: list[tuple[LeasedWork, Computed]] = []
         self._more = threading.Event()
-        self._is_dismissed = False
+        self._is_shut_down = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
         self._outage = Outage(logger, "results wait for Redis, which is away or refuses (%s)")
-        self._was_more_than_one = False
+        self._had_several = False
 
     def add(self, computation: Computation, computed: Sequence[Computed]) -> None:
-        """End the refreshes of a computation soon."""
-        self._done.extend(zip(computation.works, computed, strict=True))
+        """Queue the outcomes of a computation."""
+        self._waiting.extend(zip(computation.works, computed, strict=True))
         if not self._more.is_set():
             self._more.set()
         if self._thread is None:
@@ -54,16 +56,16 @@ class Completer:
 
     @property
     def is_busy(self) -> bool:
-        """Whether anything is left to be ended."""
-        return bool(self._done or self._present)
+        """Whether any outcome waits or is being written."""
+        return bool(self._waiting or self._batch)
 
     def works(self) -> list[LeasedWork]:
-        """Return whose claims are still held here."""
-        return [work for work, _ in [*list(self._done), *self._present]]
+        """Return the works that are not completed yet; their claims must be renewed."""
+        return [work for work, _ in [*list(self._waiting), *self._batch]]
 
-    def dismiss(self) -> None:
-        """End what is left, if Redis answers, and let the thread go."""
-        self._is_dismissed = True
+    def shutdown(self) -> None:
+        """Complete what is left, if Redis answers, and end the thread."""
+        self._is_shut_down = True
         self._more.set()
         if self._thread is not None:
             self._thread.join()
@@ -71,39 +73,39 @@ class Completer:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="warmer-finishing", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="warmer-completer", daemon=True)
                 self._thread.start()
 
     def _run(self) -> None:
         while True:
             self._more.wait()
-            if self._was_more_than_one and not self._is_dismissed:
-                time.sleep(GATHER_S)
+            if self._had_several and not self._is_shut_down:
+                time.sleep(GATHER_TIME_S)
             self._more.clear()
-            while self._take():
-                self._finish()
-            if self._is_dismissed and not self._done:
+            while self._fill_batch():
+                self._complete()
+            if self._is_shut_down and not self._waiting:
                 return
 
-    def _take(self) -> bool:
-        while self._done and len(self._present) < MOST_AT_ONCE:
-            self._present.append(self._done.popleft())
-        return bool(self._present)
+    def _fill_batch(self) -> bool:
+        while self._waiting and len(self._batch) < MAX_BATCH:
+            self._batch.append(self._waiting.popleft())
+        return bool(self._batch)
 
-    def _finish(self) -> None:
+    def _complete(self) -> None:
         try:
-            works, computed = zip(*self._present, strict=True)
+            works, computed = zip(*self._batch, strict=True)
             self._claims.publish(works, computed)
         except RedisError as error:
             self._outage.begin(error)
-            if not self._is_dismissed:
+            if not self._is_shut_down:
                 time.sleep(RETRY_S)
                 return
-            logger.warning("%d targets are left to lapse, Redis is away", len(self._present))
+            logger.warning("Redis is away: %d results are lost, and their claims expire", len(self._batch))
         except Exception:
-            logger.exception("%d results cannot be published; their claims lapse", len(self._present))
+            logger.exception("%d results cannot be published; their claims expire", len(self._batch))
         else:
             self._outage.end()
-        done, self._present = self._present, []
-        self._was_more_than_one = len(done) > 1
-        self._ended(done)
+        completed, self._batch = self._batch, []
+        self._had_several = len(completed) > 1
+        self._on_completed(completed)

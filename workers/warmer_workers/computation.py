@@ -1,4 +1,4 @@
-"""One call of a user's function by a worker: for one target, or for those of a batch."""
+"""Computation: one call of a user's function by a worker, for one target or for a batch."""
 
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -24,7 +24,7 @@ def claim_of(work: LeasedWork) -> Claim:
 
 
 class ExecutorKind(Enum):
-    """Where a computation runs."""
+    """Executor of a computation."""
 
     THREAD = "thread"
     LOOP = "loop"
@@ -32,18 +32,17 @@ class ExecutorKind(Enum):
 
 
 class ExecutorKinds:
-    """Says where works run, and remembers it for each task.
+    """Chooses the executor of each work; the choice for a task is cached.
 
-    Who was there when a process died runs in a process of its own, if its function can be imported there: so it is
-    found out whether it is the one, and nobody else dies with it.
+    A crash suspect, a target that ran when a process died, runs in an isolated process if its function can be imported
+    there. If it crashes again, nothing else is lost.
     """
 
     def __init__(self) -> None:
-        """Start without any."""
         self._known: dict[str, tuple[WarmingTask, ExecutorKind, bool]] = {}
 
     def __call__(self, work: LeasedWork) -> ExecutorKind:
-        """Return where a work runs."""
+        """Return the executor of a work."""
         _, kind, can_be_isolated = self._of(work.task)
         return ExecutorKind.PROCESS if claim_of(work).deaths > 0 and can_be_isolated else kind
 
@@ -55,7 +54,7 @@ class ExecutorKinds:
 
 
 def kind_of(task: WarmingTask) -> ExecutorKind:
-    """Return where a task's computations run.
+    """Return the executor of a task.
 
     Example:
         >>> kind_of(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd"))
@@ -76,36 +75,34 @@ def _can_be_isolated(task: WarmingTask) -> bool:
 
 
 GRACE_S = 0.25
-"""A coroutine is cancelled at its time-out; only what does not end by itself then is given up."""
+"""Time for a coroutine to end after it was cancelled at its time-out; then it is abandoned."""
 
 NO_THREADS = ThreadPoolExecutor(1, "warmer-batch")
-"""What a batch asks of an event loop is only computed there; no thread of these is ever started."""
+"""An argument of `arun`, which needs no thread for a computation by a coroutine; its thread is never started."""
 
+Report = Callable[["Computation", list[Computed]], None]
+"""Receives the outcome of a computation for each target."""
 
-Tell = Callable[["Computation", list[Computed]], None]
-"""Told what came of a computation."""
-
-SUSPECTS_TOGETHER = 25
-"""When a process dies, all that it computed is suspected: one by one, a thousand coroutines would take for ever."""
+MAX_SUSPECTS = 25
+"""Maximum number of crash suspects in one call; one by one would take too long after a crash with 1,000 coroutines."""
 
 
 class Computation:
-    """A call that is to be made, or is under way.
+    """One call of a function, waiting or running.
 
     Args:
-        works: The targets whose values it brings.
-        kind: Where it runs.
+        works: The works of its targets.
+        kind: Its executor.
         timeout_s: Seconds after which it counts as failed.
-        taken_s: When its targets were claimed, on the monotonic clock.
+        taken_s: The time of the claim, in seconds on the monotonic clock.
 
     Attributes:
-        started_s: When its present call began, of a batch that is halved one after the other; None before.
+        started_s: The start of the present call, which is repeated for the halves of a failed batch; None before.
     """
 
     __slots__ = ("kind", "started_s", "taken_s", "timeout_s", "works")
 
     def __init__(self, works: Sequence[LeasedWork], kind: ExecutorKind, timeout_s: float, taken_s: float) -> None:
-        """Wait for a place."""
         self.works = works
         self.kind = kind
         self.timeout_s = timeout_s
@@ -114,12 +111,12 @@ class Computation:
 
     @property
     def overdue_s(self) -> float:
-        """From when on it is given up, on the monotonic clock; never before it has begun."""
+        """The time from which on it is abandoned, in seconds on the monotonic clock; infinite before it begins."""
         return float("inf") if self.started_s is None else self.started_s + self.timeout_s + GRACE_S
 
     @property
     def is_batch(self) -> bool:
-        """Whether its targets are computed by one call of a function that takes many."""
+        """Whether a batch function computes its targets."""
         return self.works[0].task.compute_many_fn is not None
 
     @property
@@ -128,11 +125,11 @@ class Computation:
         return self.works[0].task.priority
 
     def run(self) -> list[Computed]:
-        """Compute in this thread; returns the outcome for each target."""
+        """Compute in this thread, and return the outcome of each target."""
         return self._encoded(run(self._computing()))
 
     async def arun(self) -> list[Computed]:
-        """As `run`, beside an event loop."""
+        """As `run`, for coroutines."""
         return self._encoded(await arun(self._computing(), NO_THREADS))
 
     def _computing(self) -> Routine[list[Computed]]:
@@ -140,7 +137,7 @@ class Computation:
         return computing_values(requests, self.timeout_s, is_batched=self.is_batch, monotonic_s=self._restart_s)
 
     def _encoded(self, computed: list[Computed]) -> list[Computed]:
-        """Return values as bytes only: they are encoded by the threads that compute, and wait for Redis as such."""
+        """Return the outcomes with encoded values only, because the completer needs no others."""
         return [
             encoded_by(work.options.codec, work.request.cache_key, one)._replace(value=None)
             for work, one in zip(self.works, computed, strict=True)
@@ -154,24 +151,24 @@ class Computation:
 def computations_of(
     works: Iterable[LeasedWork], kind_of: Callable[[LeasedWork], ExecutorKind], max_task_s: float, taken_s: float
 ) -> list[Computation]:
-    """Return the calls that compute these works: those of one batch together, in their order.
+    """Return the calls that compute these works, in their order, with batches together.
 
-    Who has failed before is computed alone: it shall not do it to the others. Who was there when a process died is
-    handed to a process of its own, with others like it: if that dies, too, each of them is tried alone there.
+    A target that failed before is computed alone, so that it cannot fail a batch. Crash suspects of one task share a
+    call in an isolated process; if that crashes, too, each of them is computed alone there.
 
     Args:
-        works: From `Claims.take`.
-        kind_of: Says where a work runs.
-        max_task_s: No call may take longer.
-        taken_s: When they were claimed, on the monotonic clock.
+        works: The works of one claim.
+        kind_of: Returns the executor of a work.
+        max_task_s: The maximum time-out of a call, in seconds.
+        taken_s: The time of the claim, in seconds on the monotonic clock.
     """
     calls: list[list[LeasedWork]] = []
     batch: list[LeasedWork] | None = None
     suspects: dict[str, list[LeasedWork]] = {}
     for work in works:
-        if _is_mere_suspect(work, kind_of):
+        if _is_new_suspect(work, kind_of):
             group = suspects.get(work.task.task_id)
-            if group is None or len(group) == SUSPECTS_TOGETHER or group[0].task is not work.task:
+            if group is None or len(group) == MAX_SUSPECTS or group[0].task is not work.task:
                 group = suspects[work.task.task_id] = []
                 calls.append(group)
             group.append(work)
@@ -187,8 +184,8 @@ def computations_of(
     ]
 
 
-def _is_mere_suspect(work: LeasedWork, kind_of: Callable[[LeasedWork], ExecutorKind]) -> bool:
-    """Say whether a target was only there when a process died, one among perhaps hundreds of others."""
+def _is_new_suspect(work: LeasedWork, kind_of: Callable[[LeasedWork], ExecutorKind]) -> bool:
+    """Return whether a target is a crash suspect only because it ran when a process died, perhaps with many others."""
     claim = claim_of(work)
     is_new = claim.deaths > 0 and claim.failures == 0 and work.task.compute_many_fn is None
     return is_new and kind_of(work) is ExecutorKind.PROCESS

@@ -1,4 +1,4 @@
-"""Keeps a worker's threads, its event loop and its processes busy with the best of what is ready, until time is up."""
+"""Drain loop: claims ready targets in order of priority, and keeps the executors of a worker busy until time is up."""
 
 import logging
 import threading
@@ -23,74 +23,73 @@ from warmer_workers.prefetch import Prefetch
 
 logger = logging.getLogger("warmer.drain")
 
-LOOK_EVERY_S = 0.04
-"""How often a drain looks for what has become ready, and for overdue computations."""
+POLL_INTERVAL_S = 0.04
+"""Time between two looks for ready targets, and for overdue computations."""
 
-MOST_AT_ONCE = 400
-"""More computations in one claim would hold Redis up."""
+MAX_CLAIMED = 400
+"""Maximum number of computations of one claim; more would block Redis for too long."""
 
-STUCK_S = 0.1
-"""What has waited here for longer is given back: others may have a thread free, or something more urgent came."""
+MAX_QUEUED_S = 0.1
+"""Claims that waited longer here are given back: another worker may be free, or a more urgent target may be ready."""
 
-PATIENCE_S = 0.2
-FULL_PATIENCE_S = 1.0
-"""A drain whose time is up, and that still waits for a long computation, goes on claiming in the meantime.
+MAX_WAIT_S = 0.2
+MAX_FULL_WAIT_S = 1.0
+"""A drain whose time is up waits this long for its last computations, then it claims again while they run.
 
-While all its threads are busy it misses less by waiting, and does so for longer.
+If all its threads are busy, it waits longer, because it could claim little.
 """
 
-HELD_UP_S = 1.0
-"""What is overdue on an event loop that another blocks is not blamed for so long."""
+MAX_BLOCKED_S = 1.0
+"""An overdue coroutine gets this much more time while another one blocks its event loop."""
 
-AFTER_OUTAGE_S = 1.0
+OUTAGE_PAUSE_S = 1.0
 
 
 class Drain:
-    """One drain: as many computations at once as the worker has places for.
+    """One drain: claims and computes until its time is up, as many targets at once as the worker has capacity for.
 
     Args:
-        post: For whom, and until when.
+        context: The context of the job.
     """
 
-    def __init__(self, post: JobContext) -> None:
-        """Prepare; nothing is claimed yet."""
-        runtime = post.runtime
-        self._post = post
+    def __init__(self, context: JobContext) -> None:
+        runtime = context.runtime
+        self._context = context
         self._store = runtime.store
         self._claims = runtime.claims
         self._settings = runtime.settings
         self._clock = runtime.clock
         self._renewer = runtime.refresher.renewer
-        self._kinds = ExecutorKinds()
+        self._executor_kinds = ExecutorKinds()
         self._running: dict[Computation, None] = {}
         self._wake = threading.Event()
-        self._finishing = Completer(runtime.claims, self._ended)
-        self._threads = ThreadExecutor(self._settings.concurrency, self._wake.set, self._computed)
-        self._loop = EventLoopExecutor(self._computed)
-        self._isolation = IsolatedExecutor(self._settings, self._computed)
-        self._ahead = Prefetch(self._settings.concurrency)
-        self._heart = Heartbeat(post.extend_deadline, self._running)
+        self._completer = Completer(runtime.claims, self._on_completed)
+        self._threads = ThreadExecutor(self._settings.concurrency, self._wake.set, self._on_computed)
+        self._loop = EventLoopExecutor(self._on_computed)
+        self._isolated = IsolatedExecutor(self._settings, self._on_computed)
+        self._prefetch = Prefetch(self._settings.concurrency)
+        self._heartbeat = Heartbeat(context.extend_deadline, self._running)
         self._unknown: set[str] = set()
-        self._look_again_s = dict.fromkeys(ExecutorKind, 0.0)
+        self._claim_from_s = dict.fromkeys(ExecutorKind, 0.0)
         self._held = 0
-        self._left_behind = 0
-        self._worn_out_at = self._settings.concurrency
+        self._abandoned = 0
+        self._max_abandoned = self._settings.concurrency
         self._done = 0
-        self._outage = Outage(logger, "Redis is away or refuses (%s); what is claimed lapses")
-        self._is_patient = True
+        self._outage = Outage(logger, "Redis is away or refuses (%s); claims expire")
+        self._may_wait = True
 
     def run(self) -> int:
-        """Drain; returns how many targets were refreshed."""
-        with self._heart.beating():
+        """Run until the drain ends; returns how many targets were refreshed."""
+        with self._heartbeat.beating():
             try:
                 with self._renewer.holding(self._renew):
                     self._work()
             finally:
-                for part in (self._threads, self._loop, self._isolation, self._finishing):
-                    part.dismiss()
+                for executor in (self._threads, self._loop, self._isolated, self._completer):
+                    executor.shutdown()
         return self._done
 
-    # --- the turns ---------------------------------------------------------------------------------------------
+    # --- loop --------------------------------------------------------------------------------------------------
     def _work(self) -> None:
         now_s = self._clock.monotonic_s()
         deadline_s = now_s + self._settings.drain_time_s
@@ -98,148 +97,148 @@ class Drain:
         grace_until_s: float | None = None
         while True:
             now_s = self._clock.monotonic_s()
-            self._heart.loop_ran(now_s)
-            if self._post.stop.is_set() and grace_until_s is None:
+            self._heartbeat.loop_ran(now_s)
+            if self._context.stop.is_set() and grace_until_s is None:
                 grace_until_s = now_s + self._settings.shutdown_grace_s
-            if self._left_behind >= self._worn_out_at:  # so many threads hang that a new process would be better
-                self._worn_out_at = self._left_behind + self._settings.concurrency
-                deadline_s, self._is_patient = now_s, True
+            if self._abandoned >= self._max_abandoned:  # many threads hang: a new process is better
+                self._max_abandoned = self._abandoned + self._settings.concurrency
+                deadline_s, self._may_wait = now_s, True
             is_over = grace_until_s is not None or now_s > last_s
-            is_time_up = is_over or self._waits_for_its_end(now_s - deadline_s)
+            is_time_up = is_over or self._waits_for_running(now_s - deadline_s)
             if is_time_up:
-                self._give_back(self._threads.take_back())
+                self._give_back(self._threads.withdraw())
             else:
-                self._fill(now_s)
-            self._look_after(now_s)
-            if not self._running and (is_time_up or now_s >= deadline_s or self._has_nothing_left()):
+                self._claim(now_s)
+            self._check(now_s)
+            if not self._running and (is_time_up or now_s >= deadline_s or self._is_burst_over()):
                 return
             if grace_until_s is not None and now_s >= grace_until_s:
                 self._give_back(list(self._running))
                 return
-            self._wake.wait(LOOK_EVERY_S)
+            self._wake.wait(POLL_INTERVAL_S)
             self._wake.clear()
 
-    def _waits_for_its_end(self, over_s: float) -> bool:
-        """Say whether to claim no more, since time has been up for so long; once it has lost patience, it goes on."""
+    def _waits_for_running(self, over_s: float) -> bool:
+        """Return whether to wait instead of claiming, `over_s` after the end of the drain's time."""
         if over_s < 0 or not self._running:
             return over_s >= 0
         busy = sum(computation.kind is ExecutorKind.THREAD for computation in list(self._running))
         is_full = busy >= self._settings.concurrency
-        self._is_patient = self._is_patient and over_s < (FULL_PATIENCE_S if is_full else PATIENCE_S)
-        return self._is_patient
+        self._may_wait = self._may_wait and over_s < (MAX_FULL_WAIT_S if is_full else MAX_WAIT_S)
+        return self._may_wait
 
-    def _has_nothing_left(self) -> bool:
-        """Say whether a burst is over: there is nothing here, and the last look has found nothing there either."""
-        is_dry = not self._outage.is_on and all(self._look_again_s.values()) and not self._held
-        return self._post.is_burst and is_dry and not self._finishing.is_busy
+    def _is_burst_over(self) -> bool:
+        """Return whether a burst is over: nothing runs or waits here, and the last claim found nothing in Redis."""
+        has_none = not self._outage.is_on and all(self._claim_from_s.values()) and not self._held
+        return self._context.is_burst and has_none and not self._completer.is_busy
 
-    def _look_after(self, now_s: float) -> None:
-        self._isolation.look()
-        self._give_up_overdue(now_s)
-        if any(now_s - computation.taken_s > STUCK_S for computation in list(self._threads.waiting)):
-            self._give_back(self._threads.take_back())
-            self._ahead.forget()
-            self._threads.low_water = self._ahead.low_water
+    def _check(self, now_s: float) -> None:
+        self._isolated.update_starts()
+        self._abandon_overdue(now_s)
+        if any(now_s - computation.taken_s > MAX_QUEUED_S for computation in list(self._threads.waiting)):
+            self._give_back(self._threads.withdraw())
+            self._prefetch.forget()
+            self._threads.low_water = self._prefetch.low_water
 
     # --- claiming ----------------------------------------------------------------------------------------------
-    def _fill(self, now_s: float) -> None:
-        """Claim for the places that are free, or are about to be."""
+    def _claim(self, now_s: float) -> None:
+        """Claim for the capacity that is free now or soon."""
         while True:
             wanted = self._wanted(now_s)
             if not any(wanted.values()):
                 return
-            places = Capacity(wanted[ExecutorKind.THREAD], wanted[ExecutorKind.LOOP], wanted[ExecutorKind.PROCESS])
+            capacity = Capacity(wanted[ExecutorKind.THREAD], wanted[ExecutorKind.LOOP], wanted[ExecutorKind.PROCESS])
             try:
-                taken = self._claims.take(places, self._unknown, drain_id=self._post.drain_id)
+                taken = self._claims.take(capacity, self._unknown, drain_id=self._context.drain_id)
             except RedisError as error:
                 self._outage.begin(error)
-                self._look_again_s = dict.fromkeys(ExecutorKind, now_s + AFTER_OUTAGE_S)
+                self._claim_from_s = dict.fromkeys(ExecutorKind, now_s + OUTAGE_PAUSE_S)
                 return
             self._outage.end()
             self._begin(taken, wanted, now_s)
             now_s = self._clock.monotonic_s()
 
     def _wanted(self, now_s: float) -> dict[ExecutorKind, int]:
-        """Return how many computations of each kind may begin, of those kinds for which it is worth asking now."""
+        """Return how many computations to claim for each executor; 0 where the last claim has just found none."""
         running = dict.fromkeys(ExecutorKind, 0)
         for computation in list(self._running):
             running[computation.kind] += 1
         free = {
-            ExecutorKind.THREAD: self._ahead.wanted(running[ExecutorKind.THREAD]),
+            ExecutorKind.THREAD: self._prefetch.wanted(running[ExecutorKind.THREAD]),
             ExecutorKind.LOOP: self._settings.async_concurrency - running[ExecutorKind.LOOP],
             ExecutorKind.PROCESS: self._settings.isolated_processes - running[ExecutorKind.PROCESS],
         }
         return {
-            kind: max(0, min(free[kind], MOST_AT_ONCE)) if now_s >= self._look_again_s[kind] else 0
+            kind: max(0, min(free[kind], MAX_CLAIMED)) if now_s >= self._claim_from_s[kind] else 0
             for kind in ExecutorKind
         }
 
     def _begin(self, taken: ClaimedBatch, wanted: dict[ExecutorKind, int], now_s: float) -> None:
         for task_id in taken.unknown_ids:
-            self._leave_to_others(task_id)
+            self._skip_unknown(task_id)
         self._held = taken.held
         self._done += len(taken.ended)
-        computations = computations_of(taken.works, self._kinds, self._settings.max_task_s, now_s)
+        computations = computations_of(taken.works, self._executor_kinds, self._settings.max_task_s, now_s)
         begun = dict.fromkeys(ExecutorKind, 0)
         self._running.update(dict.fromkeys(computations))
         for kind, group in groupby(computations, key=lambda computation: computation.kind):
             calls = list(group)
             begun[kind] += len(calls)
-            self._pool_of(kind).do(calls)
-        for kind, asked_for in wanted.items():
-            if asked_for:
-                is_dry = asked_for > begun[kind] and taken.claimed == len(taken.works)
-                self._look_again_s[kind] = now_s + LOOK_EVERY_S if is_dry else 0.0
+            self._executor_of(kind).submit(calls)
+        for kind, requested in wanted.items():
+            if requested:
+                has_none = requested > begun[kind] and taken.claimed == len(taken.works)
+                self._claim_from_s[kind] = now_s + POLL_INTERVAL_S if has_none else 0.0
 
-    def _pool_of(self, kind: ExecutorKind) -> "ThreadExecutor | EventLoopExecutor | IsolatedExecutor":
+    def _executor_of(self, kind: ExecutorKind) -> "ThreadExecutor | EventLoopExecutor | IsolatedExecutor":
         if kind is ExecutorKind.THREAD:
             return self._threads
-        return self._loop if kind is ExecutorKind.LOOP else self._isolation
+        return self._loop if kind is ExecutorKind.LOOP else self._isolated
 
-    def _leave_to_others(self, task_id: str) -> None:
+    def _skip_unknown(self, task_id: str) -> None:
         self._unknown.add(task_id)
-        if self._store.fleet.is_first_meeting(self._post.worker, task_id):
+        if self._store.fleet.is_first_meeting(self._context.worker, task_id):
             logger.warning(
-                "worker %s does not know task %r and leaves it to others; start it with --import of the module "
+                "worker %s does not know task %r and leaves it to other workers; start it with --import of the module "
                 "that registers this task, in the same version",
-                self._post.worker,
+                self._context.worker,
                 task_id,
             )
 
-    # --- what becomes of computations --------------------------------------------------------------------------
-    def _computed(self, computation: Computation, computed: list[Computed]) -> None:
-        """Hand on what came of a computation, unless it was given up meanwhile."""
+    # --- outcomes ----------------------------------------------------------------------------------------------
+    def _on_computed(self, computation: Computation, computed: list[Computed]) -> None:
+        """Pass an outcome to the completer, unless the computation was abandoned before."""
         if self._running.pop(computation, computation) is None:
-            self._finishing.add(computation, computed)
+            self._completer.add(computation, computed)
 
-    def _ended(self, done: Sequence[tuple[LeasedWork, Computed]]) -> None:
+    def _on_completed(self, done: Sequence[tuple[LeasedWork, Computed]]) -> None:
         self._done += len(done)
-        self._ahead.learn([computed.duration_s for _, computed in done])
-        self._threads.low_water = self._ahead.low_water
-        if self._held:  # what was held may go on now
-            self._look_again_s = dict.fromkeys(ExecutorKind, 0.0)
+        self._prefetch.learn([computed.duration_s for _, computed in done])
+        self._threads.low_water = self._prefetch.low_water
+        if self._held:  # a limit may now admit more targets
+            self._claim_from_s = dict.fromkeys(ExecutorKind, 0.0)
         if self._held or not self._running:
             self._wake.set()
 
-    def _give_up_overdue(self, now_s: float) -> None:
+    def _abandon_overdue(self, now_s: float) -> None:
         for computation in list(self._running):
-            is_to_end = now_s > computation.overdue_s and not self._is_held_up(computation, now_s)
-            if is_to_end and self._running.pop(computation, computation) is None:
-                self._give_up(computation, now_s)
+            is_overdue = now_s > computation.overdue_s and not self._is_blocked(computation, now_s)
+            if is_overdue and self._running.pop(computation, computation) is None:
+                self._abandon(computation, now_s)
 
-    def _is_held_up(self, computation: Computation, now_s: float) -> bool:
-        """Say whether another blocks the event loop, which will be overdue in a moment: that is the one to blame."""
-        if computation.kind is not ExecutorKind.LOOP or now_s > computation.overdue_s + HELD_UP_S:
+    def _is_blocked(self, computation: Computation, now_s: float) -> bool:
+        """Return whether another computation blocks the event loop; it will be overdue soon, and is the cause."""
+        if computation.kind is not ExecutorKind.LOOP or now_s > computation.overdue_s + MAX_BLOCKED_S:
             return False
-        return self._loop.at_work not in (None, computation)
+        return self._loop.current not in (None, computation)
 
-    def _give_up(self, computation: Computation, now_s: float) -> None:
-        self._pool_of(computation.kind).leave_behind(computation)
+    def _abandon(self, computation: Computation, now_s: float) -> None:
+        self._executor_of(computation.kind).abandon(computation)
         if computation.kind is ExecutorKind.THREAD:
-            self._left_behind += 1
-        if computation.kind is ExecutorKind.LOOP:  # it blocks them all
+            self._abandoned += 1
+        if computation.kind is ExecutorKind.LOOP:  # it blocks all others on the loop
             self._give_back([other for other in self._running if other.kind is ExecutorKind.LOOP])
-            self._look_again_s[ExecutorKind.LOOP] = 0.0
+            self._claim_from_s[ExecutorKind.LOOP] = 0.0
         error = f"ComputeTimeoutError: took longer than its timeout_s of {computation.timeout_s:g} s"
         elapsed_ms = 1000 * (now_s - (computation.started_s or now_s))
         self._try(lambda: self._claims.give_up(computation.works, error, elapsed_ms))
@@ -251,13 +250,13 @@ class Drain:
 
     def _renew(self) -> None:
         held = [work for computation in list(self._running) for work in computation.works]
-        held += self._finishing.works()
+        held += self._completer.works()
         if not held:
             return
         lost = self._claims.renew(held)
         still = {work.ref for computation in list(self._running) for work in computation.works}
-        if lost_here := sorted(still.intersection(lost)):  # and not merely completed since
-            logger.warning("claims were lost, nothing of them will be written: %s", ", ".join(lost_here))
+        if lost_here := sorted(still.intersection(lost)):  # others were only completed since
+            logger.warning("claims were lost, their values will not be written: %s", ", ".join(lost_here))
 
     def _try(self, action: Callable[[], object]) -> None:
         try:

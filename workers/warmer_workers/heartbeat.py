@@ -1,4 +1,4 @@
-"""The heartbeat of a drain: extends its deadline a few times a second, for as long as its loop runs."""
+"""Heartbeat of a drain: extends the watchdog's deadline four times a second while the drain's loop runs."""
 
 import threading
 import time
@@ -10,40 +10,35 @@ from warmer_workers.computation import Computation
 BEAT_INTERVAL_S = 0.25
 
 MARGIN_S = 4.0
-"""So long after the time-out of a computation a process that does not react to it is killed."""
+"""Time from the time-out of a computation until the process is killed if it does not react."""
 
 MAX_LOOP_PAUSE_S = 60.0
-"""A drain whose loop has not run for so long, perhaps because it waits for Redis, counts as dead."""
+"""A drain whose loop has not run for this long, perhaps because it waits for Redis, counts as dead."""
 
 
 class Heartbeat:
-    """A thread that extends a drain's deadline, as long as the thread can run and the drain's loop does.
+    """A thread that extends a drain's deadline while the thread can run and the drain's loop runs.
 
     A computation that never releases the interpreter stops this thread, too. Then the deadline passes, and the watchdog
     kills the process.
 
     Args:
-        extend_deadline: Takes the moment, on the monotonic clock, by which it will have been called again.
-        running: The computations that are under way; the drain changes it.
+        extend_deadline: Sets the deadline of its next call, in seconds on the monotonic clock.
+        running: The running computations; the drain changes it.
     """
 
     def __init__(self, extend_deadline: Callable[[float], None], running: Collection[Computation]) -> None:
-        """Prepare; `beating` starts the thread."""
         self._extend_deadline = extend_deadline
         self._running = running
         self._loop_ran_s = time.monotonic()
 
     def loop_ran(self, now_s: float) -> None:
-        """Report that the drain's loop runs.
-
-        Args:
-            now_s: The present moment, on the monotonic clock.
-        """
+        """Report that the drain's loop runs at `now_s`, in seconds on the monotonic clock."""
         self._loop_ran_s = now_s
 
     @contextmanager
     def beating(self) -> Iterator[None]:
-        """Beat for as long as the block runs."""
+        """Run the heartbeat's thread during the block."""
         stopped = threading.Event()
         threading.Thread(target=self._beat, args=(stopped,), name="warmer-heartbeat", daemon=True).start()
         try:

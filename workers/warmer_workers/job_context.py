@@ -1,4 +1,4 @@
-"""The context of a job: which worker runs it, how it is told to stop, and how it extends its deadline."""
+"""Context of a running job: its worker, the event that stops it, and the deadline that it extends."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -11,39 +11,26 @@ from warmer.runtime import Runtime
 
 
 def new_drain_id() -> str:
-    """Return a new drain id: 16 random characters of hex, with which the tokens of one drain's claims begin.
-
-    Example:
-        >>> len(new_drain_id())
-        16
-    """
+    """Return a new drain id: 16 random hex characters, the prefix of the tokens of one drain's claims."""
     return token_hex(8)
 
 
 def no_deadline(at_monotonic_s: float) -> None:
-    """Extend no deadline: in an application's own process, which no watchdog may kill."""
+    """Do nothing: no watchdog may kill an application's own process."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobContext:
-    """What a job knows of the worker that runs it.
+    """The context of a running job.
 
     Args:
-        runtime: With the tasks that this process knows.
+        runtime: The runtime of the process, with its tasks.
         worker: The worker's name.
-        stop: Set when the worker is asked to stop.
-        drain_id: The tokens of this drain's claims begin with it; no other drain has it.
-        extend_deadline: Takes the moment, on `time.monotonic`, by which the job will have called it again. A job in a
-            process of its own that misses its deadline is killed.
-        is_burst: Whether to return once nothing is left to do, without waiting for more.
-
-    Example:
-        >>> from warmer.settings import Settings
-        >>> runtime = Runtime(Settings(redis_url="redis://localhost"))
-        >>> job = JobContext(runtime, "host-1-abcdef", threading.Event())
-        >>> job.extend_deadline(10.0)
-        >>> job.is_burst
-        False
+        stop: Set when the worker must stop.
+        drain_id: The prefix of the tokens of this drain's claims; it is unique.
+        extend_deadline: Sets the deadline of its next call, in seconds on `time.monotonic`. A watchdog kills a forked
+            process that misses it.
+        is_burst: Whether to return when nothing is left to do.
     """
 
     runtime: Runtime
@@ -59,7 +46,7 @@ _current: ContextVar[JobContext] = ContextVar("job_context")
 
 @contextmanager
 def job_context(job: JobContext) -> Iterator[None]:
-    """Run the jobs in this block in this context."""
+    """Set the context of the jobs that run in the block."""
     token = _current.set(job)
     try:
         yield
@@ -68,7 +55,7 @@ def job_context(job: JobContext) -> Iterator[None]:
 
 
 def current_job() -> JobContext:
-    """Return the context of the job that runs here.
+    """Return the context of the running job.
 
     Raises:
         LookupError: no job runs.

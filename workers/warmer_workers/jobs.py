@@ -1,4 +1,4 @@
-"""The functions that RQ calls. Their paths are wire format: jobs in Redis name them."""
+"""Job functions that RQ calls. Their paths are wire format: jobs in Redis contain them."""
 
 import logging
 import math
@@ -18,7 +18,7 @@ MAX_JOB_END_S = 30.0
 
 
 def drain() -> int:
-    """Refresh what is ready, best first, until nothing is or time is up; returns how many targets."""
+    """Refresh ready targets, the most urgent first, until the drain's time is up; returns the number of targets."""
     job = current_job()
     try:
         return Drain(job).run()
@@ -26,14 +26,14 @@ def drain() -> int:
         logger.warning("a drain ended early, Redis is away: %s", described(error))
         return 0
     except Exception:
-        logger.exception("a drain failed; what it had claimed lapses")
+        logger.exception("a drain failed; its claims expire")
         raise
     finally:
         job.extend_deadline(time.monotonic() + MAX_JOB_END_S)
 
 
 def optimize() -> int:
-    """Adjust the schedules of the most read targets; returns how many were changed."""
+    """Adjust the schedules of the most read targets; returns the number of changes."""
     job = current_job()
     job.extend_deadline(math.inf)  # no task's code runs here, and RQ has a time-out of its own
     job.runtime.background.tick()

@@ -1,4 +1,4 @@
-"""Runs a worker process, and keeps it running while Redis comes and goes."""
+"""Main program of a worker: imports the tasks, and runs RQ's worker again after each outage of Redis."""
 
 import contextlib
 import importlib
@@ -30,17 +30,17 @@ RETRY_S = 1.0
 def run_worker(
     find_runtime: Callable[[], Runtime], modules: Sequence[str], *, burst: bool = False, is_supervised: bool = False
 ) -> int:
-    """Run a worker in this process until it is told to stop.
+    """Run a worker in this process until it must stop.
 
     Args:
-        find_runtime: Returns the runtime of the default `Warmer`, on which the modules register their tasks: another
-            one than before, once a module has called `configure`.
-        modules: What registers the tasks: ``module``, or ``module:function`` to call.
+        find_runtime: Returns the runtime of the default `Warmer`, on which the modules register their tasks; it changes
+            when a module calls `configure`.
+        modules: The modules that register the tasks: ``module``, or ``module:function`` to call.
         burst: Whether to end when nothing is left to do.
-        is_supervised: Whether a supervisor passes signals on, which this process may have got, too.
+        is_supervised: Whether a supervisor forwards signals that this process may have got already.
 
     Returns:
-        The exit code: 0, unless it was told to leave at once.
+        The exit code: 0, unless it had to exit at once.
 
     Raises:
         SettingsError: no Redis is configured, or a module cannot be imported.
@@ -53,19 +53,19 @@ def run_worker(
             with yielding():
                 import_tasks(modules)
             runtime = shutdown.runtime = find_runtime()
-            shutdown.set_handlers()  # whatever handlers the modules have set
-            _work_until_told(runtime, shutdown, burst)
+            shutdown.set_handlers()  # the modules may have set their own
+            _work_until_stopped(runtime, shutdown, burst)
     finally:
         runtime.worker_heartbeat.end()
         runtime.background.stop()
     return shutdown.exit_code
 
 
-def _work_until_told(runtime: Runtime, shutdown: Shutdown, burst: bool) -> None:
+def _work_until_stopped(runtime: Runtime, shutdown: Shutdown, burst: bool) -> None:
     name = worker_name()
     runtime.worker_heartbeat.begin(name)
     runtime.background.start()
-    runtime.background.tick()  # which also registers what the modules have declared
+    runtime.background.tick()  # this also registers the tasks of the modules
     logger.info("worker %s knows %d tasks", name, len(runtime.registry.tasks()))
     _warn_of_undeclared_limits(runtime)
     while True:
@@ -83,7 +83,7 @@ def _warn_of_undeclared_limits(runtime: Runtime) -> None:
     with contextlib.suppress(RedisError):  # the background thread logs it
         for name in sorted(undeclared - runtime.store.limits.declared()):
             logger.warning(
-                "the limit %r is used by tasks and declared nowhere: they are computed one at a time; "
+                "the limit %r is used by tasks and not declared: they are computed one at a time; "
                 'declare it, for example WARMER_LIMITS=\'{"%s": {"concurrency": 4}}\'',
                 name,
                 name,
@@ -107,23 +107,23 @@ def run_in_thread(runtime: Runtime, stop: threading.Event) -> None:
 
 
 def _work(runtime: Runtime, name: str, shutdown: Shutdown, burst: bool) -> None:
-    """Work until told to stop, or until Redis goes away."""
+    """Run RQ's worker until it must stop, or until it loses Redis."""
     try:
         connection = connect(runtime.settings.required_redis_url(), runtime.settings.redis_timeout_s, resend=True)
-        runtime.queue.hint()  # for what was ready before this worker came
-        # RQ refuses a name that a worker which died uncleanly still holds.
+        runtime.queue.hint()  # targets may be ready already
+        # The suffix is new, because RQ rejects the name of a worker that died without a deregistration.
         worker = WarmWorker(runtime, connection, f"{name}-{token_hex(2)}", shutdown, is_burst=burst)
-        # What an outage means is logged once, by the background thread; RQ would say it at every attempt.
+        # The background thread logs an outage once; RQ would log it at every attempt.
         worker.work(burst=burst, logging_level="CRITICAL")
     except RedisError as error:
         logger.info("RQ lost Redis: %s", described(error))
 
 
 def import_tasks(modules: Sequence[str]) -> None:
-    """Import what registers the tasks.
+    """Import the modules that register the tasks.
 
     Args:
-        modules: ``module``, or ``module:function`` to call, looked for in the current folder too.
+        modules: ``module``, or ``module:function`` to call; also from the current folder.
 
     Raises:
         SettingsError: a module cannot be imported.
@@ -145,7 +145,7 @@ def import_tasks(modules: Sequence[str]) -> None:
 
 
 def wait_for_redis(runtime: Runtime) -> None:
-    """Wait until Redis answers; says so while it does not."""
+    """Wait until Redis answers, with a log line for each attempt."""
     while True:
         try:
             runtime.store.ping()

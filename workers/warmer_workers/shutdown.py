@@ -1,12 +1,12 @@
-"""The shutdown of a worker process: it is told by a signal, and ends in time, whatever its drain, RQ or Redis do.
+"""Graceful shutdown of a worker process: on a signal, within a time limit, even if its drain, RQ or Redis hangs.
 
-The first SIGTERM or SIGINT: nothing more is claimed; computations that have begun may go on for `shutdown_grace_s`, and
-their claims are given back then. A drain's process that lives on after that is killed, and a worker that has still not
-ended is left as it is.
-The second one, or SIGQUIT at any time: the worker exits at once. In either case nothing is lost: what was claimed is
-given back or lapses, and is computed elsewhere.
+After the first SIGTERM or SIGINT nothing more is claimed. Running computations may go on for `shutdown_grace_s`, then
+their claims are given back. Soon after that a drain's process that still lives is killed, and the worker exits.
+After a second one, or SIGQUIT at any time, the worker exits at once. In both cases no work is lost: claims are given
+back or expire, and other workers compute their targets.
 
-Exit codes: 0 after the first; 128 and the signal's number (143 for SIGTERM, 130 for SIGINT) after an exit at once.
+Exit codes: 0 after the first signal; 128 plus the signal's number (143 for SIGTERM, 130 for SIGINT) after an exit at
+once.
 """
 
 import logging
@@ -29,35 +29,29 @@ from warmer_workers.work_horse_child import STOP_SIGNALS
 logger = logging.getLogger("warmer.worker")
 
 KILL_AFTER_GRACE_S = 1.0
-"""A drain gives back when the grace is over; so long after that its process is killed."""
+"""Time after the grace until the drain's process is killed; it gives back its claims before."""
 
 EXIT_AFTER_GRACE_S = 2.0
-"""So long after the grace the worker exits, even if Redis does not answer its last commands."""
+"""Time after the grace until the worker exits, even if Redis does not answer its last commands."""
 
 MAX_GIVE_BACK_S = 1.0
-"""How long a worker that exits at once tries to give back what it had claimed."""
+"""Time limit for a worker that exits at once to give back its claims."""
 
 
 class Shutdown:
     """Handles the signals of a worker process, in a thread of its own.
 
     Args:
-        runtime: Of the worker.
-        is_supervised: Whether a supervisor passes signals on, so that one which every process got comes twice: then
-            only SIGQUIT means "at once".
+        runtime: The worker's runtime.
+        is_supervised: Whether a supervisor forwards signals. A signal to all processes then arrives twice, so only
+            SIGQUIT means "at once".
 
     Attributes:
-        runtime: Of the worker; another one, once its modules have configured that.
-        exit_code: What the process exits with.
-
-    Example:
-        >>> from warmer.settings import Settings
-        >>> Shutdown(Runtime(Settings(redis_url="redis://localhost"))).is_set()
-        False
+        runtime: The worker's runtime; it is replaced if a module of tasks configures another one.
+        exit_code: The exit code of the process.
     """
 
     def __init__(self, runtime: Runtime, *, is_supervised: bool = False) -> None:
-        """Prepare; `listening` begins."""
         self.exit_code = os.EX_OK
         self.runtime = runtime
         self._is_supervised = is_supervised
@@ -72,10 +66,10 @@ class Shutdown:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handle signals from here on; in this block they interrupt the main thread, too.
+        """Start to handle signals; in the block the first signal also interrupts the main thread.
 
         Raises:
-            StopRequested: in the block, wherever the main thread is, at the first signal.
+            StopRequested: a signal was received.
         """
         try:
             with self.deferred():
@@ -86,20 +80,20 @@ class Shutdown:
             self._is_deferred = True  # the process is about to end by itself
 
     def set_handlers(self) -> None:
-        """Set the handlers of signals; again, where foreign code may have set its own."""
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # or nobody could tell how a drain's process ended
+        """Set the handlers of signals; called again after code that may have set its own."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # otherwise the wait status of a drain's process may be lost
         self._pipe.listen(STOP_SIGNALS, self._interrupt)
 
     def is_set(self) -> bool:
-        """Whether the worker has been told to stop."""
+        """Return whether the worker must stop."""
         return self._is_requested
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Let this block run to its end; it is told to stop by other means.
+        """Run the block without an interruption by signals.
 
         Raises:
-            StopRequested: at the end of the block, if the worker was told to stop.
+            StopRequested: at the end of the block, if a signal was received.
         """
         self._is_deferred = True
         try:
@@ -111,10 +105,10 @@ class Shutdown:
             raise StopRequested
 
     def pass_on_to(self, horse: WorkHorse) -> None:
-        """Tell this process to stop when the worker is told, and kill it when its time is over.
+        """Stop this process when the worker must stop, and kill it after the grace.
 
         Args:
-            horse: A drain's process that has just been forked.
+            horse: A drain's process, just forked.
         """
         with self._lock:
             self._horse = horse
@@ -123,7 +117,7 @@ class Shutdown:
             horse.request_stop()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Wake the main thread from whatever it waits for; it may hold any lock, so nothing else is done here."""
+        """Interrupt a wait of the main thread; it may hold any lock, so nothing else is done here."""
         self._is_requested = True
         if not self._is_deferred and not self._has_interrupted:
             self._has_interrupted = True
@@ -140,7 +134,7 @@ class Shutdown:
     def _handle(self, number: signal.Signals) -> None:
         is_first = math.isinf(self._exit_at_s)
         if number == signal.SIGQUIT or (not is_first and not self._is_supervised):
-            logger.warning("%s: exiting at once; what is being computed here is computed elsewhere", number.name)
+            logger.warning("%s: exiting at once; other workers compute the targets of this one", number.name)
             self._exit(128 + number)
         elif is_first:
             self._begin(number)
@@ -153,7 +147,7 @@ class Shutdown:
             self._is_requested = True
             horse = self._horse
         if horse is not None and not horse.ended.is_set():
-            logger.info("%s: what is being computed has %g s to end; a second signal ends it", number.name, grace_s)
+            logger.info("%s: running computations have %g s to end; a second signal ends them", number.name, grace_s)
             horse.request_stop()
 
     def _enforce_limits(self, now_s: float) -> None:
@@ -166,14 +160,14 @@ class Shutdown:
             self._exit(os.EX_OK)
 
     def _exit(self, exit_code: int) -> None:
-        """End this process whatever its main thread does, after a short attempt to give back what was claimed."""
+        """Exit, whatever the main thread does, after a short attempt to give back the claims."""
         self.exit_code = exit_code
         try:
             if self._horse is not None:
                 self._horse.kill()
-            last_words = threading.Thread(target=self._give_back, name="warmer-give-back", daemon=True)
-            last_words.start()
-            last_words.join(MAX_GIVE_BACK_S)
+            giving_back = threading.Thread(target=self._give_back, name="warmer-give-back", daemon=True)
+            giving_back.start()
+            giving_back.join(MAX_GIVE_BACK_S)
         finally:
             os._exit(exit_code)
 

@@ -1,4 +1,4 @@
-"""Signals as bytes on a pipe, so that a thread handles them: it may take locks and wait, which a handler may not."""
+"""Self-pipe for signals: they arrive as bytes, so that a thread handles them, which may take locks and wait."""
 
 import os
 import select
@@ -10,26 +10,18 @@ MAX_BYTES = 64
 
 
 class SignalPipe:
-    """Receives signals, even while the main thread is busy outside of Python.
-
-    Example:
-        >>> pipe = SignalPipe()
-        >>> pipe.received(timeout_s=0)
-        b''
-        >>> pipe.close()
-    """
+    """Receives signals, even while the main thread is busy outside of Python."""
 
     def __init__(self) -> None:
-        """Prepare; `listen` says to which signals."""
         self._read_end, self._write_end = os.pipe()
         os.set_blocking(self._write_end, False)
 
     def listen(self, numbers: Collection[int], handler: Callable[[int, FrameType | None], None]) -> None:
-        """Receive these signals from now on. Only for the main thread.
+        """Receive these signals from now on; only the main thread may call this.
 
         Args:
-            numbers: Which signals.
-            handler: The main thread calls it at each signal, too.
+            numbers: The signals.
+            handler: Also called in the main thread, at each signal.
         """
         signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         for number in numbers:
@@ -39,19 +31,19 @@ class SignalPipe:
         """Wait for a signal.
 
         Args:
-            timeout_s: How long; None is for ever.
+            timeout_s: The longest time to wait, in seconds; None for no limit.
 
         Returns:
-            The signals' numbers, in the order in which they came; nothing if none came in time.
+            The numbers of the signals, in the order of their arrival; empty if none arrived in time.
         """
         readable, _, _ = select.select([self._read_end], [], [], timeout_s)
         return os.read(self._read_end, MAX_BYTES) if readable else b""
 
     def close(self) -> None:
-        """Close the pipe; no signal may be sent to it any more."""
+        """Close the pipe; its signals must have other handlers by then."""
         os.close(self._read_end)
         os.close(self._write_end)
 
 
 def ignore_signal(number: int, frame: FrameType | None) -> None:
-    """Handle a signal by nothing but its byte on the pipe."""
+    """Do nothing: the byte on the pipe is enough."""

@@ -1,10 +1,10 @@
 """A supervisor of worker processes: starts them, restarts those that die, and stops all of them together.
 
-The first SIGTERM or SIGINT is passed on, and each worker ends as it would alone; the second has all of them exit at
-once. When this process dies, however it dies, its workers end in good order.
+The first SIGTERM or SIGINT is forwarded, and each worker shuts down gracefully; at the second one all exit at once.
+When the supervisor dies, even by SIGKILL, its workers shut down gracefully.
 
-Exit codes: 0 if all workers ended well, 2 if all refuse their settings or modules, 128 and the signal's number (143,
-130) after a second signal, else the first that was not 0.
+Exit codes: 0 if all workers ended with 0; 2 if all rejected their settings or modules; 128 plus the signal's number
+(143, 130) after a second signal; else the first that was not 0.
 """
 
 import contextlib
@@ -28,10 +28,10 @@ POLL_INTERVAL_S = 0.5
 MAX_RESTART_DELAY_S = 30.0
 
 MIN_LIFE_S = 10.0
-"""A worker that lived so long did not die of its start, and is restarted at once."""
+"""A worker that lived at least this long is restarted at once: its start was not the cause of its death."""
 
 KILL_AFTER_GRACE_S = 5.0
-"""Longer after its grace than a worker takes to end by itself."""
+"""Time after the grace until a worker is killed; it exits by itself before."""
 
 KILL_AFTER_QUIT_S = 3.0
 
@@ -39,13 +39,10 @@ EXIT_REFUSED = 2
 
 
 def restart_delay_s(early_deaths: int) -> float:
-    """Return how long to wait before a worker is restarted: exponential backoff.
+    """Return the delay before a worker is restarted, in seconds: exponential backoff from 1 to 30.
 
     Args:
-        early_deaths: How often in a row it died soon after its start.
-
-    Returns:
-        Seconds: none after a long life, then from 1 up to 30, doubling.
+        early_deaths: Deaths in a row, each soon after the start.
 
     Example:
         >>> [restart_delay_s(deaths) for deaths in (0, 1, 2, 5, 6, 5000)]
@@ -58,8 +55,8 @@ def exit_code_of_all(exit_codes: Collection[int]) -> int:
     """Return the exit code for all workers together.
 
     Args:
-        exit_codes: As `subprocess` has them: negative for a signal. SIGTERM ended one that was told to stop before it
-            could listen.
+        exit_codes: As in `subprocess`: negative for a signal. SIGTERM counts as 0: the worker got it before it had set
+            its handlers.
 
     Example:
         >>> exit_code_of_all([0, -signal.SIGTERM]), exit_code_of_all([0, 3, 1]), exit_code_of_all([-9])
@@ -108,7 +105,7 @@ class Supervisor:
         self.is_stopping = False
 
     def run(self) -> int:
-        """Run them until all have ended, and return the exit code."""
+        """Run the workers until all have ended, and return the exit code."""
         self._pipe.listen([*STOP_SIGNALS, signal.SIGCHLD], ignore_signal)
         while True:
             for worker in self._workers:
@@ -170,8 +167,8 @@ class Supervisor:
         worker.started_s, worker.exit_code = now_s, None
         worker.process = subprocess.Popen(
             [sys.executable, "-m", "warmer.processes.lifeline", "warmer", "worker", "--supervised", *self._arguments],
-            stdin=subprocess.PIPE,  # which ends with this process, and the worker with that
-            process_group=0,  # Ctrl-C is for this process alone
+            stdin=subprocess.PIPE,  # it closes with this process, and then the worker ends
+            process_group=0,  # only this process gets Ctrl-C
         )
 
     def _handle(self, number: signal.Signals) -> None:

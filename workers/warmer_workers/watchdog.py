@@ -1,7 +1,7 @@
-"""A watchdog: kills a drain's process in which no Python runs any more, because a task never releases the interpreter.
+"""Watchdog: kills a drain's process in which a task never releases the interpreter.
 
-No thread of that process could notice it, so its parent does. The drain extends its deadline again and again; the
-deadline stands in memory that both processes share, on a clock that both read.
+No thread of that process can run then, so its parent checks it. The drain keeps extending a deadline in shared memory;
+both processes use the same monotonic clock.
 """
 
 import logging
@@ -16,20 +16,20 @@ logger = logging.getLogger("warmer.worker")
 CHECK_INTERVAL_S = 0.25
 
 MIN_PAUSE_S = 1.0
-"""A check that comes so late means that the machine, or the container, was paused, and the drain with it."""
+"""A check that is this late means that the machine or container was paused, and the drain with it."""
 
 AFTER_PAUSE_S = 4.0
-"""How long a drain has, after such a pause, to extend its deadline."""
+"""Time for a drain to extend its deadline after such a pause."""
 
 NUMBER_BYTES = 8
 DEADLINE, FINISHED = 0, 1
 
 
 class Deadline:
-    """The moment by which a drain will have extended it again; made before the fork, and shared by parent and child.
+    """A deadline in shared memory; created before the fork, extended by the child, and checked by the parent.
 
     Args:
-        deadline_s: The first one, on `time.monotonic`.
+        deadline_s: The first deadline, in seconds on `time.monotonic`.
 
     Example:
         >>> deadline = Deadline(30.0)
@@ -39,7 +39,7 @@ class Deadline:
     """
 
     def __init__(self, deadline_s: float) -> None:
-        """Take shared memory for two numbers; each is written and read in one piece."""
+        # Two numbers; each is written and read in one piece.
         self._shared = memoryview(mmap.mmap(-1, 2 * NUMBER_BYTES)).cast("d")
         self._shared[DEADLINE] = deadline_s
 
@@ -49,20 +49,16 @@ class Deadline:
         return self._shared[DEADLINE]
 
     def extend(self, deadline_s: float) -> None:
-        """Set the next deadline.
-
-        Args:
-            deadline_s: When this will have been called again, on `time.monotonic`.
-        """
+        """Set the deadline of the next call, in seconds on `time.monotonic`."""
         self._shared[DEADLINE] = deadline_s
 
     @property
     def is_finished(self) -> bool:
-        """Whether the job came to its own end; an exit code cannot tell, if a task has ended the process."""
+        """Whether the job has finished; the exit code is not enough, because a task may have ended the process."""
         return self._shared[FINISHED] > 0
 
     def finish(self) -> None:
-        """Report that the job has come to its own end."""
+        """Report that the job has finished."""
         self._shared[FINISHED] = 1.0
 
 
@@ -74,16 +70,16 @@ class Watched(Protocol):
     ended: threading.Event
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process."""
 
 
 def is_missed(deadline_s: float, awake_since_s: float, now_s: float) -> bool:
-    """Return whether a deadline is missed, and not merely because the machine was paused.
+    """Return whether a deadline is missed, and not only because the machine was paused.
 
     Args:
-        deadline_s: The deadline.
-        awake_since_s: Since when the machine has been awake without a pause.
-        now_s: The present moment, on the same clock.
+        deadline_s: The deadline, in seconds on a monotonic clock.
+        awake_since_s: The end of the last pause, on the same clock.
+        now_s: The present time, on the same clock.
 
     Example:
         >>> is_missed(10.0, -math.inf, 10.1), is_missed(10.0, 9.0, 12.9), is_missed(10.0, 9.0, 13.1)

@@ -1,4 +1,4 @@
-"""The process of one drain, as its parent sees it. RQ calls it the work horse."""
+"""Parent side of a drain's process, which RQ calls the work horse: watches it, stops it, and gives back its claims."""
 
 import contextlib
 import logging
@@ -17,26 +17,20 @@ from warmer_workers.watchdog import Deadline, watch
 logger = logging.getLogger("warmer.worker")
 
 MAX_START_S = 30.0
-"""How long a process may take from its fork until its drain first extends its deadline: RQ talks to Redis before."""
+"""Time from the fork until the drain must extend its deadline; RQ sends commands to Redis before."""
 
 
 class WorkHorse:
     """A drain's process, watched from its fork to its end.
 
     Attributes:
-        drain_id: The tokens of its claims begin with it.
-        deadline: Extended by the process, and checked by this one.
+        drain_id: The prefix of the tokens of its claims.
+        deadline: The process extends it, and the watchdog checks it.
         ended: Set when the process has ended.
-        pid: Its process id, once it is forked.
-
-    Example:
-        >>> horse = WorkHorse()
-        >>> len(horse.drain_id), horse.is_clean_exit
-        (16, False)
+        pid: Its process id; 0 before the fork.
     """
 
     def __init__(self) -> None:
-        """Prepare what the process is to inherit; fork it, and call `forked`."""
         self.drain_id = new_drain_id()
         self.deadline = Deadline(time.monotonic() + MAX_START_S)
         self.ended = threading.Event()
@@ -45,13 +39,9 @@ class WorkHorse:
         self._forked_s = time.monotonic()
 
     def forked(self, pid: int) -> None:
-        """Watch the process.
-
-        Args:
-            pid: Its id; it is a child of this process.
-        """
+        """Watch the process with this id, a child that was just forked."""
         self.pid = pid
-        # It does so itself, but may not have come to that when it has to be killed with all that it started.
+        # The child does this too, but it may have to be killed with its children before it has.
         with contextlib.suppress(OSError):
             os.setpgid(pid, pid)
         for duty, name in ((self._reap, "warmer-reaper"), (self._watch, "warmer-watchdog")):
@@ -59,44 +49,44 @@ class WorkHorse:
 
     @property
     def is_clean_exit(self) -> bool:
-        """Whether it has ended by itself, with its job finished."""
+        """Whether the process has ended by itself, with its job finished."""
         return self._wait_status == os.EX_OK and self.deadline.is_finished
 
     @property
     def age_s(self) -> float:
-        """How long ago it was forked, in seconds."""
+        """Time since the fork, in seconds."""
         return time.monotonic() - self._forked_s
 
     @property
     def wait_status(self) -> int | None:
-        """How it ended, as `os.waitpid` returns it; None if it has not, or if that is unknown."""
+        """The wait status, as `os.waitpid` returns it; None if the process has not ended, or if it is unknown."""
         return self._wait_status
 
     @property
     def cause(self) -> str:
-        """How it ended, for people."""
+        """The cause of its end, for messages."""
         return "cause unknown" if self._wait_status is None else cause_of(os.waitstatus_to_exitcode(self._wait_status))
 
     def request_stop(self) -> None:
-        """Have its drain claim no more, and finish or give back what it has claimed."""
+        """Stop its drain: it claims no more, and finishes or gives back its claims."""
         if self.pid and not self.ended.is_set():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
 
     def kill(self) -> None:
-        """End it at once, with all processes that it has started."""
+        """Kill the process, and all processes that it has started."""
         if self.pid and not self.ended.is_set():
             self._kill_group()
 
     def _kill_group(self) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS says the latter of a group of zombies
+        with contextlib.suppress(ProcessLookupError, PermissionError):  # macOS raises the latter for a group of zombies
             os.killpg(self.pid, signal.SIGKILL)
 
     def _reap(self) -> None:
         with contextlib.suppress(ChildProcessError):
             _, self._wait_status = os.waitpid(self.pid, 0)
         if not self.is_clean_exit:
-            self._kill_group()  # what it had started computes for nobody
+            self._kill_group()  # the processes that it started are useless now
         self.ended.set()
 
     def _watch(self) -> None:
@@ -104,10 +94,10 @@ class WorkHorse:
 
 
 def cause_of(exit_code: int) -> str:
-    """Return how a process ended, for people.
+    """Return the cause of a process's end, for messages.
 
     Args:
-        exit_code: As `subprocess` has it: negative for a signal.
+        exit_code: As in `subprocess`: negative for a signal.
 
     Example:
         >>> cause_of(-9), cause_of(3)
@@ -122,18 +112,18 @@ def cause_of(exit_code: int) -> str:
 
 
 def give_back_claims(runtime: Runtime, drain_id: str) -> bool:
-    """Give back all that a dead drain had claimed, so that it is computed elsewhere at once.
+    """Give back the claims of a dead drain, so that other workers compute their targets at once.
 
     Args:
-        runtime: With the store of the claims.
-        drain_id: Of the drain.
+        runtime: The worker's runtime.
+        drain_id: The id of the drain.
 
     Returns:
-        Whether Redis took it; if not, each claim lapses in its own time.
+        Whether Redis answered; if not, each claim expires at its time.
     """
     try:
         runtime.store.refreshes.lapse(drain_id)
     except RedisError as error:
-        logger.warning("the claims of a dead drain lapse in their own time, Redis is away: %s", described(error))
+        logger.warning("Redis is away; the claims of a dead drain expire at their time: %s", described(error))
         return False
     return True

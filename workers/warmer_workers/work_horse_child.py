@@ -1,4 +1,4 @@
-"""The process of one drain, as it sees itself: its parent tells it to stop, and it never outlives its parent."""
+"""Child side of a drain's process: stops at SIGTERM, and dies with its parent."""
 
 import ctypes
 import os
@@ -20,9 +20,9 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @contextmanager
 def signals_blocked() -> Iterator[None]:
-    """Block signals in this thread, and in a process forked in this block, until `guard_child` is called there.
+    """Block signals in this thread, and in a process forked in the block until it calls `guard_child`.
 
-    A new process would otherwise handle its first signal with its parent's handlers.
+    Otherwise a new process would handle its first signal with its parent's handlers.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
@@ -32,13 +32,13 @@ def signals_blocked() -> Iterator[None]:
 
 
 def guard_child(parent_pid: int) -> threading.Event:
-    """Let this process, just forked in `signals_blocked`, stop at SIGTERM and end with its parent.
+    """Guard this forked process: it stops at SIGTERM, ignores Ctrl-C, and dies with its parent.
 
     Args:
-        parent_pid: The parent.
+        parent_pid: The process id of the parent.
 
     Returns:
-        An event that is set when this process is to stop. Ctrl-C is for the parent.
+        An event that is set when this process must stop.
     """
     stop, pipe = threading.Event(), SignalPipe()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -54,10 +54,10 @@ def _guard(pipe: SignalPipe, stop: threading.Event, parent_pid: int) -> None:
     while os.getppid() == parent_pid:
         if signal.SIGTERM in pipe.received(PARENT_CHECK_INTERVAL_S):
             stop.set()
-    os._exit(1)  # nobody would know of this process, and its claims lapse
+    os._exit(1)  # no parent watches this process any more; its claims expire
 
 
 def _die_with_parent() -> None:
-    """Let Linux kill this process with its parent: a task that holds the interpreter stops all threads of Python."""
+    """Have Linux kill this process with its parent, also while a task holds the interpreter and no thread runs."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))

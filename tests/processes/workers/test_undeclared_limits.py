@@ -18,6 +18,6 @@ def test_each_is_named_once_but_for_what_this_or_another_process_declares(fleet,
     fleet.write("fleet_tasks", TASKS)
     fleet.environment |= {"WARMER_LIMITS": '{"cdn": {"rate_per_s": 5}}'}
     assert fleet.worker("--burst").wait(60) == 0
-    (said,) = [line for line in fleet.lines("worker.txt") if "declared nowhere" in line]
+    (said,) = [line for line in fleet.lines("worker.txt") if "not declared" in line]
     assert "'pg-main'" in said
     assert "WARMER_LIMITS=" in said

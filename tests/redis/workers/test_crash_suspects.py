@@ -10,7 +10,7 @@ from warmer_workers import computation
 
 @pytest.mark.parametrize("function", ["product", "product_soon"])
 def test_many_suspects_are_computed_together_in_processes_of_their_own(warmer, monkeypatch, function):
-    monkeypatch.setattr(computation, "SUSPECTS_TOGETHER", 10)
+    monkeypatch.setattr(computation, "MAX_SUSPECTS", 10)
     task = WarmingTask(
         task_id="product", cache_key="product:{n}", compute_fn=f"tests.support.isolated_tasks:{function}", ttl=600
     )

@@ -28,17 +28,17 @@ class Call:
 def one_thread():
     asked, gate, completed, notes = threading.Event(), threading.Event(), threading.Semaphore(0), []
     threads = ThreadExecutor(1, asked.set, lambda computation, computed: completed.release())
-    threads.do([Call("first", 0, notes, gate)])
+    threads.submit([Call("first", 0, notes, gate)])
     while threads.waiting:
         asked.wait(0.01)
     yield SimpleNamespace(threads=threads, asked=asked, gate=gate, completed=completed, notes=notes)
     gate.set()
-    threads.dismiss()
+    threads.shutdown()
 
 
 def run_all(one_thread, *given: list[tuple[str, int]]) -> list[str]:
     for calls in given:
-        one_thread.threads.do([Call(name, priority, one_thread.notes) for name, priority in calls])
+        one_thread.threads.submit([Call(name, priority, one_thread.notes) for name, priority in calls])
     one_thread.gate.set()
     for _ in range(1 + sum(map(len, given))):
         assert one_thread.completed.acquire(timeout=10)

@@ -1,4 +1,7 @@
-"""Daemon threads that work off what waits; one that hangs is left behind, and never waited for."""
+"""Thread pool of a drain: daemon threads with a queue, each of which can be abandoned.
+
+A thread that hangs in a user's function cannot be stopped. It is abandoned, and another one takes its place.
+"""
 
 import math
 import threading
@@ -7,47 +10,46 @@ from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 
 from warmer.refresh.read_counter import uncounted_reads
-from warmer_workers.computation import Computation, Tell
+from warmer_workers.computation import Computation, Report
 
 
 class ThreadExecutor:
-    """Up to so many threads at work; what they find waiting they take without being woken for it.
+    """A bounded number of threads, started when needed; a busy thread takes its next computation from the queue.
 
     Args:
-        count: How many.
-        run_low: Called when no more than `low_water` computations wait, and when a thread finds none.
-        tell: Told what came of each.
+        count: The maximum number of threads.
+        run_low: Called when at most `low_water` computations wait, and when a thread finds none.
+        report: Receives the outcome of each computation.
     """
 
-    def __init__(self, count: int, run_low: Callable[[], None], tell: Tell) -> None:
-        """Start without threads."""
+    def __init__(self, count: int, run_low: Callable[[], None], report: Report) -> None:
         self.waiting: deque[Computation] = deque()
         self.low_water = 0
         self._count = count
         self._run_low = run_low
-        self._tell = tell
+        self._report = report
         self._lock = threading.Lock()
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._started = 0
         self._idle = 0
-        self._left_behind: set[Computation] = set()
+        self._abandoned: set[Computation] = set()
         self._is_waking = False
-        self._is_dismissed = False
+        self._is_shut_down = False
 
-    def do(self, computations: Iterable[Computation]) -> None:
-        """Have computations carried out, in this order; those that are more urgent than all that wait go first.
+    def submit(self, computations: Iterable[Computation]) -> None:
+        """Queue computations, in this order; those with a higher priority than all in the queue go to its front.
 
-        What waits may have aged, or have had its turn: it gives way to nothing else.
+        The queue is not sorted further: a target with a lower priority may be in it because of its age.
         """
-        given = list(computations)
-        most = max((computation.priority for computation in list(self.waiting)), default=math.inf)
-        urgent = [computation for computation in given if computation.priority > most]
+        submitted = list(computations)
+        highest = max((computation.priority for computation in list(self.waiting)), default=math.inf)
+        urgent = [computation for computation in submitted if computation.priority > highest]
         self.waiting.extendleft(reversed(urgent))
-        self.waiting.extend([computation for computation in given if computation.priority <= most])
+        self.waiting.extend([computation for computation in submitted if computation.priority <= highest])
         self._wake_one()
 
-    def take_back(self) -> list[Computation]:
-        """Return what no thread has begun, and will not begin any more."""
+    def withdraw(self) -> list[Computation]:
+        """Remove and return the computations that no thread has begun."""
         taken: list[Computation] = []
         try:
             while True:
@@ -55,23 +57,23 @@ class ThreadExecutor:
         except IndexError:
             return taken
 
-    def leave_behind(self, computation: Computation) -> None:
-        """Give a computation's thread up: another may be started in its place."""
+    def abandon(self, computation: Computation) -> None:
+        """Abandon the thread of a computation; another one may be started in its place."""
         with self._lock:
-            self._left_behind.add(computation)
+            self._abandoned.add(computation)
             self._started -= 1
         self._wake_one()
 
-    def dismiss(self) -> None:
-        """Let all threads end after their present computation."""
-        self._is_dismissed = True
+    def shutdown(self) -> None:
+        """Let all threads end after their present computations; returns at once."""
+        self._is_shut_down = True
         for _ in range(self._started):
             self._wake.put(None)
 
     def _wake_one(self) -> None:
-        """Wake a thread, or start one; it wakes the next if there is more than it can take itself.
+        """Wake a thread, or start one; it wakes the next one if more computations wait.
 
-        Waking them one by one costs little where the first has done all the work before the second is there.
+        Threads wake one by one because the first may empty the queue before a second one runs.
         """
         with self._lock:
             if self._is_waking or not self.waiting:
@@ -87,11 +89,11 @@ class ThreadExecutor:
             self._wake.put(None)
 
     def _run(self) -> None:
-        with uncounted_reads():  # what computations of warming read is no demand
-            self._work_off()
+        with uncounted_reads():  # reads by computations of warming are not demand
+            self._compute_waiting()
 
-    def _work_off(self) -> None:
-        while not self._is_dismissed:
+    def _compute_waiting(self) -> None:
+        while not self._is_shut_down:
             try:
                 computation = self.waiting.popleft()
             except IndexError:
@@ -105,16 +107,16 @@ class ThreadExecutor:
             if len(self.waiting) <= self.low_water:
                 self._run_low()
             computed = computation.run()
-            if self._left_behind and computation in self._left_behind:
+            if self._abandoned and computation in self._abandoned:
                 with self._lock:
-                    self._left_behind.discard(computation)
+                    self._abandoned.discard(computation)
                 return
-            self._tell(computation, computed)
+            self._report(computation, computed)
 
     def _sleep(self) -> None:
         with self._lock:
             self._is_waking = False
-            if self.waiting or self._is_dismissed:  # since this thread has looked
+            if self.waiting or self._is_shut_down:  # this changed after the last look
                 return
             self._idle += 1
         self._wake.get()

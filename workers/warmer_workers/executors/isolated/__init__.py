@@ -1,11 +1,11 @@
-"""Computations in processes of their own: what crashes there, or never ends, takes nothing else with it.
+"""Isolated computations: in child processes, so that a crash or a hang there harms nothing else.
 
-    drain --computation--> isolation --order--> processes --(a thread and a `Seat` each)--> childprocess
-                                                                                               | frames
-                                                                                               v
-                                                                             child, in a fresh interpreter
+    drain --> IsolatedExecutor --ComputeRequest--> ProcessPool --> Slot --> ChildProcess   (a thread for each slot)
+                                                                               | frames
+                                                                               v
+                                                                           child_main, in a fresh interpreter
 
-An exception comes back by `passing`, never as a pickle.
+`error_transfer` sends exceptions back without pickles.
 """
 
 from warmer_workers.executors.isolated.executor import IsolatedExecutor

@@ -1,15 +1,15 @@
-"""The child of a worker that computes what must not run in the worker's own process.
+"""Main program of an isolated child process: computes the requests of its worker.
 
-It is a fresh interpreter, started by `childprocess`, and speaks in `frames` over a socket that no task knows of, so
-that a task may print what it likes::
+It is a fresh interpreter, started by `child_process`. It exchanges `frames` over a socket of its own, so that a task
+may use stdin and stdout::
 
     child   {"ready"}
-    worker  {"refs"}                  the task as JSON
-    child   {"began"}                 once the task's module is imported: its time counts from here
-    child   {"duration_s", "number", "is_none"}     the value, as an entry holds it
-    child   {"duration_s"}            or what was raised: one of these two for each ref, in their order
+    worker  {"refs"}                  payload: the task as JSON
+    child   {"began"}                 the task's module is imported; its time-out counts from now on
+    child   {"duration_s", "number", "is_none"}     payload: the encoded value
+    child   {"duration_s"}            payload: the exception; one of these two for each ref, in their order
 
-It ends with the worker, however that ends, and be it in the middle of a computation.
+The child ends with its worker, also in the middle of a computation.
 """
 
 import asyncio
@@ -44,35 +44,35 @@ from warmer.tasks.functions import is_async
 from warmer.tasks.loading import load
 from warmer.tasks.task import WarmingTask
 from warmer_workers.computation import NO_THREADS
+from warmer_workers.executors.isolated.compute_request import BYTE_FOR_BYTE
 from warmer_workers.executors.isolated.error_transfer import packed
 from warmer_workers.executors.isolated.frames import Channel, Frame
-from warmer_workers.executors.isolated.order import BYTE_FOR_BYTE
 
 MAX_TASKS = 256
-"""So many tasks are kept prepared."""
+"""Maximum number of tasks that are kept prepared."""
 
 
 def main(channel: int, lifeline: int) -> None:
-    """Compute what comes, until the worker is gone.
+    """Compute requests until the worker is gone.
 
     Args:
         channel: The file descriptor of the socket to the worker.
-        lifeline: That of a pipe which ends with the worker.
+        lifeline: The file descriptor of a pipe that closes with the worker.
     """
     for inherited in (channel, lifeline):
-        os.set_inheritable(inherited, False)  # what a task starts must not hold them open
+        os.set_inheritable(inherited, False)  # processes that a task starts must not hold them open
     _end_with_worker(lifeline)
     _leave_signals_to_worker()
     forbid_switching_on()
     worker = Channel(socket.socket(fileno=channel))
     with contextlib.suppress(BrokenPipeError):
         worker.send({"ready": True})
-        while (order := worker.receive()) is not None:
-            _carry_out(order, worker)
+        while (request := worker.receive()) is not None:
+            _carry_out(request, worker)
 
 
 def _end_with_worker(lifeline: int) -> None:
-    if hasattr(fcntl, "F_SETSIG"):  # Linux itself sees to it, also while a computation never lets go of the interpreter
+    if hasattr(fcntl, "F_SETSIG"):  # Linux kills it, also while a computation never releases the interpreter
         fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
         fcntl.fcntl(lifeline, fcntl.F_SETOWN, -os.getpgrp())
         fcntl.fcntl(lifeline, fcntl.F_SETFL, fcntl.fcntl(lifeline, fcntl.F_GETFL) | os.O_ASYNC)
@@ -86,11 +86,11 @@ def _end_with_worker(lifeline: int) -> None:
 
 
 def _leave_signals_to_worker() -> None:
-    """Live on when everybody is told to stop: the worker says what of it is finished and what is given up."""
+    """Ignore signals to stop, which a whole process group may get: the worker decides what is finished or cancelled."""
     to_stop = (signal.SIGINT, signal.SIGTERM)
     for number in to_stop:
         signal.signal(number, lambda signum, frame: None)
-    # What a task forks, such as the workers of a multiprocessing.Pool, is ended by signals as ever.
+    # Processes that a task forks, such as those of a multiprocessing.Pool, still end by signals.
     os.register_at_fork(after_in_child=lambda: [signal.signal(number, signal.SIG_DFL) for number in to_stop])
 
 
@@ -99,7 +99,7 @@ class _Prepared(NamedTuple):
 
     Args:
         runtime: The task, with the function of this process.
-        options: How its values are cached.
+        options: Its cache options.
         timeout_s: Seconds after which a computation by an async function is cancelled.
     """
 
@@ -108,46 +108,46 @@ class _Prepared(NamedTuple):
     timeout_s: float
 
 
-def _carry_out(order: Frame, worker: Channel) -> None:
-    refs: list[str] = order.header["refs"]
+def _carry_out(request: Frame, worker: Channel) -> None:
+    refs: list[str] = request.header["refs"]
     try:
-        prepared = _prepared(order.payload)
+        prepared = _prepared(request.payload)
     except BaseException as error:
         for _ in refs:
             worker.send({"duration_s": 0.0}, packed(error, {}))
         return
     worker.send({"began": True})
     for computed in _computed(prepared, refs):
-        _show_what_was_printed()
+        _flush_output()
         worker.send(*_message(computed, prepared.options))
 
 
-def _show_what_was_printed() -> None:
-    """Let what a task has printed be seen before its value is: who waits for that may end this process."""
+def _flush_output() -> None:
+    """Flush a task's output before its value is sent: the worker may kill this process right after that."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # a task may have closed it, or put anything in its place
+        with contextlib.suppress(Exception):  # a task may have closed or replaced it
             stream.flush()
 
 
 @lru_cache(maxsize=MAX_TASKS)
 def _prepared(task_as_json: bytes) -> _Prepared:
-    """Return a task with what it takes to compute it, ready for many orders."""
-    order: dict[str, Any] = orjson.loads(task_as_json)
-    function, many_path = _imported(order["compute_path"], "compute_fn"), order["compute_many_path"]
+    """Return a task, prepared for many requests."""
+    request: dict[str, Any] = orjson.loads(task_as_json)
+    function, many_path = _imported(request["compute_path"], "compute_fn"), request["compute_many_path"]
     task = WarmingTask.from_definition(
-        orjson.loads(order["definition"]),
+        orjson.loads(request["definition"]),
         function,
-        dict(_classes(order["cache_errors"])),
+        dict(_classes(request["cache_errors"])),
         None if many_path is None else _imported(many_path, "compute_many_fn"),
     )
-    key = order["signing_key"]
-    # Without a look at the environment, which may say less than the worker was told.
+    key = request["signing_key"]
+    # The environment is not read, because the worker may be configured by other means.
     settings = Settings.model_construct(
-        max_value_bytes=order["max_value_bytes"],
+        max_value_bytes=request["max_value_bytes"],
         pickle_key=None if key is None else SecretStr(key.encode(BYTE_FOR_BYTE).decode()),
     )
     options = CacheOptions.of_task(task, settings)
-    return _Prepared(TaskRuntime(task, function, lambda: options), options, order["timeout_s"])
+    return _Prepared(TaskRuntime(task, function, lambda: options), options, request["timeout_s"])
 
 
 def _imported(path: str, name: str) -> Callable[..., Any]:
@@ -157,28 +157,28 @@ def _imported(path: str, name: str) -> Callable[..., Any]:
         raise
     except BaseException as error:
         raise NotImportableError(
-            f"{name} {path!r} cannot be imported by a process of its own ({described(error)}); expected a module "
-            "that can be imported anywhere"
+            f"{name} {path!r} cannot be imported by an isolated process ({described(error)}); expected a module that "
+            "any process can import"
         ) from error
-    return getattr(function, "warmed_function", function)  # else it would read its own warm value
+    return getattr(function, "warmed_function", function)  # otherwise it would read its own cached value
 
 
 def _classes(seconds_by_path: Mapping[str, float]) -> Iterator[tuple[type[Exception], float]]:
     for path, seconds in seconds_by_path.items():
-        with contextlib.suppress(NotImportableError):  # one of a script or a function: it will be quoted
+        with contextlib.suppress(NotImportableError):  # a class of a script or a function: its message is sent
             kind = load(path)
             if isinstance(kind, type) and issubclass(kind, Exception):
                 yield kind, seconds
 
 
 def _computed(prepared: _Prepared, refs: Sequence[str]) -> Iterator[Computed]:
-    """Yield the outcome for each target, in their order, as soon as it is there."""
+    """Yield the outcome of each target, in their order, as soon as it is known."""
     task = prepared.runtime.task
     found = (_found(prepared.runtime, ref) for ref in refs)
     if task.compute_many_fn is not None:
         yield from _many(prepared, list(found))
     elif len(refs) > 1 and is_async(prepared.runtime.function):
-        yield from _side_by_side(prepared, list(found))
+        yield from _concurrently(prepared, list(found))
     else:
         for one in found:
             yield _one(prepared, one) if isinstance(one, CacheRequest) else one
@@ -196,12 +196,12 @@ def _one(prepared: _Prepared, request: CacheRequest) -> Computed:
     try:
         with uncounted_reads():
             (computed,) = run(computing_values([request], prepared.timeout_s))
-    except BaseException as error:  # an exit: nothing but this call is ended by it
+    except BaseException as error:  # an exit ends this call only
         computed = Computed(error=error, duration_s=time.monotonic() - began_s)
     return encoded_by(prepared.options.codec, request.cache_key, computed)
 
 
-def _side_by_side(prepared: _Prepared, found: Sequence[CacheRequest | Computed]) -> Iterator[Computed]:
+def _concurrently(prepared: _Prepared, found: Sequence[CacheRequest | Computed]) -> Iterator[Computed]:
     with asyncio.Runner() as runner:
         loop = runner.get_loop()
         tasks = [loop.create_task(_aone(prepared, one)) if isinstance(one, CacheRequest) else None for one in found]
@@ -223,7 +223,7 @@ def _many(prepared: _Prepared, found: Sequence[CacheRequest | Computed]) -> Iter
         with uncounted_reads():
             if requests:
                 computed = run(computing_values(requests, prepared.timeout_s, is_batched=True))
-    except BaseException as error:  # an exit: nothing but this call is ended by it
+    except BaseException as error:  # an exit ends this call only
         computed = [Computed(error=error, duration_s=time.monotonic() - began_s)] * len(requests)
     rest = iter(computed)
     for one in found:
@@ -234,7 +234,7 @@ def _many(prepared: _Prepared, found: Sequence[CacheRequest | Computed]) -> Iter
 
 
 def _message(computed: Computed, options: CacheOptions) -> tuple[dict[str, Any], bytes]:
-    """Return header and payload of the message that tells the outcome of a computation."""
+    """Return header and payload of the message about an outcome."""
     header: dict[str, Any] = {"duration_s": computed.duration_s}
     if computed.error is not None:
         return header, packed(computed.error, options.cache_errors)

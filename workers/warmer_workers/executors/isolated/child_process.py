@@ -1,4 +1,4 @@
-"""A worker's hold on one of its children: starts it, has it compute, kills it, and never leaves it behind."""
+"""Parent side of an isolated child process: starts it, sends requests, and kills it."""
 
 import contextlib
 import os
@@ -15,15 +15,15 @@ from warmer import fork
 from warmer.codec import Encoded
 from warmer.errors import ComputationFailedError
 from warmer.refresh.refreshed import Computed
+from warmer_workers.executors.isolated.compute_request import ComputeRequest
 from warmer_workers.executors.isolated.error_transfer import unpacked
 from warmer_workers.executors.isolated.frames import Channel, Frame
-from warmer_workers.executors.isolated.order import ComputeRequest
 
-LOOK_EVERY_S = 0.5
-"""A child that died is noticed at once, unless something that it forked holds its socket: then after so long."""
+CHECK_INTERVAL_S = 0.5
+"""Time between two checks whether the child lives, for when a process that it forked holds its socket open."""
 
-LAST_BREATH_S = 1.0
-"""A child that closed its socket has so long to say by its exit code why."""
+MAX_EXIT_S = 1.0
+"""A child that closed its socket is killed if it has no exit code after this time."""
 
 _FRESH_INTERPRETER = (
     "import sys; sys.path[:] = sys.argv[3:]; channel, lifeline = map(int, sys.argv[1:3]); del sys.argv[1:]; "
@@ -32,22 +32,21 @@ _FRESH_INTERPRETER = (
 
 
 class DiedError(Exception):
-    """The child died before it had computed everything; the message says how."""
+    """The child died before it had computed everything; the message is the cause."""
 
 
 class ChildProcess:
     """One child, a fresh interpreter in a process group of its own.
 
     Args:
-        import_path: Where it finds modules; where this process does if empty.
-        environment: Variables that it has besides those of this process.
+        import_path: The folders of its modules; those of this process if empty.
+        environment: Variables in addition to those of this process.
 
     Raises:
         OSError: it could not be started.
     """
 
     def __init__(self, import_path: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it; it is not ready yet."""
         self.computing_since_s: float | None = None
         self._is_ready = False
         self._reaping = threading.Lock()
@@ -64,7 +63,7 @@ class ChildProcess:
                 stdin=subprocess.DEVNULL,
                 pass_fds=(its_stream.fileno(), its_lifeline),
                 env=_environment(environment),
-                process_group=0,  # so that it can be killed with all that it has started, and Ctrl-C is not for it
+                process_group=0,  # so that it can be killed with all processes it started, and does not get Ctrl-C
             )
         except BaseException:
             self._close()
@@ -74,36 +73,36 @@ class ChildProcess:
             os.close(its_lifeline)
         self._poll = select.poll()
         self._poll.register(our_stream, select.POLLIN)
-        self._fork_hook = fork.in_child(self._close)  # what this process forks must not keep the child alive
+        self._fork_hook = fork.in_child(self._close)  # a fork of this process must not keep the child alive
 
     @property
     def is_alive(self) -> bool:
-        """Whether it has not died yet."""
+        """Whether the child has not died yet."""
         return self._returncode() is None
 
     def await_ready(self) -> None:
-        """Wait until it can compute, if that has not been waited for.
+        """Wait until the child can compute.
 
         Raises:
-            DiedError: it died instead.
+            DiedError: it died before.
         """
         if not self._is_ready:
             self._receive()
             self._is_ready = True
 
-    def compute(self, order: ComputeRequest, refs: Sequence[str]) -> Iterator[Computed]:
-        """Have targets computed, and yield what comes of each, in their order.
+    def compute(self, request: ComputeRequest, refs: Sequence[str]) -> Iterator[Computed]:
+        """Have targets computed, and yield the outcome of each, in their order.
 
         Args:
-            order: What the targets have in common.
-            refs: Their canonical texts.
+            request: The request.
+            refs: Canonical texts of its targets that are to be computed.
 
         Raises:
-            DiedError: the child died; those that have not been yielded are still to be computed.
+            DiedError: the child died; targets without an outcome are not computed yet.
         """
         self.computing_since_s = None
         try:
-            self._channel.send({"refs": refs}, order.task_as_json())
+            self._channel.send({"refs": refs}, request.task_as_json())
         except OSError:
             raise self._died() from None
         received = 0
@@ -112,18 +111,18 @@ class ChildProcess:
             self.computing_since_s = time.monotonic()
             if "began" not in frame.header:
                 received += 1
-                yield _computed(frame, order)
+                yield _computed(frame, request)
         self.computing_since_s = None
 
     def kill(self) -> None:
-        """Kill it, and all that it has started; returns at once."""
-        with self._reaping:  # its number is its own until it has been waited for
+        """Kill the child and all processes it started; returns at once."""
+        with self._reaping:  # its pid is not reused before it was waited for
             if self._process.returncode is None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._process.pid, signal.SIGKILL)
 
     def end(self) -> None:
-        """Kill it and wait until it is gone."""
+        """Kill the child and wait until it is gone."""
         self.kill()
         self._await_death(None)
         self._close()
@@ -135,12 +134,12 @@ class ChildProcess:
         return frame
 
     def _await_readable(self) -> None:
-        while not self._poll.poll(1000 * LOOK_EVERY_S):
+        while not self._poll.poll(1000 * CHECK_INTERVAL_S):
             if not self.is_alive and not self._poll.poll(0):
                 raise self._died()
 
     def _died(self) -> DiedError:
-        if not self._await_death(LAST_BREATH_S):
+        if not self._await_death(MAX_EXIT_S):
             self.end()
         return DiedError(_cause(self._process.returncode))
 
@@ -165,11 +164,11 @@ class ChildProcess:
 
 
 def _environment(additions: Mapping[str, str]) -> dict[str, str]:
-    """Return a child's variables: what it imports must not make a worker or a scheduler of it."""
+    """Return the child's variables, without the one that would start an embedded worker and scheduler in it."""
     return {name: value for name, value in {**os.environ, **additions}.items() if name != "WARMER_EMBEDDED"}
 
 
-def _computed(frame: Frame, order: ComputeRequest) -> Computed:
+def _computed(frame: Frame, request: ComputeRequest) -> Computed:
     header = frame.header
     if "number" in header:
         return Computed(
@@ -177,7 +176,7 @@ def _computed(frame: Frame, order: ComputeRequest) -> Computed:
             encoded=Encoded(header["number"], frame.payload),
             is_none=header["is_none"],
         )
-    return Computed(error=unpacked(frame.payload, order.cache_errors), duration_s=header["duration_s"])
+    return Computed(error=unpacked(frame.payload, request.cache_errors), duration_s=header["duration_s"])
 
 
 def _cause(returncode: int) -> str:
@@ -190,15 +189,15 @@ def _cause(returncode: int) -> str:
 
 
 def not_started(reason: str) -> ComputationFailedError:
-    """Return what to tell of a computation whose process could not be started.
+    """Return the error of a computation whose process could not be started.
 
     Args:
-        reason: Why it could not.
+        reason: The cause.
 
     Example:
         >>> print(not_started("exit code 1"))
-        no process of its own could be started for the computation (exit code 1); its message is in the worker's log
+        no isolated process could be started for the computation (exit code 1); the worker's log shows its message
     """
     return ComputationFailedError(
-        f"no process of its own could be started for the computation ({reason}); its message is in the worker's log"
+        f"no isolated process could be started for the computation ({reason}); the worker's log shows its message"
     )

@@ -1,4 +1,4 @@
-"""Passes exceptions from a child to its worker: never as a pickle, and only as a class that the worker has, too."""
+"""Transfer of exceptions from a child to its worker: not as pickles, and only as classes that the worker knows."""
 
 import builtins
 from collections.abc import Mapping
@@ -16,51 +16,51 @@ _EVERYWHERE: Mapping[type[Exception], float] = MappingProxyType(
         if isinstance(kind, type) and issubclass(kind, Exception)
     }
 )
-"""The classes that every process has; for how long they are cached is not said by this."""
+"""The classes that every process has; their ttl is not used here."""
 
-_AS_CACHED, _AS_IT_WAS = b"c", b"w"
+_AS_CACHED, _UNCHANGED = b"c", b"w"
 
 
 def packed(error: BaseException, cache_errors: Mapping[type[Exception], float]) -> bytes:
-    """Return an exception as bytes.
+    """Serialize an exception.
 
     Args:
-        error: What a computation raised.
-        cache_errors: The classes that the task caches: as the nearest of them it is raised again.
+        error: The exception of a computation.
+        cache_errors: The classes that the task caches; the nearest one is restored.
 
     Example:
         >>> unpacked(packed(ZeroDivisionError("division by zero"), {}), {})
         ZeroDivisionError('division by zero')
     """
-    as_it_was = None if type(error) in cache_errors else _as_it_was(error)
-    if as_it_was is not None:
-        return _AS_IT_WAS + as_it_was
+    unchanged = None if type(error) in cache_errors else _unchanged(error)
+    if unchanged is not None:
+        return _UNCHANGED + unchanged
     try:
         return _AS_CACHED + cached_error.pack(error, cache_errors)
-    except Exception:  # of a class that cannot even say what its arguments are
+    except Exception:  # its class raises when its arguments are read
         return _AS_CACHED + cached_error.pack(error, {})
 
 
 def unpacked(received: bytes, cache_errors: Mapping[type[Exception], float]) -> Exception:
-    """Return an exception again; one of a class that only the child has is a `ComputationFailedError` that quotes it.
+    """Deserialize an exception; one of an unknown class becomes a `ComputationFailedError` with its message.
 
     Args:
-        received: From `packed`.
-        cache_errors: The same as there.
+        received: The bytes of `packed`.
+        cache_errors: The classes that the task caches.
 
     Example:
         >>> class StrangeError(Exception): ...
         >>> unpacked(packed(StrangeError("odd"), {}), {})
         ComputationFailedError('the computation failed elsewhere with StrangeError: odd')
     """
-    known = _EVERYWHERE if received.startswith(_AS_IT_WAS) else cache_errors
+    known = _EVERYWHERE if received.startswith(_UNCHANGED) else cache_errors
     return cached_error.restored(received[1:], known)
 
 
-def _as_it_was(error: BaseException) -> bytes | None:
-    """Return an exception of a class that every process has, if it comes back with all that it said."""
+def _unchanged(error: BaseException) -> bytes | None:
+    """Return the record of an exception whose class every process has, if it can be restored with its message."""
     if not isinstance(error, Exception) or type(error) not in _EVERYWHERE:
         return None
-    itself = {type(error): 0.0}
-    record = cached_error.pack(error, itself)
-    return record if described(cached_error.restored(record, itself)) == described(error) else None
+    own_class = {type(error): 0.0}
+    record = cached_error.pack(error, own_class)
+    return record if described(cached_error.restored(record, own_class)) == described(error) else None

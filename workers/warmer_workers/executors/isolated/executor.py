@@ -1,56 +1,55 @@
-"""Hands computations over to processes of their own, and takes back what came of them."""
+"""Isolated executor of a drain: sends computations to a process pool, and reports their outcomes."""
 
 from collections.abc import Iterable
 from functools import partial
 
 from warmer.refresh.refreshed import Computed
 from warmer.settings import Settings
-from warmer_workers.computation import Computation, Tell, claim_of
-from warmer_workers.executors.isolated.order import ComputeRequest
+from warmer_workers.computation import Computation, Report, claim_of
+from warmer_workers.executors.isolated.compute_request import ComputeRequest
 from warmer_workers.executors.isolated.process_pool import ProcessPool
 
 
 class IsolatedExecutor:
-    """A drain's processes for computations that need one.
+    """Computes in isolated processes.
 
     Args:
-        settings: How many, and how values are stored.
-        tell: Told what came of each computation.
+        settings: The number of processes, the signing key and the limit of a value's size.
+        report: Receives the outcome of each computation.
     """
 
-    def __init__(self, settings: Settings, tell: Tell) -> None:
-        """Start without any."""
+    def __init__(self, settings: Settings, report: Report) -> None:
         self._settings = settings
-        self._tell = tell
+        self._report = report
         self._processes = ProcessPool(settings.isolated_processes)
-        self._orders: dict[Computation, ComputeRequest] = {}
+        self._requests: dict[Computation, ComputeRequest] = {}
 
-    def do(self, computations: Iterable[Computation]) -> None:
-        """Have computations carried out."""
+    def submit(self, computations: Iterable[Computation]) -> None:
+        """Queue computations."""
         for computation in computations:
-            order = self._orders[computation] = self._order_of(computation)
-            self._processes.do(order, partial(self._told, computation))
+            request = self._requests[computation] = self._request_of(computation)
+            self._processes.submit(request, partial(self._report_computed, computation))
 
-    def leave_behind(self, computation: Computation) -> None:
-        """Kill the process that computes; another takes its place."""
-        order = self._orders.pop(computation, None)
-        if order is not None:
-            self._processes.give_up(order)
+    def abandon(self, computation: Computation) -> None:
+        """Kill the process of a computation; another one takes its place."""
+        request = self._requests.pop(computation, None)
+        if request is not None:
+            self._processes.cancel(request)
 
-    def dismiss(self) -> None:
+    def shutdown(self) -> None:
         """Kill all processes."""
-        self._processes.dismiss()
+        self._processes.shutdown()
 
-    def look(self) -> None:
-        """Take note of which computations have begun: they may have waited for a process, or for it to start."""
-        for computation, order in list(self._orders.items()):
-            computation.started_s = self._processes.computing_since_s(order)
+    def update_starts(self) -> None:
+        """Record which computations have begun; before, they waited for a process or for its start."""
+        for computation, request in list(self._requests.items()):
+            computation.started_s = self._processes.computing_since_s(request)
 
-    def _told(self, computation: Computation, computed: list[Computed]) -> None:
-        self._orders.pop(computation, None)
-        self._tell(computation, computed)
+    def _report_computed(self, computation: Computation, computed: list[Computed]) -> None:
+        self._requests.pop(computation, None)
+        self._report(computation, computed)
 
-    def _order_of(self, computation: Computation) -> ComputeRequest:
+    def _request_of(self, computation: Computation) -> ComputeRequest:
         first = computation.works[0]
         task = first.task
         return ComputeRequest(

@@ -1,4 +1,4 @@
-"""Messages between a worker and its children: two lengths, a header in JSON, and bytes that are passed on."""
+"""Framing of messages between a worker and its children: two lengths, a JSON header, and a payload of bytes."""
 
 import socket
 import struct
@@ -9,16 +9,16 @@ import orjson
 
 _LENGTHS = struct.Struct("!IQ")
 
-MOST_AT_ONCE = 65_536
-"""Bytes that are read by one call; payloads of more are sent by a call of their own, cheaper than a copy."""
+MAX_CHUNK_BYTES = 65_536
+"""Bytes that one call reads; a larger payload is sent by a separate call, which is cheaper than a copy."""
 
 
 class Frame(NamedTuple):
     """One message.
 
     Args:
-        header: What it says.
-        payload: Bytes that belong to it.
+        header: The fields of the message.
+        payload: The bytes after it.
     """
 
     header: dict[str, Any]
@@ -29,8 +29,8 @@ class Channel:
     """One end of a stream of messages; for one thread at a time.
 
     Args:
-        stream: The stream, which is closed with this.
-        await_readable: Called before each reading from it; returns when that will not block, or raises.
+        stream: The stream; `close` closes it.
+        await_readable: Called before each read; returns when a read will not block, or raises.
 
     Example:
         >>> here, there = map(Channel, socket.socketpair())
@@ -42,7 +42,6 @@ class Channel:
     """
 
     def __init__(self, stream: socket.socket, await_readable: Callable[[], object] = lambda: None) -> None:
-        """Start with nothing received."""
         self._stream = stream
         self._await_readable = await_readable
         self._received = bytearray()
@@ -51,15 +50,15 @@ class Channel:
         """Send one message.
 
         Args:
-            header: Whatever JSON holds.
-            payload: Bytes that belong to it.
+            header: The fields, of JSON types.
+            payload: The bytes after it.
 
         Raises:
             OSError: the other end is gone.
         """
         packed = orjson.dumps(header)
         start = _LENGTHS.pack(len(packed), len(payload)) + packed
-        if len(payload) <= MOST_AT_ONCE:
+        if len(payload) <= MAX_CHUNK_BYTES:
             self._stream.sendall(start + payload)
         else:
             self._stream.sendall(start)
@@ -69,13 +68,13 @@ class Channel:
         """Wait for a message and return it; None if the other end is gone.
 
         Raises:
-            BaseException: what `await_readable` raises.
+            BaseException: the error of `await_readable`.
         """
-        while (frame := self._taken()) is None:
+        while (frame := self._next_frame()) is None:
             self._await_readable()
             try:
-                more = self._stream.recv(MOST_AT_ONCE)
-            except ConnectionResetError:  # it died without having read what it was sent
+                more = self._stream.recv(MAX_CHUNK_BYTES)
+            except ConnectionResetError:  # the other end died with unread messages
                 return None
             if not more:
                 return None
@@ -86,8 +85,8 @@ class Channel:
         """Close this end."""
         self._stream.close()
 
-    def _taken(self) -> Frame | None:
-        """Take the first message out of what was received, if it is complete."""
+    def _next_frame(self) -> Frame | None:
+        """Remove the first message from the buffer and return it, if it is complete."""
         if len(self._received) < _LENGTHS.size:
             return None
         header_bytes, payload_bytes = _LENGTHS.unpack_from(self._received)

@@ -1,4 +1,4 @@
-"""What a worker asks of a child: the targets of one task to compute, and all that it takes to compute them."""
+"""Compute request: the message by which a worker has a child process compute targets of one task."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,22 +8,24 @@ import orjson
 from warmer.codec import DEFAULT_MAX_VALUE_BYTES
 
 BYTE_FOR_BYTE = "latin-1"
-"""Any bytes are a text in it, and come back as they were."""
+"""An encoding in which any bytes are a text, and come back unchanged."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, kw_only=True)
 class ComputeRequest:
-    """Some targets of one task, to be computed in a process of its own; two orders are never equal.
+    """Targets of one task, to be computed in an isolated process; two requests are never equal.
+
+    The functions and exception classes come from this process's registry, never from Redis.
 
     Args:
-        definition: The task's definition, JSON as Redis has it.
-        compute_path: The compute function, ``"module:function"``: from this process's own registry, never from Redis.
-        compute_many_path: The function that computes many at once, if the task has one; from there, too.
-        cache_errors: Exceptions that are cached, each for so many seconds; from there, too.
+        definition: The task's definition, the JSON of Redis.
+        compute_path: The compute function, ``"module:function"``.
+        compute_many_path: The batch function, if the task has one.
+        cache_errors: The exception classes that are cached, with their ttl in seconds.
         refs: Canonical texts of the targets.
         timeout_s: Seconds after which one computation by an async function is cancelled.
-        max_value_bytes: No value may take more bytes, unless the task says otherwise.
-        signing_key: What pickles are signed with.
+        max_value_bytes: Maximum size of a value, unless the task has its own.
+        signing_key: Signs pickles.
 
     Example:
         >>> ComputeRequest(definition=b"{}", compute_path="shop:load", refs=("catalog",), timeout_s=60).refs
@@ -40,7 +42,7 @@ class ComputeRequest:
     signing_key: bytes | None = field(default=None, repr=False)
 
     def task_as_json(self) -> bytes:
-        """Return all but the targets, as `warmer_workers.executors.isolated.child_main` reads it."""
+        """Return all fields but the targets, as `child_main` reads them."""
         return orjson.dumps(
             {
                 "definition": self.definition.decode(),
