@@ -1,14 +1,13 @@
-"""The one seam for time: wall time as Redis tells it, and a monotonic time for measuring."""
+"""The one seam for time: wall time on the clock of Redis, and monotonic time for durations."""
 
 import time
 
 
 class Clock:
-    """Tells the time; its wall time follows the Redis server's, not this host's.
+    """Wall time that follows the Redis server's clock instead of this host's, and monotonic time.
 
-    Freshness is decided by Redis itself. This clock only serves what a process
-    says about time locally, such as whether a hit came after the previous value
-    would have expired.
+    Redis itself decides what is fresh. This clock serves what a process needs to know by itself, such as whether a hit
+    came after the previous value would have expired.
 
     Example:
         >>> clock = Clock()
@@ -18,7 +17,7 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        """Start with this host's own clock, until Redis has been heard."""
+        """Start with this host's own clock, until `follow` is called."""
         self.offset_s = 0.0
 
     def now_ms(self) -> int:
@@ -29,10 +28,10 @@ class Clock:
     """Returns seconds on a clock that never steps, for measuring durations."""
 
     def follow(self, server_ms: int, asked_at_s: float, answered_at_s: float) -> None:
-        """Take over the server's time, read between two readings of this host's clock.
+        """Adjust the offset to the server's clock, which was read between two readings of this host's clock.
 
         Args:
-            server_ms: What Redis TIME said, in milliseconds since the epoch.
+            server_ms: The answer of Redis TIME, in milliseconds since the epoch.
             asked_at_s: This host's wall time before asking, in seconds.
             answered_at_s: This host's wall time after the answer, in seconds.
         """

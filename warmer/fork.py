@@ -1,4 +1,4 @@
-"""What a forked child has to renew (locks that were held, threads that are gone), and what ends with a process."""
+"""Hooks for the fork and the end of a process."""
 
 import atexit
 import os
@@ -8,7 +8,7 @@ from weakref import WeakMethod, WeakSet
 
 
 class _Hook:
-    """Keeps a bound method alive only as long as its object lives."""
+    """A weak reference to a bound method: its object may be collected."""
 
     def __init__(self, method: Callable[[], None]) -> None:
         self.method = WeakMethod(method)
@@ -18,13 +18,13 @@ _hooks: WeakSet[_Hook] = WeakSet()
 
 
 def in_child(method: Callable[[], None]) -> object:
-    """Call a bound method in every child that this process forks, for as long as the returned hook is kept.
+    """Call a bound method in every child that this process forks, as long as the returned hook is kept.
 
     Args:
         method: A bound method without arguments.
 
     Returns:
-        The hook; keep it on the method's own object.
+        The hook; keep it in an attribute of the method's object.
     """
     hook = _Hook(method)
     _hooks.add(hook)
@@ -66,13 +66,13 @@ class ForkSafe:
 
 
 def at_exit(action: Callable[[], None]) -> Callable[[], object]:
-    """Run an action when this process ends, be it a child of `multiprocessing`, which skips what `atexit` knows.
+    """Run an action when this process ends, also in a child of `multiprocessing`, which does not run `atexit` actions.
 
     Args:
-        action: What to run; it may be run twice.
+        action: The action; it may be run twice.
 
     Returns:
-        What takes that back.
+        A function that takes this back.
 
     Example:
         >>> take_back = at_exit(lambda: None)

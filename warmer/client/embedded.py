@@ -1,4 +1,4 @@
-"""Everything in one process: a scheduler and a worker thread, and a private server where none is configured."""
+"""Embedded warming: a scheduler and a worker in threads of this process, and a private server if none is configured."""
 
 import atexit
 import logging
@@ -16,7 +16,7 @@ STOP_LIMIT_S = 5.0
 
 
 class Embedded:
-    """The threads that warm inside the application's own process, and its private server.
+    """The scheduler thread, the worker thread and the private server of an application's process.
 
     Args:
         spawn: Starts the threads.
@@ -52,7 +52,7 @@ class Embedded:
             server.stop()
 
     def start(self, runtime: Runtime) -> None:
-        """Start the scheduler and the worker thread; those that run already go on.
+        """Start the scheduler and the worker thread, unless they run.
 
         Args:
             runtime: Of this process.

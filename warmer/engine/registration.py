@@ -51,7 +51,7 @@ class Registration:
         """Register a task now; returns "registered", "changed" or "unchanged".
 
         Raises:
-            NotImportableError: workers, or the processes apart in which it runs, could not import its function.
+            NotImportableError: workers, or the isolated processes in which it runs, could not import its function.
             TaskConflictError: another enabled task owns the cache key.
             redis.RedisError: Redis did not answer.
         """

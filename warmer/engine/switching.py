@@ -1,4 +1,4 @@
-"""Switches warming on and off, for the whole fleet."""
+"""Switches warming on and off for the whole fleet."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,10 +29,10 @@ def is_forbidden_to_switch_on() -> bool:
 
 @contextmanager
 def yielding() -> Iterator[None]:
-    """Let `Switching.switch_on`, of whichever `Warmer`, set the switch in this block only if the fleet has none yet.
+    """Let `Switching.switch_on` set the switch in this block only if the fleet has none yet.
 
-    For workers, while they import the module that registers their tasks: a call in it was made when the fleet was
-    started, and a restarted worker must not undo what has been switched since.
+    For workers, while they import the modules that register tasks: a module may switch warming on, and a worker that is
+    restarted must not undo what has been switched since.
     """
     global _is_yielding
     _is_yielding = True
@@ -43,24 +43,24 @@ def yielding() -> Iterator[None]:
 
 
 class Switching:
-    """Sets the fleet's switch, and moves what it covers.
+    """Sets the fleet's switch, and reschedules critical targets accordingly.
 
     Args:
-        store: Where the switch is.
+        store: With the switch.
         epoch_watch: Remembers what this process has set.
         background: Started when warming is switched on.
         clock: Tells the time.
     """
 
     def __init__(self, store: Store, epoch_watch: EpochWatch, background: Background, clock: Clock) -> None:
-        """Start with nothing set."""
+        """Prepare; nothing is sent yet."""
         self._store = store
         self._epoch_watch = epoch_watch
         self._background = background
         self._clock = clock
 
     def switch_on(self, switch: Switch) -> None:
-        """Set the switch, and have critical targets refreshed as it says.
+        """Set the switch, and have critical targets refreshed at least as often as it says.
 
         Raises:
             redis.RedisError: Redis did not answer.
@@ -81,7 +81,7 @@ class Switching:
         self._store.refreshes.tick()
 
     def switch_off(self) -> None:
-        """Set the switch to off, and leave what it covers.
+        """Set the switch to off; its other fields stay.
 
         Raises:
             redis.RedisError: Redis did not answer.
