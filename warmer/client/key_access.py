@@ -61,14 +61,14 @@ class KeyAccess(RuntimeAccess):
             Exception: what the function raises; a caller that waited for another process gets a
                 `ComputationFailedError` that describes it.
         """
-        return self._runtime.cache.want(self._request(key, compute_fn, ttl))
+        return self._runtime.cache.get_or_compute(self._request(key, compute_fn, ttl))
 
     async def aget_or_compute(self, key: str, compute_fn: Callable[[], Any], ttl: float = 3600) -> Any:
         """As `get_or_compute`, for coroutines; a sync function runs in a thread of its own."""
-        return await self._runtime.cache.awant(self._request(key, compute_fn, ttl))
+        return await self._runtime.cache.aget_or_compute(self._request(key, compute_fn, ttl))
 
     def _request(self, key: str, compute_fn: Callable[[], Any], ttl: float) -> CacheRequest:
-        return self._runtime.cache.wanted_by_key(check_key(key), check_function(compute_fn), check_ttl(ttl))
+        return self._runtime.cache.request_for_key(check_key(key), check_function(compute_fn), check_ttl(ttl))
 
     def set(self, key: str, value: Any, ttl: float = 3600) -> None:
         """Cache a given value; a computation that began earlier is not published.

@@ -74,7 +74,7 @@ class WarmedFunction(Generic[Parameters, Returned]):
         warmer, found = self._find_warmer(), self._found
         if found is None or found[0] is not warmer:
             runtime = warmer._runtime
-            found = self._found = warmer, runtime, runtime.cache.wanting(self.task)
+            found = self._found = warmer, runtime, runtime.cache.requests_of(self.task)
         return found[1], found[2](self.task.target_of_call(args, kwargs))
 
     def _requests(self, arguments: Iterable[Any]) -> tuple[Runtime, list[CacheRequest]]:
@@ -112,7 +112,7 @@ class Warmed(WarmedFunction[Parameters, Returned]):
             Exception: what the function raises.
         """
         runtime, request = self._request(args, kwargs)
-        return runtime.cache.want(request)  # type: ignore[no-any-return]
+        return runtime.cache.get_or_compute(request)  # type: ignore[no-any-return]
 
     def get(self, *args: Any, default: Any = None, **kwargs: Any) -> Returned | Any:
         """Return the cached value for these arguments, or the default on a miss; computes nothing."""
@@ -132,7 +132,7 @@ class Warmed(WarmedFunction[Parameters, Returned]):
             Exception: what the function raises; with a batch function, after all others are cached.
         """
         runtime, requests = self._requests(arguments)
-        found = runtime.cache.look_for(requests)
+        found = runtime.cache.look_up(requests)
         missing = _missing(requests, found)
         if self.task.compute_many_fn is not None:
             return _completed(found, runtime.miss_handler.compute_many(missing))
@@ -196,7 +196,7 @@ class AsyncWarmed(WarmedFunction[Parameters, Returned]):
     async def __call__(self, *args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
         """As `Warmed.__call__`."""
         runtime, request = self._request(args, kwargs)
-        return await runtime.cache.awant(request)  # type: ignore[no-any-return]
+        return await runtime.cache.aget_or_compute(request)  # type: ignore[no-any-return]
 
     async def get(self, *args: Any, default: Any = None, **kwargs: Any) -> Returned | Any:
         """As `Warmed.get`."""
@@ -206,7 +206,7 @@ class AsyncWarmed(WarmedFunction[Parameters, Returned]):
     async def many(self, arguments: Iterable[Any]) -> list[Returned]:
         """As `Warmed.many`; without a batch function up to 32 values are computed side by side."""
         runtime, requests = self._requests(arguments)
-        found = await runtime.cache.alook_for(requests)
+        found = await runtime.cache.alook_up(requests)
         missing = _missing(requests, found)
         if self.task.compute_many_fn is not None:
             return _completed(found, await runtime.miss_handler.acompute_many(missing))
