@@ -57,7 +57,7 @@ class Runtime:
         self.registry = Registry() if registry is None else registry
         self.clock = clock or Clock()
         self.store = Store(settings, self.clock)
-        self.queue = DrainQueue(self.store.control, settings)
+        self.queue = DrainQueue(self.store.rq.connection, settings)
         self.retries = Retries()
         self._compose_refresh(spawn)
         self._compose_engine(spawn)
@@ -100,9 +100,9 @@ class Runtime:
 
     def _compose_cache(self, background_refresh: BackgroundRefresh) -> None:
         """Make the read path."""
-        keys, reader = self.store.keys, self.store.reader
+        entry_key, reader = self.store.entries.key_of, self.store.reader
         self.miss_handler = MissHandler(
-            keys,
+            entry_key,
             reader,
             self.readers_refresher,
             self.settings,
@@ -111,7 +111,7 @@ class Runtime:
             background_refresh,
         )
         self.cache = Cache(
-            keys,
+            entry_key,
             reader,
             self.miss_handler,
             self.registry,

@@ -11,7 +11,6 @@ from warmer.client.warmer import runtime_of
 from warmer.codec.entry import Header, unpack
 from warmer.results import TaskDetail, WarmingStats
 from warmer.store import Store
-from warmer.store.upcoming import UpcomingTargets
 
 MAX_TARGETS = 1000
 
@@ -97,7 +96,8 @@ def take(warmer: Warmer, requested: Collection[str]) -> Snapshot:
 
 
 def _claimed(store: Store, now_ms: int) -> set[str]:
-    return {target.ref for target in UpcomingTargets(store.control, store.keys, now_ms) if target.spot == "claimed"}
+    pages = store.targets.upcoming(now_ms).pages(MAX_TARGETS)
+    return {target.ref for page in pages for target in page if target.state == "claimed"}
 
 
 def _header(entry: bytes | None) -> Header | None:

@@ -58,7 +58,7 @@ class SchedulerLoop:
         self._clock = clock
         self._leader = Leadership(store, settings.tick_s)
         self._ticker = Ticker(store, queue, ReviewLoop(store, settings, self._leader.token), clock)
-        self._schedule = RqSchedule(queue, settings, self._leader.token)
+        self._schedule = RqSchedule(queue, store.rq, settings.tick_s, self._leader.token)
         self._leads = False
         self._outage = Outage(
             logger, "Redis is away or refuses (%s); trying again every tick", recovered="Redis is back"

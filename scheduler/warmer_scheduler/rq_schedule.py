@@ -11,8 +11,7 @@ from rq.job import JobStatus
 from rq_scheduler import Scheduler
 
 from warmer.engine.drain_queue import DrainQueue, SafeJob
-from warmer.settings import Settings
-from warmer.store import Keys
+from warmer.store.rq_access import RqAccess
 from warmer_scheduler.periodic_jobs import PeriodicJob
 
 logger = logging.getLogger("warmer.scheduler")
@@ -29,18 +28,18 @@ class RqSchedule(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
 
     Args:
         queue: Where due jobs go.
-        settings: The namespace, and the tick.
+        access: The connection, and names of keys.
+        tick_s: How often it looks for due jobs.
         leader_token: Jobs move only while this token leads.
     """
 
-    def __init__(self, queue: DrainQueue, settings: Settings, leader_token: str) -> None:
+    def __init__(self, queue: DrainQueue, access: RqAccess, tick_s: float, leader_token: str) -> None:
         """Prepare; nothing is sent yet."""
-        keys = Keys(settings.namespace)
-        self.scheduled_jobs_key = keys.scheduled_jobs
-        self.redis_scheduler_namespace_prefix = keys.scheduler_instances
-        self._leader_key = keys.leader
+        self.scheduled_jobs_key = access.scheduled_jobs
+        self.redis_scheduler_namespace_prefix = access.scheduler_instances
+        self._leader_key = access.leader
         self._leader_token = leader_token.encode()
-        super().__init__(queue=queue.rq, interval=settings.tick_s, connection=queue.rq.connection, job_class=SafeJob)
+        super().__init__(queue=queue.rq, interval=tick_s, connection=access.connection, job_class=SafeJob)
 
     def keep_to(self, plan: Sequence[PeriodicJob]) -> None:
         """Make the stored schedule equal to the plan, so that a job that was lost comes back.

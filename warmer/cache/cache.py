@@ -16,7 +16,6 @@ from warmer.refresh.cache_options import CacheOptions, TaskCacheOptions
 from warmer.refresh.read_counter import ReadCounter
 from warmer.refresh.request import CacheRequest
 from warmer.settings import Settings
-from warmer.store import Keys
 from warmer.tasks.loading import late_function_of
 from warmer.tasks.registry import Registry
 from warmer.tasks.target import Target
@@ -42,7 +41,7 @@ class Cache:
     """Reads values; those that are missing are computed, those that are stale are refreshed in the background.
 
     Args:
-        keys: Names the keys.
+        entry_key: Returns the name of a cache key's entry in Redis.
         reader: Reads entries.
         miss_handler: Computes missing values.
         registry: Finds the task of a key.
@@ -55,7 +54,7 @@ class Cache:
 
     def __init__(
         self,
-        keys: Keys,
+        entry_key: Callable[[str], str],
         reader: Reader,
         miss_handler: MissHandler,
         registry: Registry,
@@ -66,7 +65,7 @@ class Cache:
         keep_running: Callable[[], None],
     ) -> None:
         """Prepare; nothing is read yet."""
-        self._entry_key = keys.entry
+        self._entry_key = entry_key
         self._reader = reader
         self._miss_handler = miss_handler
         self._registry = registry

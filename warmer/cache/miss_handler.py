@@ -23,7 +23,7 @@ from warmer.refresh.refresher import Refresher, never_ok
 from warmer.refresh.request import CacheRequest
 from warmer.refresh.single_flight import NO_RESULT, FlightResult, SingleFlight, is_own
 from warmer.settings import Settings
-from warmer.store import Keys, Result
+from warmer.store import Result
 from warmer.wire import Reader
 
 MAX_BATCHES_AT_ONCE = 4
@@ -40,7 +40,7 @@ class MissHandler(ForkSafe):
     """Computes missing values: once, however many ask.
 
     Args:
-        keys: Names the keys.
+        entry_key: Returns the name of a cache key's entry in Redis.
         reads: Reads what another has computed, and knows whether Redis is away.
         refresher: The refresh routine, with the time-outs of readers.
         settings: Limits.
@@ -51,7 +51,7 @@ class MissHandler(ForkSafe):
 
     def __init__(
         self,
-        keys: Keys,
+        entry_key: Callable[[str], str],
         reads: Reader,
         refresher: Refresher,
         settings: Settings,
@@ -65,7 +65,7 @@ class MissHandler(ForkSafe):
         self._clock = clock
         self._record = record
         self._flights = SingleFlight()
-        self._leader = MissLeader(keys, reads, refresher, self._flights, clock, record, lambda: self._semaphore)
+        self._leader = MissLeader(entry_key, reads, refresher, self._flights, clock, record, lambda: self._semaphore)
         self._runner = AsyncRunner(self._flights.forget_lost)
         self.revalidation = Revalidation(
             refresher, self._leader, self._flights, self._runner, clock, background_refresh

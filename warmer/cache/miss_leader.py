@@ -21,7 +21,7 @@ from warmer.refresh.refreshed import Computed, Refreshed
 from warmer.refresh.refresher import FreshOk, Refresher, computing_values, is_fresh, never_ok
 from warmer.refresh.request import CacheRequest
 from warmer.refresh.single_flight import NO_RESULT, FlightResult, InFlight, SingleFlight, is_within_another
-from warmer.store import Keys, Result
+from warmer.store import Result
 from warmer.wire import UNAVAILABLE, Reader
 
 Returned = TypeVar("Returned")
@@ -66,7 +66,7 @@ class MissLeader:
     """Computes missing values, one or many by one call, for all readers of this process.
 
     Args:
-        keys: Names the keys.
+        entry_key: Returns the name of a cache key's entry in Redis.
         reads: Reads what others have published, and knows whether Redis is away.
         refresher: The refresh routine, with the time-outs of readers.
         flights: The computations that are under way.
@@ -77,7 +77,7 @@ class MissLeader:
 
     def __init__(
         self,
-        keys: Keys,
+        entry_key: Callable[[str], str],
         reads: Reader,
         refresher: Refresher,
         flights: SingleFlight,
@@ -86,7 +86,7 @@ class MissLeader:
         find_semaphore: Callable[[], FairSemaphore],
     ) -> None:
         """Start idle."""
-        self._entry_key = keys.entry
+        self._entry_key = entry_key
         self._reads = reads
         self._refresher = refresher
         self._flights = flights

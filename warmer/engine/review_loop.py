@@ -51,7 +51,7 @@ class ReviewLoop:
 
     def _decide(self, due: DueReviews) -> int:
         if self._state is None:
-            self._state = PolicyState(due.memory)
+            self._state = PolicyState(due.policy_state)
         state = self._state
         state.observe(due, self._budgets(due))
         decisions = [state.decide(target, due.now_ms) for target in due.targets] if _is_on(due) else []

@@ -38,7 +38,7 @@ def optimize(store: Store, settings: Settings) -> Optimization:
     states = store.targets.states([hot.ref for hot in store.reads.hottest(settings.optimize_top_targets)[1]])
     if not (states.switch.on and states.switch.pattern):
         return Optimization(tasks_optimized=0, schedules_adjusted=[])
-    policy_state = PolicyState(states.memory)
+    policy_state = PolicyState(states.policy_state)
     policy_state.set_budgets(budgets_of(store, settings, [target.account for target in states.targets]))
     adjusted = []
     for target in states.targets:

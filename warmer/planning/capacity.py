@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from warmer.store import Capacity
+from warmer.store.constants import ROUNDING
+from warmer.store.limits import ONE_AT_A_TIME
+from warmer.store.token_bucket import TokenBucket
 from warmer.tasks.limit import Limit
-
-UNDECLARED = Limit(concurrency=1)
-"""A limit that tasks use but that was not declared admits one computation at a time."""
-
-_NEARLY = 1e-9
 
 
 class Needs(NamedTuple):
@@ -71,7 +69,7 @@ class PlannedCapacity:
             self._left_of(needs).running -= 1
 
     def _left_of(self, needs: Needs) -> "_LimitLeft":
-        return self._limits.setdefault(needs.limit, _LimitLeft(UNDECLARED, self._now_s))
+        return self._limits.setdefault(needs.limit, _LimitLeft(ONE_AT_A_TIME, self._now_s))
 
 
 class _LimitLeft:
@@ -80,30 +78,25 @@ class _LimitLeft:
     def __init__(self, limit: Limit, now_s: float) -> None:
         self.running = 0
         self._limit = limit
-        self._rate_per_s = limit.rate_per_s or math.inf
-        self._burst = max(1.0, self._rate_per_s)
-        self._tokens, self._filled_s = self._burst, now_s
+        self._bucket = None if limit.rate_per_s is None else TokenBucket.full(limit.rate_per_s, now_s)
 
     def is_free(self, needs: Needs, now_s: float) -> bool:
-        most = self._limit.concurrency
-        has_slot = most is None or most - self.running - self._kept_back(needs, most) >= 1
-        return has_slot and self._filled(now_s) + _NEARLY >= self._tokens_for(needs)
+        concurrency = self._limit.concurrency
+        has_slot = concurrency is None or concurrency - self.running - self._reserved(needs, concurrency) >= 1
+        return has_slot and (self._bucket is None or self._bucket.has(self._tokens_for(self._bucket, needs), now_s))
 
     def free_again_s(self, needs: Needs, now_s: float) -> float | None:
-        missing = self._tokens_for(needs) - self._filled(now_s)
-        return now_s + missing / self._rate_per_s + _NEARLY if missing > 0 else None
+        if self._bucket is None:
+            return None
+        return self._bucket.has_again_s(self._tokens_for(self._bucket, needs), now_s)
 
     def take(self, now_s: float) -> None:
         self.running += 1
-        self._tokens, self._filled_s = self._filled(now_s) - 1, now_s
+        if self._bucket:
+            self._bucket.take(now_s)
 
-    def _filled(self, now_s: float) -> float:
-        if math.isinf(self._rate_per_s):
-            return math.inf
-        return min(self._burst, self._tokens + (now_s - self._filled_s) * self._rate_per_s)
+    def _tokens_for(self, bucket: TokenBucket, needs: Needs) -> int:
+        return 1 + self._reserved(needs, math.floor(bucket.burst))
 
-    def _tokens_for(self, needs: Needs) -> int:
-        return 0 if math.isinf(self._burst) else 1 + self._kept_back(needs, math.floor(self._burst))
-
-    def _kept_back(self, needs: Needs, whole: int) -> int:
-        return 0 if needs.is_critical else math.floor(whole * self._limit.reserved + _NEARLY)
+    def _reserved(self, needs: Needs, whole: int) -> int:
+        return 0 if needs.is_critical else math.floor(whole * self._limit.reserved + ROUNDING)

@@ -15,13 +15,10 @@ from warmer.planning import reasons
 from warmer.planning.capacity import Needs, PlannedCapacity
 from warmer.planning.snapshot import Candidate, Snapshot
 from warmer.planning.target_timeline import TargetTimeline, obstacle_to
+from warmer.store.constants import MAX_QUEUE_WAIT_MS, QUEUE_WAIT_DECAY
 
 MAX_REFRESHES = 1_000_000
 """The plan ends here: more would take minutes to simulate."""
-
-MAX_QUEUE_WAIT_S = 30.0
-QUEUE_WAIT_DECAY = 0.9
-"""The expected queue wait rises to a longer one at once, and falls to a shorter one slowly."""
 
 MIN_STEP_S = 0.001
 
@@ -88,12 +85,12 @@ class _Simulation:
         if state == "claimed":
             timeline.request(self._now_s, reasons.CLAIMED)
             self._begin([timeline])
-        elif state == "asked":
+        elif state == "on_demand":
             self._enqueue(timeline, reasons.REQUESTED, at_s)
         elif state == "review" and not timeline.is_kept_warm:
             self._at(at_s, lambda: self._review(timeline))
         else:
-            reason = reasons.READY if state == "ready" else timeline.reason_due(at_s)
+            reason = reasons.READY if state == "scheduled" else timeline.reason_due(at_s)
             self._at(at_s, lambda: self._enqueue(timeline, reason, at_s))
 
     def run(self) -> float:
@@ -186,7 +183,7 @@ class _Simulation:
 
     def _note_queue_wait(self, task_id: str, waited_s: float) -> None:
         decayed_s = QUEUE_WAIT_DECAY * self._queue_waits_s[task_id]
-        self._queue_waits_s[task_id] = max(decayed_s, min(waited_s, MAX_QUEUE_WAIT_S))
+        self._queue_waits_s[task_id] = max(decayed_s, min(waited_s, MAX_QUEUE_WAIT_MS / 1000))
 
     def _end(self, call: list[TargetTimeline], needs: Needs, began_s: float) -> None:
         self._capacity.give_back(needs)

@@ -9,9 +9,8 @@ from warmer.errors import InvalidTaskError
 from warmer.policy.history import History
 from warmer.settings import Settings
 from warmer.store import Capacity, Store, TargetState, TargetStates
-from warmer.store.limit_usage import limits_in_use
 from warmer.store.task_spec import TaskSpec, parse_task_spec
-from warmer.store.upcoming import Spot, Upcoming, UpcomingTargets
+from warmer.store.upcoming import Upcoming, UpcomingState
 from warmer.tasks.limit import Limit
 from warmer.tasks.switch import Switch
 from warmer.tasks.target import task_id_of
@@ -56,7 +55,7 @@ class Candidate:
     """
 
     ref: str
-    state: Spot
+    state: UpcomingState
     at_s: float
     history: History | None
     failures: int = 0
@@ -119,7 +118,7 @@ def take_snapshot(
         redis.RedisError: Redis did not answer.
     """
     states = store.targets.states([])
-    upcoming = UpcomingTargets(store.control, store.keys, states.now_ms + round(1000 * horizon_s))
+    upcoming = store.targets.upcoming(states.now_ms + round(1000 * horizon_s))
     found = len(upcoming)
     total = min(found, MAX_TARGETS)
     candidates: dict[str, Candidate] = {}
@@ -127,7 +126,7 @@ def take_snapshot(
     for page in upcoming.pages(MAX_TARGETS):
         targets = store.targets.states([one.ref for one in page]).targets
         accounts.update(target.account for target in targets)
-        for candidate in _candidates(store, page, targets):
+        for candidate in map(_candidate, page, targets):
             candidates.setdefault(candidate.ref, candidate)
         progress(min(len(candidates), total), total)
     capacities = store.fleet.capacities()
@@ -143,34 +142,19 @@ def take_snapshot(
         quarantined=frozenset(record.name for record in store.quarantine.records()),
         workers=len(capacities),
         capacity=Capacity(*map(sum, zip(Capacity(), *capacities.values(), strict=True))),
-        limits={used.name: used.limit for used in limits_in_use(store.control, store.keys)},
+        limits={used.name: used.limit for used in store.limits.in_use()},
     )
 
 
 def _policy_state(store: Store, settings: Settings, states: TargetStates, accounts: set[str | None]) -> PolicyState:
-    policy_state = PolicyState(states.memory)
+    policy_state = PolicyState(states.policy_state)
     policy_state.set_budgets(budgets_of(store, settings, accounts))
     return policy_state
 
 
-def _candidates(store: Store, page: Sequence[Upcoming], targets: Sequence[TargetState]) -> list[Candidate]:
-    refs = [one.ref for one in page]
-    pipeline = store.control.pipeline(transaction=False)
-    pipeline.hmget(store.keys.failures, refs)
-    pipeline.smismember(store.keys.fresh_ok, refs)
-    pipeline.smismember(store.keys.must_recompute, refs)
-    failures, ensured, forced = pipeline.execute()
-    return [
-        Candidate(
-            one.ref,
-            one.spot,
-            one.at_ms / 1000,
-            History.unpack(target.history) if target.history else None,
-            int(failed or 0),
-            not is_forced if one.spot == "asked" else bool(is_ensured),
-        )
-        for one, target, failed, is_ensured, is_forced in zip(page, targets, failures, ensured, forced, strict=True)
-    ]
+def _candidate(upcoming: Upcoming, target: TargetState) -> Candidate:
+    history = History.unpack(target.history) if target.history else None
+    return Candidate(upcoming.ref, upcoming.state, upcoming.at_ms / 1000, history, upcoming.failures, upcoming.fresh_ok)
 
 
 def _profiles(store: Store) -> dict[str, TaskProfile]:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Hashable, Iterable
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
-from warmer.planning.capacity import UNDECLARED
 from warmer.planning.planned import Plan, PlannedExecutor, PlannedLimit, PlannedTarget, PlannedTask
 from warmer.planning.rehearsal import Rehearsal, SkippedTarget
 from warmer.planning.snapshot import Snapshot
 from warmer.planning.target_timeline import TargetTimeline
+from warmer.store.limits import ONE_AT_A_TIME
 from warmer.tasks.limit import Limit
 
 EXECUTORS: tuple[tuple[str, Literal["thread", "loop", "process"], str], ...] = (
@@ -143,7 +143,7 @@ def _tasks(timelines: Iterable[TargetTimeline], snapshot: Snapshot) -> list[Plan
 def _limits(timelines: Iterable[TargetTimeline], snapshot: Snapshot, span_s: float) -> list[PlannedLimit]:
     limits = []
     for name, group in _grouped(timelines, lambda timeline: timeline.profile.spec.limit).items():
-        limit: Limit | None = snapshot.limits.get(name, UNDECLARED) if name else None
+        limit: Limit | None = snapshot.limits.get(name, ONE_AT_A_TIME) if name else None
         concurrency = limit.concurrency if limit else None
         limits.append(
             PlannedLimit(

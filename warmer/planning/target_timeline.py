@@ -121,7 +121,7 @@ def obstacle_to(candidate: Candidate, snapshot: Snapshot) -> str:
         return reasons.UNKNOWN
     if not snapshot.quarantined.isdisjoint((candidate.ref, candidate.task_id)):
         return reasons.QUARANTINED
-    if candidate.state in ("claimed", "asked"):
+    if candidate.state in ("claimed", "on_demand"):
         return ""
     if not snapshot.switch.on:
         return reasons.OFF

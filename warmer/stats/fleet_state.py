@@ -9,7 +9,7 @@ from warmer.results import LimitUse, QuarantinedTarget, TaskDetail, WarmingStats
 from warmer.stats.budgets import budget_states
 from warmer.stats.ledger import ledger_of, performance_of
 from warmer.store import Quarantined, Store, TargetState
-from warmer.store.limit_usage import LimitInUse, limits_in_use
+from warmer.store.limits import LimitInUse
 
 INCIDENTS = ("read_errors", "dropped_reads", "unrecorded_misses", "lapsed_claims", "lost_leases", "crashes")
 
@@ -42,7 +42,7 @@ def stats(store: Store) -> WarmingStats:
         backlog=store.targets.backlog(),
         incidents={kind: int(totals.get(kind, 0)) for kind in INCIDENTS},
         quarantined=[_quarantined(record) for record in store.quarantine.records()],
-        limits=[_limit_use(used) for used in limits_in_use(store.control, store.keys)],
+        limits=[_limit_use(used) for used in store.limits.in_use()],
     )
 
 
@@ -91,8 +91,8 @@ def _limit_use(used: LimitInUse) -> LimitUse:
     return LimitUse(
         name=used.name,
         concurrency=used.limit.concurrency,
-        in_use=used.held,
-        readers=used.guests,
+        in_use=used.slots,
+        readers=used.readers,
         rate_per_s=used.limit.rate_per_s,
         may_begin=used.tokens,
     )

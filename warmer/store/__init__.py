@@ -36,7 +36,6 @@ leadership), by number (flush), or by nature (register, request, tick).
 """
 
 from warmer.store.entries import Entries
-from warmer.store.keys import Keys
 from warmer.store.records import (
     Capacity,
     Claim,
@@ -70,7 +69,6 @@ __all__ = [
     "Entries",
     "Hot",
     "KeyReads",
-    "Keys",
     "Lease",
     "Outcome",
     "Quarantined",

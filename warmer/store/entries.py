@@ -1,4 +1,4 @@
-"""The cache itself: entries, and the leases beside them."""
+"""Entries of the cache, and the leases beside them."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -27,8 +27,8 @@ class Entries:
         url: Where the cache is.
         settings: The namespace, and how long a lease lasts unless it is renewed.
         timeout_s: How long an operation may wait for Redis.
-        reads: Of those who read, who neither ask a server that is away, nor keep to themselves that one is; None for
-            those who have patience.
+        reads: The reader whose circuit breaker is asked first and told of failures; None for those that wait for a
+            server that is away.
 
     Raises:
         SettingsError: the address cannot be used.
@@ -40,6 +40,7 @@ class Entries:
         self._client: Any = connect(url, timeout_s)
         self._scripts = Scripts(self._client, settings)
         self._names_of = self._scripts.keys.of_entry
+        self.key_of: Callable[[str], str] = self._scripts.keys.entry
 
     def close(self) -> None:
         """Close all connections."""

@@ -180,7 +180,7 @@ class DueReviews(NamedTuple):
         switch: The fleet's switch.
         leads: Whether the one who asks leads.
         targets: The targets, the longest due first.
-        memory: What the brain remembers, by field.
+        policy_state: What the policy has learnt, by field.
         accounts: What reads and refreshes have cost, by account and by what.
         reads: All reads of the fleet so far.
     """
@@ -189,7 +189,7 @@ class DueReviews(NamedTuple):
     switch: Switch
     leads: bool
     targets: tuple[DueReview, ...]
-    memory: dict[str, bytes]
+    policy_state: dict[str, bytes]
     accounts: dict[str, dict[str, float]]
     reads: int
 
@@ -272,13 +272,13 @@ class TargetStates(NamedTuple):
     Args:
         now_ms: The server's time.
         switch: The fleet's switch.
-        memory: What the brain remembers, by field.
+        policy_state: What the policy has learnt, by field.
         targets: The targets, in the order in which they were asked for.
     """
 
     now_ms: int
     switch: Switch
-    memory: dict[str, bytes]
+    policy_state: dict[str, bytes]
     targets: tuple[TargetState, ...]
 
 

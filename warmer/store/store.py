@@ -14,6 +14,7 @@ from warmer.store.reads import ReadCounts
 from warmer.store.recordings import Recordings
 from warmer.store.refreshes import Refreshes
 from warmer.store.review_queue import ReviewQueue
+from warmer.store.rq_access import RqAccess
 from warmer.store.scripts import Scripts
 from warmer.store.statistics import Statistics
 from warmer.store.targets import Targets
@@ -58,6 +59,8 @@ class Store:
         self.fleet = Fleet(scripts, settings)
         self.stats = Statistics(scripts)
         self.recordings = Recordings(scripts)
+        keys = self.keys
+        self.rq = RqAccess(self.control, keys.scheduled_jobs, keys.scheduler_instances, keys.leader)
 
     def _prepare_cache(self, settings: Settings) -> None:
         url = settings.cache_url or settings.required_redis_url()

@@ -1,4 +1,4 @@
-"""The places of targets: which are due, reviewed, ready or claimed, and when."""
+"""The state of each target: due, to be reviewed, ready or claimed, and since or until when."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -7,6 +7,7 @@ from warmer.store.chunks import chunks
 from warmer.store.records import TargetState, TargetStates
 from warmer.store.replies import fields_of, payer_of
 from warmer.store.scripts import Scripts
+from warmer.store.upcoming import UpcomingTargets
 from warmer.tasks.switch import Switch
 
 TTL_BYTES = 1
@@ -14,7 +15,7 @@ TTL_BYTES = 1
 
 
 class Targets:
-    """Where targets stand.
+    """The states of targets.
 
     Args:
         scripts: Of the control server.
@@ -25,13 +26,16 @@ class Targets:
         self._scripts = scripts
 
     def states(self, refs: Sequence[str]) -> TargetStates:
-        """Return where targets stand, and what is remembered of them."""
+        """Return the states of targets, and what they depend on; changes nothing."""
         targets: list[TargetState] = []
         for chunk in chunks(refs) if refs else [()]:
-            answer = self._scripts.run("target_states", *chunk)
-            now_ms, switch_json, memory, found = answer
-            targets += [_standing_of(ref, *target) for ref, target in zip(chunk, found, strict=True)]
-        return TargetStates(now_ms, Switch.from_json(switch_json), fields_of(memory), tuple(targets))
+            now_ms, switch_json, policy_state, found = self._scripts.run("target_states", *chunk)
+            targets += [_target_state(ref, *target) for ref, target in zip(chunk, found, strict=True)]
+        return TargetStates(now_ms, Switch.from_json(switch_json), fields_of(policy_state), tuple(targets))
+
+    def upcoming(self, until_ms: int) -> UpcomingTargets:
+        """Return the targets that are to be computed or reviewed until a moment; changes nothing."""
+        return UpcomingTargets(self._scripts.client, self._scripts.keys, until_ms)
 
     def reschedule(
         self,
@@ -41,13 +45,13 @@ class Targets:
         forward_only: bool = False,
         where: Literal["due", "reviews"] = "due",
     ) -> bool:
-        """Move the moment at which an idle target is due, or is reviewed; False when that changed nothing.
+        """Move the moment at which an idle target is due or reviewed; returns whether that changed anything.
 
         Args:
             ref: Canonical text of the target.
-            at_ms: That moment; None to let it lapse.
-            forward_only: Whether to leave it at an earlier one.
-            where: Whether it is refreshed then, or reviewed.
+            at_ms: That moment; None to leave it to expire.
+            forward_only: Whether an earlier moment is kept.
+            where: Whether it is refreshed or reviewed then.
         """
         moment = "" if at_ms is None else at_ms
         return bool(self._scripts.run("reschedule", ref, moment, int(forward_only), where))
@@ -57,12 +61,12 @@ class Targets:
         return int(self._scripts.run("backlog"))
 
 
-def _standing_of(
+def _target_state(
     ref: str, place: bytes, at_ms: bytes, ttl_ms: int, account: bytes, p95_ms: bytes, wait_ms: bytes, history: bytes
 ) -> TargetState:
     return TargetState(
         ref,
-        place.decode(),  # type: ignore[arg-type]  # the script says nothing else
+        place.decode(),  # type: ignore[arg-type]  # the script returns no other word
         int(float(at_ms)),
         ttl_ms / 1000,
         payer_of(ref, account),

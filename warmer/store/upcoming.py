@@ -1,38 +1,42 @@
 """Lists the targets that are to be computed or reviewed until a moment, page by page. Changes nothing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from warmer.store.chunks import CHUNK
 from warmer.store.keys import Keys
 
-Spot: TypeAlias = Literal["claimed", "asked", "ready", "due", "review"]
+UpcomingState: TypeAlias = Literal["claimed", "on_demand", "scheduled", "due", "review"]
 
 
 class Upcoming(NamedTuple):
-    """A target that has a place.
+    """A target that is to be computed or reviewed.
 
     Args:
-        spot: "claimed" if a worker computes it; "asked" if it was requested on demand and waits for one; "ready" if
-            it is scheduled and waits for one; "due" if it is computed later; "review" if that is decided later.
+        state: "claimed" if a worker computes it; "on_demand" or "scheduled" if it waits for a worker, because it was
+            requested, or by schedule; "due" if it is computed later; "review" if it is decided later whether it is.
         ref: Canonical text of the target.
         at_ms: When it is due or reviewed, since when it is ready, or when its claim lapses.
+        failures: Failures in a row.
+        fresh_ok: Whether a fresh value will do, whoever computed it.
     """
 
-    spot: Spot
+    state: UpcomingState
     ref: str
     at_ms: int
+    failures: int
+    fresh_ok: bool
 
 
 class _Source(NamedTuple):
-    spot: Spot
+    state: UpcomingState
     key: str
     size: int
 
 
 class UpcomingTargets:
-    """All targets that have a place until a moment; those nearest to being computed come first.
+    """All targets that are to be computed or reviewed until a moment; those nearest to being computed come first.
 
     Args:
         control: Client of the control server.
@@ -46,6 +50,7 @@ class UpcomingTargets:
     def __init__(self, control: Any, keys: Keys, until_ms: int) -> None:
         """Count them."""
         self._control = control
+        self._keys = keys
         self._sources = _sources(control, keys, until_ms)
 
     def __len__(self) -> int:
@@ -57,20 +62,34 @@ class UpcomingTargets:
 
         Args:
             count: How many at most.
+
+        Raises:
+            redis.RedisError: Redis did not answer.
         """
-        found = iter(self)
+        found = self._placed()
         left = count
         while page := list(islice(found, min(CHUNK, left))):
             left -= len(page)
-            yield page
+            yield self._with_requests(page)
 
-    def __iter__(self) -> Iterator[Upcoming]:
-        """Yield them one by one."""
-        for spot, key, size in self._sources:
+    def _placed(self) -> Iterator[tuple[UpcomingState, str, int]]:
+        for state, key, size in self._sources:
             for first in range(0, size, CHUNK):
                 last = min(first + CHUNK, size) - 1
                 for ref, at_ms in self._control.zrange(key, first, last, withscores=True):
-                    yield Upcoming(spot, ref.decode(), int(at_ms))
+                    yield state, ref.decode(), int(at_ms)
+
+    def _with_requests(self, page: Sequence[tuple[UpcomingState, str, int]]) -> list[Upcoming]:
+        refs = [ref for _, ref, _ in page]
+        pipeline = self._control.pipeline(transaction=False)
+        pipeline.hmget(self._keys.failures, refs)
+        pipeline.smismember(self._keys.fresh_ok, refs)
+        pipeline.smismember(self._keys.must_recompute, refs)
+        failures, fresh_ok, must_recompute = pipeline.execute()
+        return [
+            Upcoming(*placed, int(failed or 0), not recompute if placed[0] == "on_demand" else bool(fresh))
+            for placed, failed, fresh, recompute in zip(page, failures, fresh_ok, must_recompute, strict=True)
+        ]
 
 
 def _sources(control: Any, keys: Keys, until_ms: int) -> list[_Source]:
@@ -82,16 +101,16 @@ def _sources(control: Any, keys: Keys, until_ms: int) -> list[_Source]:
     pipeline.zcount(keys.due, "-inf", until_ms)
     pipeline.zcount(keys.reviews, "-inf", until_ms)
     places = [("claimed", keys.claims), *queues, ("due", keys.due), ("review", keys.reviews)]
-    return [_Source(spot, key, size) for (spot, key), size in zip(places, pipeline.execute(), strict=True)]
+    return [_Source(state, key, size) for (state, key), size in zip(places, pipeline.execute(), strict=True)]
 
 
-def _queues(control: Any, keys: Keys) -> list[tuple[Spot, str]]:
+def _queues(control: Any, keys: Keys) -> list[tuple[UpcomingState, str]]:
     """Return the ready queues that have any target; those for targets requested on demand come first."""
-    queues: list[tuple[Spot, str]] = []
+    queues: list[tuple[UpcomingState, str]] = []
     for name in sorted(name.decode() for name in control.smembers(keys.fair_queues)):  # "a" sorts before "s"
         for task_id in control.zrange(keys.fair_queue + name, 0, -1):
             if name.startswith("a"):
-                queues.append(("asked", keys.on_demand_queue + task_id.decode()))
+                queues.append(("on_demand", keys.on_demand_queue + task_id.decode()))
             else:
-                queues.append(("ready", keys.scheduled_queue + task_id.decode()))
+                queues.append(("scheduled", keys.scheduled_queue + task_id.decode()))
     return queues

@@ -7,7 +7,8 @@ import pytest
 from tests.support.flow import carry_out, claim, places_of, refs, take_one, work_off
 from tests.support.runtimes import runtime_of, store_of
 from warmer import InvalidTaskError, NotImportableError, TaskConflictError, UnknownTaskError, WarmingTask
-from warmer.store import Keys, Result
+from warmer.store import Result
+from warmer.store.keys import Keys
 
 
 def load() -> dict[str, int]:

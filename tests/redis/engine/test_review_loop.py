@@ -389,7 +389,7 @@ def thresholds_beside(reads_of_the_fleet: int) -> tuple[float, float]:
     accounts = store_of(memory).reviews.due("the test", 1).accounts
     assert accounts["own"]["reads"] > 90
     assert accounts.get("", {}).get("reads", 0) == 200 * reads_of_the_fleet
-    policy_state = PolicyState(store_of(memory).targets.states([]).memory)
+    policy_state = PolicyState(store_of(memory).targets.states([]).policy_state)
     policy_state.set_budgets(budgets_of(store_of(memory), memory.settings, ["own"]))
     memory.close()
     return policy_state.threshold_of(None).log_odds, policy_state.threshold_of("own").log_odds

@@ -28,7 +28,7 @@ def leader(warmer) -> Leadership:
 
 @pytest.fixture
 def schedule(warmer, leader) -> RqSchedule:
-    return RqSchedule(runtime_of(warmer).queue, warmer.settings, leader.token)
+    return RqSchedule(runtime_of(warmer).queue, store_of(warmer).rq, warmer.settings.tick_s, leader.token)
 
 
 def stored(schedule: RqSchedule) -> dict[str, float]:
@@ -169,7 +169,7 @@ def test_two_schedulers_move_nothing_twice(warmer, make_warmer):
 
 
 def test_hints_are_coalesced(warmer):
-    queue = DrainQueue(store_of(warmer).control, warmer.settings)
+    queue = DrainQueue(store_of(warmer).rq.connection, warmer.settings)
     assert queue.hint() == 1
     assert [queue.hint() for _ in range(10)] == [0] * 10
     assert queue.hint(3) == 2

@@ -113,7 +113,7 @@ def test_each_kind_of_executor_has_its_own_capacity():
 
 def test_a_batch_is_one_computation():
     batch = profile("t", 1.0, TaskSpec(0, True, "t", 10, "pg"), cache_key="t:{n}")
-    candidates = [due(f't{{"n":{n}}}', 0.0, state="asked") for n in range(25)]
+    candidates = [due(f't{{"n":{n}}}', 0.0, state="on_demand") for n in range(25)]
     plan = planned(
         candidates, [batch], Capacity(threads=8), until_s=9.0, limits={"pg": Limit(concurrency=2, reserved=0)}
     )
@@ -123,10 +123,10 @@ def test_a_batch_is_one_computation():
 def test_a_limit_lets_so_many_run_and_so_many_begin():
     spec = TaskSpec(0, False, "t", 1, "pg")
     tasks = [profile(f"t{n}", 1.0, spec, critical=False) for n in range(6)]
-    candidates = [due(task.task.task_id, 0.0, state="asked") for task in tasks]
+    candidates = [due(task.task.task_id, 0.0, state="on_demand") for task in tasks]
     two_at_once = planned(candidates, tasks, Capacity(threads=8), 10.0, {"pg": Limit(concurrency=2, reserved=0)})
     assert sorted(begun_s(two_at_once).values()) == [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]
-    candidates = [due(task.task.task_id, 0.0, state="asked") for task in tasks]
+    candidates = [due(task.task.task_id, 0.0, state="on_demand") for task in tasks]
     two_a_second = planned(candidates, tasks, Capacity(threads=8), 10.0, {"pg": Limit(rate_per_s=2, reserved=0)})
     assert sorted(begun_s(two_a_second).values()) == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.5, 2.0], abs=0.001)
 
@@ -158,7 +158,7 @@ def test_a_rate_gives_the_exact_time_of_the_next_computation(rate_per_s, reserve
 
 def test_an_undeclared_limit_admits_one_computation_at_a_time():
     tasks = [profile(f"t{n}", 1.0, TaskSpec(0, False, "t", 1, "pg")) for n in range(3)]
-    plan = planned([due(task.task.task_id, 0.0, state="asked") for task in tasks], tasks, Capacity(threads=8), 10.0)
+    plan = planned([due(task.task.task_id, 0.0, state="on_demand") for task in tasks], tasks, Capacity(threads=8), 10.0)
     assert sorted(begun_s(plan).values()) == [0.0, 1.0, 2.0]
 
 
