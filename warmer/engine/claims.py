@@ -60,14 +60,14 @@ class ClaimedBatch(NamedTuple):
         ended: What ended at once: a fresh value was there, another computes it, or it cannot be computed.
         unknown_ids: Ids of tasks that this process does not know; their targets were given back.
         claimed: How many targets were claimed.
-        held: How many tasks have something ready that has to wait.
+        blocked: How many tasks have ready targets that have to wait.
     """
 
     works: list[LeasedWork]
     ended: list[Refreshed]
     unknown_ids: frozenset[str]
     claimed: int
-    held: int
+    blocked: int
 
 
 class Claims:
@@ -121,7 +121,7 @@ class Claims:
         Raises:
             redis.RedisError: Redis did not answer; what had been claimed is given back, or lapses.
         """
-        batch = self._store.refreshes.claim(capacity, unknown_ids, only=only, life=drain_id, waits=waits)
+        batch = self._store.refreshes.claim(capacity, unknown_ids, only=only, drain_id=drain_id, waits=waits)
         try:
             return self._leased(batch, is_wanted)
         except RedisError:
@@ -163,7 +163,9 @@ class Claims:
             else:
                 ended.append((claim, request.target.task if request.target else None, one))
         self._complete([self._outcome(claim, batch.token, task, one) for claim, task, one in ended])
-        return ClaimedBatch(works, [one for _, _, one in ended], frozenset(unknown_ids), len(batch.claims), batch.held)
+        return ClaimedBatch(
+            works, [one for _, _, one in ended], frozenset(unknown_ids), len(batch.claims), batch.blocked
+        )
 
     def _resolve(self, claim: Claim) -> "TaskRuntime | WarmerError | None":
         """Return how targets of the claimed task are computed here; None if this process does not know it."""
@@ -296,7 +298,7 @@ def computed_here(work: LeasedWork, monotonic_s: Callable[[], float] = time.mono
 def _fresh_ok(work: LeasedWork, present: Header) -> bool:
     """Whether a claim needs no computation: the value is newer than the claim, or fresh where that is enough."""
     claim = work.claim
-    return claim is not None and (present.computed_at_ms > claim.due_ms or (claim.ensure and is_fresh(work, present)))
+    return claim is not None and (present.computed_at_ms > claim.due_ms or (claim.fresh_ok and is_fresh(work, present)))
 
 
 def _by_token(works: Iterable[LeasedWork]) -> dict[str, list[LeasedWork]]:

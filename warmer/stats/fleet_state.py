@@ -1,4 +1,4 @@
-"""The state of the whole fleet at this moment: what stands where, and what the counters say of each task."""
+"""State of the whole fleet now: its tasks, workers, queues, limits and quarantine."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -47,7 +47,7 @@ def stats(store: Store) -> WarmingStats:
 
 
 def next_run_ms(standing: TargetState, now_ms: int) -> int | None:
-    """Return when a target is computed next, as far as anybody knows; None if it is left to lapse.
+    """Return when a target is computed next, as far as it is known; None if it is left to expire.
 
     Args:
         standing: Where it stands.

@@ -1,4 +1,4 @@
-"""Does warming pay? What the counters in Redis say of it."""
+"""Ledger of warming: what it costs and what it saves, from the counters in Redis."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from warmer.store import Store
 
 
 def performance(store: Store) -> WarmingPerformance:
-    """Return how warming does over the whole fleet.
+    """Return the performance of the whole fleet.
 
     Raises:
         redis.RedisError: Redis did not answer.

@@ -1,38 +1,42 @@
-"""The protocol in Redis, in prose; each operation is one Lua script, whose header is its contract.
+"""Everything of warmer in Redis: one object for each subject, and for each operation one script or command.
 
-A target is always in at most one of four places::
+A target is in at most one of four places::
 
-    due     sorted by time       waits for its moment
-    reviews sorted by time       waits for a decision whether it is worth a refresh
-    lanes   one for each task    is ready, and waits for a worker
-    claims  sorted by deadline   a worker is on it
+    due      sorted by time              waits for its moment
+    reviews  sorted by time              waits for the decision whether it is worth a refresh
+    queues   two for each task           is ready, scheduled or on demand, and waits for a worker
+    claims   sorted by deadline          a worker computes it
 
-and moves between them only inside a script, so a crash between two commands cannot lose it:
+and moves between them only inside a script, so that a crash between two commands cannot lose it:
 
     register, reschedule        -> due (or ready, while warming is on)
-    request                     -> ready     asked for by hand
+    request                     -> ready     it was requested on demand
     tick, claim     due         -> ready     its moment has come
     claim           ready       -> claims    with an owner token
-    complete        claims      -> due       at the time that the policy gives; or nowhere: it lapses
-    complete        claims      -> reviews   what is refreshed only as its reads merit
-    reviewed        reviews     -> ready     a refresh is worth it; or it is reviewed again, or let go
+    complete        claims      -> due       at the time that the policy gives; or nowhere: the value is left to expire
+    complete        claims      -> reviews   a target that is refreshed only if its reads are worth it
+    decide          reviews     -> ready     a refresh is worth it; or it is reviewed again, or left to expire
     give_back       claims      -> ready     the worker does not know the task, or stops
     lapse           claims      -> ready     its process died
     tick            claims      -> ready     the deadline passed: its worker died
 
-**Lanes** take turns in rotas. A rota holds the lanes whose targets need the same: a thread, an event loop or a
-process, and a place under the same limit. A claim looks at the head of each rota that it has places for, so its cost
-follows what is claimed, not what waits; see lua/includes/lanes.lua.
+**Fair queues.** Each task has two ready queues: one for scheduled targets, one for targets requested on demand. Tasks
+whose targets need the same (a kind of executor, and a slot of the same limit) take turns in one fair queue: strictly
+by priority, and round-robin within a priority. A claim looks at the head of each fair queue that it has capacity for,
+so its cost depends on what it claims, not on what waits; see lua/includes/fair_queue.lua and turns.lua.
 
-**A claim** is the right to refresh a target; **a lease** the right to write its entry. Both carry the worker's token,
-and both are renewed while the computation lives. A worker that was paused past either may finish computing; its token
-no longer matches, so it writes nothing. An invalidation deletes the entry and its lease together, so that a value
-computed from older data is not published.
+**A claim** is the right to refresh a target; **a lease** is the right to write its entry. Both carry the worker's
+token, and both are renewed while the computation runs. A worker that was paused beyond either may finish computing,
+but its token no longer matches, so it writes nothing. An invalidation deletes the entry and its lease together, so
+that a value computed from older data is not published.
 
-**Time** is the server's: scripts ask Redis TIME, and no host's clock decides anything.
+**Time** is the server's: scripts ask Redis for TIME, and no host's clock decides anything.
 
-**Repeats**: a command whose reply was lost may be sent again. Writes are idempotent by token (claim, lease,
+**Repeats.** A command whose reply was lost may be sent again. Writes are idempotent by token (claim, lease,
 leadership), by number (flush), or by nature (register, request, tick).
+
+**Scripts.** The header of each file in lua/ is its contract, and is executed; see scripts.py. Numbers that scripts
+and Python share are in constants.py; names of all keys are in keys.py.
 """
 
 from warmer.store.entries import Entries

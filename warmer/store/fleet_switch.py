@@ -1,4 +1,4 @@
-"""The switch that turns warming on and off for the whole fleet, and the epoch that tells when Redis was emptied."""
+"""The fleet's switch, which turns warming on and off, and the epoch, which changes when Redis is emptied."""
 
 import time
 
@@ -27,7 +27,7 @@ class FleetSwitch:
         return Switch.from_json(self._client.get(self._keys.switch))
 
     def set(self, switch: Switch) -> bool:
-        """Set the fleet's switch; False when it stood so already."""
+        """Set the fleet's switch; returns False when that changed nothing."""
         return bool(self._scripts.run("set_switch", switch.to_json()))
 
     def restore(self, switch: Switch) -> None:
@@ -35,9 +35,9 @@ class FleetSwitch:
         self._client.set(self._keys.switch, switch.to_json(), nx=True)
 
     def epoch(self) -> tuple[str | None, Switch | None]:
-        """Return the random text that changes when Redis is emptied, and the switch, if there are any.
+        """Return the epoch, a random text, and the switch; None for what is not there.
 
-        The clock follows the server's time on the way.
+        The clock follows the server's time.
         """
         asked_at_s = time.time()
         pipeline = self._client.pipeline(transaction=False)

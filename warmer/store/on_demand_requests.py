@@ -1,4 +1,4 @@
-"""Targets that somebody asks to be warmed now, and the outcomes that are reported back."""
+"""Requests to warm targets now, and the outcomes that are reported to those who wait."""
 
 import math
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from warmer.store.scripts import Scripts
 
 
 class OnDemandRequests:
-    """Requests to warm targets now.
+    """Requests on demand.
 
     Args:
         scripts: Of the control server.
-        settings: Time-outs and capacities.
+        settings: How long a command may wait for Redis.
     """
 
     def __init__(self, scripts: Scripts, settings: Settings) -> None:
@@ -26,16 +26,16 @@ class OnDemandRequests:
         self._settings = settings
 
     def submit(self, refs: Sequence[str], *, force: bool, watcher: str = "", watch_s: float = 1.0) -> list[str]:
-        """Ask for targets to be warmed now.
+        """Request that targets are warmed now.
 
         Args:
             refs: Canonical texts of the targets.
             force: Whether to compute even if the present value is fresh.
-            watcher: Id under which `next_outcome` will be asked for the outcomes; "" if nobody waits.
-            watch_s: For how long it will be asked.
+            watcher: Id to pass to `next_outcome`; "" if nobody waits for the outcomes.
+            watch_s: For how long it is watched.
 
         Returns:
-            For each "asked", "disabled", "unknown", "quarantined", or "full" when too many wait already.
+            For each target "asked", "disabled", "unknown", "quarantined", or "full" when too many wait already.
         """
         if not refs:
             return []
@@ -44,19 +44,25 @@ class OnDemandRequests:
         return [answer.decode() for answer in answers]
 
     def withdraw(self, refs: Sequence[str], watcher: str) -> list[str]:
-        """Take back what this watcher alone has asked for; returns what somebody has begun, whose outcome is told."""
+        """Withdraw requests that only this watcher has made; returns the refs that a worker has already begun."""
         return [ref.decode() for ref in self._scripts.run("withdraw", watcher, *refs)] if refs else []
 
-    def next_outcomes(self, watcher: str, most: int, timeout_s: float) -> list[dict[str, Any]]:
-        """Return the next outcomes of what this watcher asked for; waits for the first one up to the time."""
+    def next_outcomes(self, watcher: str, count: int, timeout_s: float) -> list[dict[str, Any]]:
+        """Return the next outcomes of this watcher's requests.
+
+        Args:
+            watcher: Id that was passed to `submit`.
+            count: How many at most.
+            timeout_s: How long to wait for the first one.
+        """
         first = self.next_outcome(watcher, timeout_s)
         if first is None:
             return []
-        more = self._client.lpop(self._keys.outcomes + watcher, most - 1) if most > 1 else None
+        more = self._client.lpop(self._keys.outcomes + watcher, count - 1) if count > 1 else None
         return [first, *map(orjson.loads, more or ())]
 
     def next_outcome(self, watcher: str, timeout_s: float) -> dict[str, Any] | None:
-        """Return the next outcome of what this watcher asked for, if there is one within the time; 0 does not wait."""
+        """Return the next outcome of this watcher's requests; None if there is none within the time."""
         key = self._keys.outcomes + watcher
         if timeout_s <= 0:
             outcome = self._client.lpop(key)

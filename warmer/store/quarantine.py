@@ -1,4 +1,4 @@
-"""Targets that are not computed any more, because they killed the processes that computed them."""
+"""Quarantine of targets that killed the processes which computed them."""
 
 import orjson
 
@@ -20,11 +20,11 @@ class Quarantine:
         self._keys = scripts.keys
 
     def records(self) -> list[Quarantined]:
-        """Return what is computed no more, because it killed its processes; the latest first."""
+        """Return all quarantined targets and tasks, the latest first."""
         found = self._client.hgetall(self._keys.quarantine)
         records = [Quarantined(name.decode(), **orjson.loads(text)) for name, text in found.items()]
         return sorted(records, key=lambda record: -record.since_ms)
 
     def release(self, name: str) -> list[str]:
-        """Let a task, with all its targets, or one target be computed again; returns what had been quarantined."""
+        """Release a task, with all its targets, or one target; returns what had been quarantined."""
         return [released.decode() for released in self._scripts.run("release_quarantined", name)]

@@ -1,4 +1,4 @@
-"""Counted reads: the heat and the history of each target."""
+"""Counted reads: they feed the heat and the history of each target."""
 
 from collections.abc import Sequence
 
@@ -15,36 +15,29 @@ class ReadCounts:
 
     Args:
         scripts: Of the control server.
-        settings: Time-outs and capacities.
+        settings: The half-life of heat.
     """
 
     def __init__(self, scripts: Scripts, settings: Settings) -> None:
         """Prepare; nothing is sent yet."""
         self._scripts = scripts
-        self._keys = scripts.keys
         self._settings = settings
 
     def flush(self, reader: str, number: int, reads: Sequence[KeyReads]) -> bool:
-        """Take in a batch of counted reads; one that is sent twice counts once.
+        """Take in a batch of counted reads; a batch that is sent twice counts once.
 
         Args:
             reader: Id of the sending process.
             number: Number of this batch, counting up.
-            reads: For each target its ref ("" where only the key is known), cache key, hits, misses, the
-                `computed_at` of warm values whose read was useful, how many of the hits were stale, and when the first
-                and the last read were, in ms; 0 for now.
+            reads: See `KeyReads`.
+
+        Returns:
+            False when it was taken in before.
         """
-        return bool(
-            self._scripts.run(
-                "flush",
-                reader,
-                number,
-                orjson.dumps(reads),
-            )
-        )
+        return bool(self._scripts.run("flush", reader, number, orjson.dumps(reads)))
 
     def hottest(self, count: int) -> tuple[int, list[Hot]]:
-        """Return the server's time in ms, and the targets that are read most."""
+        """Return the server's time in ms, and the targets that are read most, the hottest first."""
         now_ms, found = self._scripts.run("hottest", count)
         half_life_s = self._settings.heat_half_life_s
         return now_ms, [Hot(ref.decode(), heat_reads_per_s(float(heat), half_life_s)) for ref, heat in found]

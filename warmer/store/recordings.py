@@ -1,4 +1,4 @@
-"""Recordings of reads in Redis: held by whoever takes them off, and gone soon after he is."""
+"""Recordings of reads: a stream of rows that a recorder takes off, and that expires without one."""
 
 from typing import NamedTuple
 
@@ -8,13 +8,13 @@ HASH_RANGE = 2**32
 
 
 class RecordingSpec(NamedTuple):
-    """Which reads are recorded.
+    """Spec of a recording: which reads are recorded.
 
     Args:
         recording_id: Random hexadecimal digits; names what is recorded.
-        salt: Random hexadecimal digits; what targets are called in the recording depends on them.
-        sample: The part of all targets, above 0 up to 1, whose reads are recorded.
-        capacity: How many rows may wait to be taken off; reads beyond it are only counted.
+        salt: Random hexadecimal digits; the digests of targets depend on them.
+        sample: The part of all targets whose reads are recorded, above 0 and at most 1.
+        capacity: How many rows may wait to be taken off; further reads are only counted.
 
     Example:
         >>> RecordingSpec("a1", "5a17", 0.5, 1000).text
@@ -28,7 +28,7 @@ class RecordingSpec(NamedTuple):
 
     @property
     def text(self) -> str:
-        """As the scripts read it."""
+        """The text that scripts read."""
         return f"{self.recording_id} {self.salt} {round(self.sample * HASH_RANGE)} {self.capacity}"
 
 
@@ -37,7 +37,7 @@ class Rows(NamedTuple):
 
     Args:
         rows: Each as a line of a trace, `time_s,key,reads,cost_s`.
-        last_id: Where to go on.
+        last_id: Where `take` continues.
     """
 
     rows: list[bytes]
@@ -57,45 +57,45 @@ class Recordings:
         self._client = scripts.client
         self._keys = scripts.keys
 
-    def hold(self, wanted: RecordingSpec, timeout_s: float) -> bool:
-        """Have reads recorded for some time, or for longer; False if another recording is under way.
+    def hold(self, spec: RecordingSpec, timeout_s: float) -> bool:
+        """Start or extend a recording; returns False while another one runs.
 
         Args:
-            wanted: Which reads.
+            spec: Which reads.
             timeout_s: For how long, unless it is called again.
         """
-        return bool(self._scripts.run("acquire_token", self._keys.recording, wanted.text, round(1000 * timeout_s)))
+        return bool(self._scripts.run("acquire_token", self._keys.recording, spec.text, round(1000 * timeout_s)))
 
-    def release(self, wanted: RecordingSpec) -> None:
-        """Have no more reads recorded."""
-        self._scripts.run("release_token", self._keys.recording, wanted.text)
+    def release(self, spec: RecordingSpec) -> None:
+        """Stop a recording."""
+        self._scripts.run("release_token", self._keys.recording, spec.text)
 
-    def take(self, wanted: RecordingSpec, last_id: bytes, most: int) -> Rows:
-        """Return the next rows; those before them are dropped, so that asking again gives the same ones.
+    def take(self, spec: RecordingSpec, last_id: bytes, count: int) -> Rows:
+        """Return the next rows, and drop the rows before them, so that a repeated call returns the same rows.
 
         Args:
-            wanted: Of which recording.
-            last_id: What the last call returned; `b"0"` at first.
-            most: How many rows at most.
+            spec: The recording.
+            last_id: `Rows.last_id` of the last call; `b"0"` at first.
+            count: How many rows at most.
         """
-        stream = self._keys.recorded + wanted.recording_id
+        stream = self._keys.recorded + spec.recording_id
         pipeline = self._client.pipeline(transaction=False)
         pipeline.xtrim(stream, minid=_after(last_id), approximate=False)
-        pipeline.xread({stream: last_id}, count=most)
+        pipeline.xread({stream: last_id}, count=count)
         _, found = pipeline.execute()
         entries = found[0][1] if found else []
         return Rows([fields[b"row"] for _, fields in entries], entries[-1][0] if entries else last_id)
 
-    def dropped(self, wanted: RecordingSpec) -> int:
-        """Return how many reads found no room."""
-        return int(self._client.get(self._keys.unrecorded + wanted.recording_id) or 0)
+    def dropped(self, spec: RecordingSpec) -> int:
+        """Return how many reads were dropped because the capacity was used up."""
+        return int(self._client.get(self._keys.unrecorded + spec.recording_id) or 0)
 
-    def forget(self, wanted: RecordingSpec) -> None:
-        """Drop what was not taken off."""
-        self._client.delete(self._keys.recorded + wanted.recording_id, self._keys.unrecorded + wanted.recording_id)
+    def forget(self, spec: RecordingSpec) -> None:
+        """Delete the rows that were not taken off."""
+        self._client.delete(self._keys.recorded + spec.recording_id, self._keys.unrecorded + spec.recording_id)
 
 
 def _after(last_id: bytes) -> str:
-    """Return the least id after this one."""
+    """Return the next possible id of a stream."""
     moment, _, number = last_id.decode().partition("-")
     return f"{moment}-{int(number or 0) + 1}"

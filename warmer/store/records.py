@@ -1,4 +1,4 @@
-"""What the store takes and gives: plain records."""
+"""Plain records that the store takes and returns."""
 
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias
@@ -7,30 +7,34 @@ from warmer.codec.entry import Header
 from warmer.tasks.switch import Switch
 
 KeyReads: TypeAlias = tuple[str, str, int, int, list[int], int, int, int]
-"""Reads of one key since the last flush; `Store.flush` says what is what."""
+"""Reads of one key since the last flush.
+
+Its target's ref, "" where only the key is known; the cache key; hits; misses; the times in ms at which warm values were
+computed whose read was useful; how many hits were stale; the times in ms of the first and the last read, 0 for now.
+"""
 
 DueKind: TypeAlias = Literal["at", "in", "never", "review", "review_in"]
 
 
 class Result(StrEnum):
-    """How a refresh ended."""
+    """Result of a refresh."""
 
     PUBLISHED = "published"
-    FRESH = "fresh"  # somebody else's value will do
+    FRESH = "fresh"  # a fresh value was there already
     FAILED = "failed"
     CRASHED = "crashed"  # it killed the process that computed it
-    BUSY = "busy"  # somebody else is computing it
+    BUSY = "busy"  # another process holds the lease
     LOST = "lost"  # the lease lapsed or was voided: nothing was written
 
 
 class Lease(NamedTuple):
-    """An attempt at the right to write an entry.
+    """Result of an attempt to take a lease, the right to write an entry.
 
     Args:
-        taken: Whether this token has it.
+        taken: Whether the token holds it.
         now_ms: The server's time of the attempt.
         present: Header of the present entry, if there is one.
-        failure: How the computation that was waited for has failed; empty unless it has.
+        failure: How the computation that the caller waited for has failed; empty if it has not.
     """
 
     taken: bool
@@ -40,22 +44,22 @@ class Lease(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """One target that a worker may refresh now.
+    """Claim of one target, which a worker may refresh now.
 
     Args:
         ref: Canonical text of the target.
         due_ms: Since when it is due.
-        ensure: Whether a fresh value will do, whoever computed it.
+        fresh_ok: Whether a fresh value will do, whoever computed it.
         failures: Failures in a row before this.
-        deaths: Processes that have died with it.
+        deaths: Processes that have died while they computed it.
         compute_p95_s: What 95 of 100 computations of the task stayed under; 0 when unknown.
-        queue_wait_s: How long its task's targets are to be expected to wait between due and claimed.
+        queue_wait_s: How long targets of its task are expected to wait between due and claimed.
         definition: The task's definition, as JSON.
     """
 
     ref: str
     due_ms: int
-    ensure: bool
+    fresh_ok: bool
     failures: int
     deaths: int
     compute_p95_s: float
@@ -64,12 +68,12 @@ class Claim(NamedTuple):
 
 
 class Capacity(NamedTuple):
-    """How many computations may begin, by what they need.
+    """How many computations may run or begin at once, by the executor that they need.
 
     Args:
-        threads: A thread.
-        loop: The event loop.
-        processes: A process of their own.
+        threads: In threads.
+        loop: On the event loop.
+        processes: In isolated processes.
     """
 
     threads: int = 0
@@ -78,38 +82,38 @@ class Capacity(NamedTuple):
 
 
 class ClaimBatch(NamedTuple):
-    """What one call of `Store.claim` got.
+    """Claims of one call.
 
     Args:
         token: Owner token of all its claims and leases.
         now_ms: The server's time.
         switch: The fleet's switch.
-        held: How many tasks have something ready that has to wait, for a limit or for a fuller batch.
-        claims: The targets, best first; those of one batch stand together.
+        blocked: How many tasks have ready targets that have to wait, for a limit or for a fuller batch.
+        claims: The claims, best first; those of one batch stand together.
     """
 
     token: str
     now_ms: int
     switch: Switch
-    held: int
+    blocked: int
     claims: tuple[Claim, ...]
 
 
 class Outcome(NamedTuple):
-    """How the refresh of one target ended, as `Store.complete` records it.
+    """Outcome of a refresh of one target.
 
     Args:
         ref: Canonical text of the target.
-        token: The claim's token; "" for a reader that computed a miss without a claim.
-        result: How it ended.
+        token: The claim's token; "" for a reader that computed a miss.
+        result: Its result.
         origin: "warm" for warming, "miss" for a reader that had missed.
         due_kind: When the target is due next: "at" ms since the epoch, "in" ms from now, or "never"; "review" and
-            "review_in": when it is to be decided whether it is refreshed.
+            "review_in" are the same for the moment at which it is decided whether it is refreshed.
         due_ms: That number of ms.
         duration_ms: How long the computation took.
         computed_at_ms: When the value that is now cached was computed; 0 when unknown.
         error: What went wrong, if it failed.
-        verdict_ms: When the value was computed, if its use is to be judged; else None.
+        judged_ms: When the value was computed, if it is to be judged useful or wasted; else None.
         wasted_at_ms: From when on it counts as wasted.
         fresh_until_ms: Until when the value that is now cached is fresh; 0 when unknown.
     """
@@ -123,16 +127,16 @@ class Outcome(NamedTuple):
     duration_ms: float
     computed_at_ms: int = 0
     error: str = ""
-    verdict_ms: int | None = None
+    judged_ms: int | None = None
     wasted_at_ms: int = 0
     fresh_until_ms: int = 0
 
 
 class Completed(NamedTuple):
-    """What became of outcomes.
+    """Result of completing refreshes.
 
     Args:
-        lost: The refs whose claim was no longer held; of them nothing was changed.
+        lost: The refs whose claim was no longer held; nothing was changed for them.
         quarantined: The refs, and ids of tasks, that are quarantined from now on.
     """
 
@@ -141,7 +145,7 @@ class Completed(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """What is known of how long a target takes.
+    """How long a target takes, as far as it is known.
 
     Args:
         compute_p95_s: What 95 of 100 computations of its task stay under; 0 when unknown.
@@ -155,14 +159,14 @@ class Timing(NamedTuple):
 
 
 class DueReview(NamedTuple):
-    """One target that is to be reviewed.
+    """Target that is to be reviewed.
 
     Args:
         ref: Canonical text of the target.
-        planned_ms: When it was to be reviewed.
+        planned_ms: For when the review was planned.
         ttl_s: For how long its values are fresh; 0 if its task is gone.
-        account: Whose account pays for it: a task's id, "" for the fleet's, None for nobody's.
-        history: What is remembered of it, packed; empty if nothing is.
+        account: The account that pays for its refreshes: a task's id, "" for the fleet's, None for nobody.
+        history: The history of its reads, packed; empty if there is none.
     """
 
     ref: str
@@ -173,16 +177,16 @@ class DueReview(NamedTuple):
 
 
 class DueReviews(NamedTuple):
-    """What is to be reviewed by now, and what the decisions depend on.
+    """Targets that are to be reviewed by now, and what the decisions depend on.
 
     Args:
         now_ms: The server's time.
         switch: The fleet's switch.
-        leads: Whether the one who asks leads.
+        leads: Whether the scheduler that asks leads.
         targets: The targets, the longest due first.
         policy_state: What the policy has learnt, by field.
-        accounts: What reads and refreshes have cost, by account and by what.
-        reads: All reads of the fleet so far.
+        accounts: Sums of reads and refreshes, by account and field.
+        reads: Reads of the fleet since the beginning.
     """
 
     now_ms: int
@@ -195,14 +199,14 @@ class DueReviews(NamedTuple):
 
 
 class ReviewDecision(NamedTuple):
-    """What was decided on a target.
+    """Decision on a reviewed target.
 
     Args:
         ref: Canonical text of the target.
-        planned_ms: When it was to be reviewed.
-        review_ms: When it is to be reviewed again; 0 to refresh it now, -1 to let it go.
+        planned_ms: For when the review was planned.
+        review_ms: When it is reviewed again; 0 to refresh it now, -1 to leave it to expire.
         decided_ms: When it was decided, in ms since 2020.
-        flags: Flags of the decision; -1 if none is to be remembered.
+        flags: Flags of the decision; -1 to remember none.
         decision: What it was based on, packed.
     """
 
@@ -215,12 +219,12 @@ class ReviewDecision(NamedTuple):
 
 
 class Quarantined(NamedTuple):
-    """What is computed no more, because it killed the process that did so.
+    """Target or task in quarantine, because it killed the processes that computed it.
 
     Args:
         name: A target's ref, or a task's id for all its targets.
         since_ms: Since when.
-        deaths: How many processes died with it.
+        deaths: How many processes died.
         why: How the last one ended.
     """
 
@@ -243,17 +247,17 @@ class Hot(NamedTuple):
 
 
 class TargetState(NamedTuple):
-    """Where a target stands, and what is remembered of it.
+    """State of a target, and what is known of it.
 
     Args:
         ref: Canonical text of the target.
-        place: "due", "review", "busy" if it is ready or claimed, or "" if it stands nowhere.
-        at_ms: When it is due, or reviewed, or since when it has been ready.
+        place: "due", "review", "busy" if it is ready or claimed, or "" if it is none of these.
+        at_ms: When it is due or reviewed, since when it is ready, or when its claim lapses.
         ttl_s: For how long its values are fresh; 0 if its task is gone.
-        account: Whose account pays for it: a task's id, "" for the fleet's, None for nobody's.
+        account: The account that pays for its refreshes: a task's id, "" for the fleet's, None for nobody.
         compute_p95_s: What 95 of 100 computations of its task stay under; 0 when unknown.
         queue_wait_s: How long its task's targets wait between due and claimed.
-        history: What is remembered of its reads, packed; empty if nothing is.
+        history: The history of its reads, packed; empty if there is none.
     """
 
     ref: str
@@ -267,7 +271,7 @@ class TargetState(NamedTuple):
 
 
 class TargetStates(NamedTuple):
-    """What one look at targets has seen.
+    """States of targets at one moment.
 
     Args:
         now_ms: The server's time.
@@ -283,7 +287,15 @@ class TargetStates(NamedTuple):
 
 
 class TickReport(NamedTuple):
-    """What one tick did: targets moved to ready, lapsed claims, wasted refreshes; what stands ready; is there more."""
+    """Report of one tick.
+
+    Args:
+        moved: Due targets that are ready now.
+        lapsed: Claims whose deadline has passed.
+        wasted: Refreshes that nobody used.
+        ready: Targets that may be claimed now, counted up to a maximum.
+        more: Whether there is more to move.
+    """
 
     moved: int
     lapsed: int

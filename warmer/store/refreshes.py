@@ -1,4 +1,4 @@
-"""The flow of a refresh: due, ready, claimed, completed."""
+"""The steps of a refresh in Redis: due targets become ready, are claimed, and are completed."""
 
 from collections.abc import Iterable, Sequence
 from secrets import token_hex
@@ -12,7 +12,7 @@ from warmer.tasks.switch import Switch
 from warmer.tasks.target import task_id_of
 
 ENOUGH_READY = 1000
-"""Up to how many ready targets a tick counts: it wants to know how many workers could be busy."""
+"""A tick counts ready targets only up to this number: enough to know how many workers could be busy."""
 
 
 class Refreshes:
@@ -27,12 +27,16 @@ class Refreshes:
         self._scripts = scripts
 
     def tick(self, limit: int = 1000) -> TickReport:
-        """Move what is due to ready, and lapsed claims too; judge refreshes that nobody used."""
+        """Make due targets ready, end claims past their deadline, and count refreshes that nobody used.
+
+        Args:
+            limit: Targets to move at most.
+        """
         moved, lapsed, wasted, ready, more = self._scripts.run("tick", limit, ENOUGH_READY)
         return TickReport(moved, lapsed, wasted, ready, bool(more))
 
     def reconcile(self) -> int:
-        """Make critical targets that are nowhere due now; returns how many."""
+        """Make critical targets due that are neither due, ready nor claimed; returns how many there were."""
         repaired: int = 0
         cursor: bytes = b"0"
         while True:
@@ -43,27 +47,27 @@ class Refreshes:
 
     def claim(
         self,
-        places: Capacity,
+        capacity: Capacity,
         unknown_ids: Iterable[str] = (),
         *,
         only: Sequence[str] | None = None,
-        life: str = "",
+        drain_id: str = "",
         waits: bool = True,
     ) -> ClaimBatch:
-        """Claim the best ready targets, leaving those of unknown tasks to others.
+        """Claim the best ready targets; those of unknown tasks are left to other workers.
 
         Args:
-            places: How many computations may begin; up to 500 keep Redis responsive.
+            capacity: How many computations may begin; up to 500 keep Redis responsive.
             unknown_ids: Ids of tasks that the caller cannot compute.
-            only: The refs that may be claimed, best first; all when not given.
-            life: What the token begins with, so that `lapse` finds the claims of a process that died.
+            only: The refs that may be claimed, best first; all by default.
+            drain_id: The token begins with it, so that `lapse` finds the claims of a drain that died.
             waits: Whether a batch that is not full may wait for more.
         """
-        token = life + token_hex(16)
+        token = drain_id + token_hex(16)
         answer = orjson.loads(
             self._scripts.run(
                 "claim",
-                *places,
+                *capacity,
                 token,
                 int(waits),
                 "" if only is None else orjson.dumps(only),
@@ -75,8 +79,8 @@ class Refreshes:
             for task_id, (definition, p95_ms, wait_ms) in dict(answer["tasks"] or {}).items()
         }
         claims = tuple(
-            Claim(ref, int(due_ms), ensure == 1, int(failures), int(deaths), *known[task_id_of(ref)])
-            for ref, due_ms, ensure, failures, deaths in answer["claims"] or ()
+            Claim(ref, int(due_ms), fresh_ok == 1, int(failures), int(deaths), *known[task_id_of(ref)])
+            for ref, due_ms, fresh_ok, failures, deaths in answer["claims"] or ()
         )
         switch = Switch.from_json(answer["switch"].encode())
         return ClaimBatch(token, int(answer["now"]), switch, int(answer["blocked"]), claims)
@@ -87,25 +91,25 @@ class Refreshes:
         return [ref.decode() for chunk in chunks(refs) for ref in run("renew_claims", token, *chunk)]
 
     def give_back(self, refs: Sequence[str], token: str) -> int:
-        """Put claimed targets back for others; returns how many of the claims were still held."""
+        """Give claims up so that others can claim the targets; returns how many of them were still held."""
         return sum(int(self._scripts.run("give_back", token, *chunk)) for chunk in chunks(refs))
 
-    def lapse(self, life: str) -> list[str]:
-        """End the claims of a process that died: their targets are ready again, and suspects of having killed it.
+    def lapse(self, drain_id: str) -> list[str]:
+        """End the claims of a drain whose process died: their targets are ready again, and suspected to have killed it.
 
         Args:
-            life: What the tokens of its claims begin with; of "" nothing lapses.
+            drain_id: What the tokens of its claims begin with; nothing lapses for "".
 
         Returns:
             The refs of the targets.
         """
-        return [ref.decode() for ref in self._scripts.run("lapse", life)]
+        return [ref.decode() for ref in self._scripts.run("lapse", drain_id)]
 
     def complete(self, outcomes: Sequence[Outcome]) -> Completed:
-        """End refreshes: drop their claims, count them, plan the next ones, tell those who wait.
+        """Complete refreshes: drop their claims, count them, plan the next ones, report to watchers.
 
         Args:
-            outcomes: How they ended; no target stands twice among them.
+            outcomes: Their results; each target at most once.
         """
         lost: list[str] = []
         quarantined: list[str] = []
@@ -127,7 +131,7 @@ class Refreshes:
                 outcome.due_ms,
                 round(outcome.duration_ms, 3),
                 outcome.error,
-                "" if outcome.verdict_ms is None else f"{outcome.verdict_ms}:{outcome.ref}",
+                "" if outcome.judged_ms is None else f"{outcome.judged_ms}:{outcome.ref}",
                 outcome.wasted_at_ms,
                 outcome.fresh_until_ms,
             )

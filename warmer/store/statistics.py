@@ -22,11 +22,11 @@ class Statistics:
         self._keys = scripts.keys
 
     def totals(self) -> dict[str, float]:
-        """Return the counters of the whole fleet."""
+        """Return the counters of the fleet by name."""
         return {name.decode(): float(value) for name, value in self._client.hgetall(self._keys.totals).items()}
 
     def accounts(self) -> dict[str, dict[str, float]]:
-        """Return what reads and refreshes have cost by account, "" for the fleet's, and by what."""
+        """Return the sums of each account by field; the fleet's account is ""."""
         fields = self._client.hgetall(self._keys.accounts)
         return by_account([part for field in fields.items() for part in field])
 
@@ -39,14 +39,14 @@ class Statistics:
         return [float(value) for value in self._client.lrange(self._keys.durations, 0, -1)]
 
     def of_tasks(self, task_ids: Sequence[str]) -> list[dict[str, str]]:
-        """Return each task's counters."""
+        """Return the counters of these tasks, in order."""
         pipeline = self._client.pipeline(transaction=False)
         for task_id in task_ids:
             pipeline.hgetall(self._keys.stats + task_id)
         return [{name.decode(): value.decode() for name, value in counters.items()} for counters in pipeline.execute()]
 
     def timings(self, refs: Sequence[str]) -> list[Timing]:
-        """Return what is known of how long targets take."""
+        """Return what is known of how long these targets take, in order."""
         if not refs:
             return []
         switch_json, found = self._scripts.run("timings", *refs)

@@ -1,4 +1,4 @@
-"""What the scripts have to know of a task: what its targets need, for how long they are fresh, who pays for them."""
+"""Spec of a task, as the scripts read it: what its targets need, how long they are fresh, which account pays."""
 
 from typing import Literal, NamedTuple
 
@@ -9,7 +9,7 @@ from warmer.tasks.task import WarmingTask
 
 
 class TaskSpec(NamedTuple):
-    """What the scripts know of a task.
+    """Spec of a task: what its targets need.
 
     Args:
         priority: Higher first.
@@ -27,10 +27,10 @@ class TaskSpec(NamedTuple):
 
 
 def parse_task_spec(text: str) -> TaskSpec:
-    """Return what `task_spec_text` says of a task.
+    """Return the spec from its text; see `task_spec_text`.
 
     Args:
-        text: As Redis keeps it.
+        text: As it stands in Redis.
 
     Example:
         >>> parse_task_spec("7 o t 1 0 3600000 f pg")
@@ -41,7 +41,7 @@ def parse_task_spec(text: str) -> TaskSpec:
 
 
 def task_spec_text(task: WarmingTask) -> str:
-    """Return what the scripts have to know of a task, as they read it.
+    """Return the spec of a task as a text, which the scripts read.
 
     Args:
         task: The task; a function given by its path is imported, if it can be.

@@ -71,7 +71,7 @@ class Drain:
         self._heartbeat = Heartbeat(context.extend_deadline, self._running)
         self._unknown: set[str] = set()
         self._claim_from_s = dict.fromkeys(ExecutorKind, 0.0)
-        self._held = 0
+        self._blocked = 0
         self._abandoned = 0
         self._max_abandoned = self._settings.concurrency
         self._done = 0
@@ -129,7 +129,7 @@ class Drain:
 
     def _is_burst_over(self) -> bool:
         """Return whether a burst is over: nothing runs or waits here, and the last claim found nothing in Redis."""
-        has_none = not self._outage.is_on and all(self._claim_from_s.values()) and not self._held
+        has_none = not self._outage.is_on and all(self._claim_from_s.values()) and not self._blocked
         return self._context.is_burst and has_none and not self._completer.is_busy
 
     def _check(self, now_s: float) -> None:
@@ -176,7 +176,7 @@ class Drain:
     def _begin(self, taken: ClaimedBatch, wanted: dict[ExecutorKind, int], now_s: float) -> None:
         for task_id in taken.unknown_ids:
             self._skip_unknown(task_id)
-        self._held = taken.held
+        self._blocked = taken.blocked
         self._done += len(taken.ended)
         computations = computations_of(taken.works, self._executor_kinds, self._settings.max_task_s, now_s)
         begun = dict.fromkeys(ExecutorKind, 0)
@@ -215,9 +215,9 @@ class Drain:
         self._done += len(done)
         self._prefetch.learn([computed.duration_s for _, computed in done])
         self._threads.low_water = self._prefetch.low_water
-        if self._held:  # a limit may now admit more targets
+        if self._blocked:  # a limit may now admit more targets
             self._claim_from_s = dict.fromkeys(ExecutorKind, 0.0)
-        if self._held or not self._running:
+        if self._blocked or not self._running:
             self._wake.set()
 
     def _abandon_overdue(self, now_s: float) -> None:

@@ -95,7 +95,7 @@ class Flow:
                     due_ms=batch.now_ms + lifetime_ms,
                     duration_ms=0.1,
                     computed_at_ms=batch.now_ms,
-                    verdict_ms=batch.now_ms,
+                    judged_ms=batch.now_ms,
                     wasted_at_ms=batch.now_ms + lifetime_ms,
                 )
                 for claim in batch.claims

@@ -164,7 +164,7 @@ def test_the_ledger_is_that_of_a_plain_model_on_the_same_events(warmer, flush, e
         value = model.publish(n, at_ms, cost_ms, is_warm)
         published(
             warmer, ref_of(n), value.fresh_until_ms, origin="warm" if is_warm else "miss", duration_ms=float(cost_ms),
-            computed_at_ms=at_ms, verdict_ms=at_ms if is_warm else None, wasted_at_ms=value.fresh_until_ms,
+            computed_at_ms=at_ms, judged_ms=at_ms if is_warm else None, wasted_at_ms=value.fresh_until_ms,
         )  # fmt: skip
 
     def ref_of(n: int) -> str:
@@ -230,7 +230,7 @@ def test_a_refresh_whose_claim_was_lost_counts_nothing(warmer, flush):
     register(warmer)
     flush.hits()
     before = counters(warmer), store_of(warmer).stats.totals(), store_of(warmer).stats.accounts()
-    lost = outcome(REF, "of a dead worker", ("never", 0), verdict_ms=1, wasted_at_ms=1, fresh_until_ms=1)
+    lost = outcome(REF, "of a dead worker", ("never", 0), judged_ms=1, wasted_at_ms=1, fresh_until_ms=1)
     assert not complete(store_of(warmer), lost)
     assert (counters(warmer), store_of(warmer).stats.totals(), store_of(warmer).stats.accounts()) == before
     assert store_of(warmer).refreshes.tick().wasted == 0
@@ -438,7 +438,7 @@ def test_refreshes_that_wait_for_judgement_are_bounded_and_the_rest_is_said(make
     warmer = make_warmer(history_capacity=50)
     register(warmer)
     for n in range(200):
-        published(warmer, f't{{"n":{n}}}', origin="warm", verdict_ms=1, wasted_at_ms=1000 - n, fresh_until_ms=1)
+        published(warmer, f't{{"n":{n}}}', origin="warm", judged_ms=1, wasted_at_ms=1000 - n, fresh_until_ms=1)
     verdicts = store_of(warmer).control.zrange(store_of(warmer).keys.unjudged_refreshes, 0, -1)
     assert sorted(verdicts) == sorted(f'1:t{{"n":{n}}}'.encode() for n in range(150, 200)), "those judged first"
     assert warmer.performance().unjudged == 150

@@ -51,7 +51,7 @@ def claim_many(store, count: int, life: str) -> list[str]:
     """Claim so many, as one drain does over time; returns their tokens."""
     tokens, left = [], count
     while left > 0:
-        batch = claim(store, min(left, 500), life=life)
+        batch = claim(store, min(left, 500), drain_id=life)
         assert batch.claims
         tokens.append(batch.token)
         left -= len(batch.claims)
@@ -87,7 +87,7 @@ def test_a_process_with_very_many_claims_gives_them_all_up_when_it_dies(make_war
     register(running, limit=limit)
     make_ready(store_of(running), targets(MANY + 10))
     claim_many(store_of(running), MANY, "dead")
-    survivor = claim(store_of(running), 10, life="alive")
+    survivor = claim(store_of(running), 10, drain_id="alive")
     assert len(store_of(running).refreshes.lapse("dead")) == MANY
     assert store_of(running).targets.backlog() == MANY
     assert sorted(store_of(running).control.zrange(store_of(running).keys.claims, 0, -1)) == sorted(
@@ -219,12 +219,12 @@ def test_giving_back_says_how_many_were_still_held(running):
 def test_a_claim_that_was_asked_for_and_lapsed_still_does_what_it_was_due_for(running):
     register(running)
     make_ready(store_of(running), targets(1))
-    (found,) = claim(store_of(running), 1, life="dead").claims
-    assert found.ensure is False
+    (found,) = claim(store_of(running), 1, drain_id="dead").claims
+    assert found.fresh_ok is False
     store_of(running).requests.submit(targets(1), force=False)
     store_of(running).refreshes.lapse("dead")
     (again,) = claim(store_of(running), 1).claims
-    assert again.ensure is False, "a value that was about to be renewed will not do"
+    assert again.fresh_ok is False, "a value that was about to be renewed will not do"
 
 
 # --- take and finish ------------------------------------------------------------------------------------------------

@@ -176,7 +176,7 @@ class Flow(RuleBasedStateMachine):
 
     @rule(threads=st.integers(0, 4), processes=st.integers(0, 2), life=st.sampled_from(["one-", "two-"]))
     def claim(self, threads: int, processes: int, life: str) -> None:
-        batch = self.store.refreshes.claim(Capacity(threads=threads, processes=processes), life=life)
+        batch = self.store.refreshes.claim(Capacity(threads=threads, processes=processes), drain_id=life)
         assert len(batch.claims) <= threads + processes
         assert len(set(refs(batch))) == len(batch.claims)
         assert all(one.due_ms <= batch.now_ms for one in batch.claims)

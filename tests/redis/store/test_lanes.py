@@ -111,7 +111,7 @@ def test_a_batch_that_is_not_full_waits_for_more_but_not_for_ever(store):
     make_ready(store, targets("batched", 14))
     assert refs(claim(store, 5)) == targets("batched", 10)
     waiting = claim(store, 5)
-    assert (refs(waiting), waiting.held) == ([], 1)
+    assert (refs(waiting), waiting.blocked) == ([], 1)
     store.control.zadd(store.keys.scheduled_queue + "batched", {targets("batched", 14)[10]: server_ms(store) - 60_001})
     assert refs(claim(store, 5)) == targets("batched", 14)[10:]
 
@@ -229,7 +229,7 @@ def test_a_limit_holds_over_claims_until_something_ends(store):
     assert len(first.claims) == 2
     blocked = claim(store, 5)
     assert refs(blocked) == []
-    assert blocked.held > 0
+    assert blocked.blocked > 0
     complete(store, outcome(refs(first)[0], first.token, ("never", 0)))
     assert len(claim(store, 5).claims) == 1
 
@@ -247,7 +247,7 @@ def test_a_limit_is_free_again_whatever_ends_a_claim(store, end):
     limit(store, "db", concurrency=3, reserved=0)
     add_lane(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 5))
-    first = claim(store, 5, life="life")
+    first = claim(store, 5, drain_id="life")
     assert len(first.claims) == 3
     if end == "give back":
         store.refreshes.give_back(refs(first), first.token)
@@ -544,7 +544,7 @@ def test_what_is_due_by_its_reads_is_still_due_after_it_was_taken_back(warmer, s
     store.requests.withdraw([ref], "me")
     assert list(places_of(store, ref)) == ["due"]
     (found,) = claim(store, 1).claims
-    assert (found.ref, found.ensure) == (ref, True)
+    assert (found.ref, found.fresh_ok) == (ref, True)
 
 
 @pytest.mark.parametrize("critical", [True, False])
@@ -563,7 +563,7 @@ def test_a_changed_definition_is_still_to_be_computed_after_it_was_taken_back(wa
     store.requests.submit(["t"], force=False, watcher="me")
     store.requests.withdraw(["t"], "me")
     (found,) = claim(store, 1).claims
-    assert found.ensure is False, "a value of the old definition will not do"
+    assert found.fresh_ok is False, "a value of the old definition will not do"
 
 
 # --- costs ----------------------------------------------------------------------------------------------------------

@@ -51,7 +51,7 @@ def lapse(store, ref: str, times: int = 1) -> None:
     for number in range(times):
         life = f"life-{number}-"
         store.requests.submit([ref], force=True)
-        claim(store, 1, only=[ref], life=life)
+        claim(store, 1, only=[ref], drain_id=life)
         assert store.refreshes.lapse(life) == [ref]
 
 

@@ -174,7 +174,7 @@ def test_the_numbers_are_those_of_the_code(said: str, value: float) -> None:
 
 def test_quarantine_begins_when_it_says() -> None:
     script = (files("warmer.store") / "lua" / "includes" / "quarantine.lua").read_text()
-    assert "local MOST_DEATHS, MOST_TARGETS_OF_A_TASK, MOST_BY_SUSPICION = 3, 3, 2" in script
+    assert "local MAX_DEATHS, MAX_TARGETS_OF_A_TASK, MAX_DEATHS_BY_SUSPICION = 3, 3, 2" in script
     assert "After three deaths, the last of them in an isolated process" in " ".join(PAGE.split())
     assert "A task with three targets in quarantine is in quarantine as a whole" in " ".join(PAGE.split())
 
