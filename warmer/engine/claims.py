@@ -1,4 +1,7 @@
-"""Claims: take targets with their leases, many at once, publish what was computed, and complete the claims."""
+"""Claims: takes ready targets with their leases, in batches, publishes their values, and completes the claims.
+
+The caller computes in between: a worker, the embedded worker, a test, or an on-demand run.
+"""
 
 import logging
 import shlex
@@ -30,12 +33,12 @@ logger = logging.getLogger("warmer.refresh")
 
 
 class TaskRuntime(NamedTuple):
-    """How the targets of a task are computed in this process.
+    """A task as this process computes it.
 
     Args:
         task: The task, as this process knows it.
         function: Computes a value.
-        find_options: Returns how it is cached.
+        find_options: Returns the cache options.
     """
 
     task: WarmingTask
@@ -53,14 +56,14 @@ class TaskRuntime(NamedTuple):
 
 
 class ClaimedBatch(NamedTuple):
-    """What one call of `Claims.take` got.
+    """Result of one call of `Claims.take`.
 
     Args:
-        works: What is to be computed, best first; those of one batch stand together.
-        ended: What ended at once: a fresh value was there, another computes it, or it cannot be computed.
+        works: The works to compute, most urgent first; those of one batch are adjacent.
+        ended: Refreshes that ended at once: the value is fresh, another process computes it, or it cannot be computed.
         unknown_ids: Ids of tasks that this process does not know; their targets were given back.
-        claimed: How many targets were claimed.
-        blocked: How many tasks have ready targets that have to wait.
+        claimed: Number of claimed targets.
+        blocked: Number of tasks with ready targets that must wait, for example for a limit.
     """
 
     works: list[LeasedWork]
@@ -71,13 +74,13 @@ class ClaimedBatch(NamedTuple):
 
 
 class Claims:
-    """Takes claims, publishes, and completes them; how they are computed in between is the caller's business.
+    """Takes, renews, completes and gives back claims.
 
     Args:
-        store: Where claims are.
+        store: Holds the claims.
         registry: The functions of this process.
-        cache_options: How each task's values are cached.
-        settings: Time-outs and thresholds.
+        cache_options: The cache options of each task.
+        settings: The tick and the flush interval.
         refresher: Acquires leases and publishes values.
     """
 
@@ -89,7 +92,6 @@ class Claims:
         settings: Settings,
         refresher: Refresher,
     ) -> None:
-        """Start idle."""
         self._store = store
         self._registry = registry
         self._cache_options = cache_options
@@ -108,18 +110,18 @@ class Claims:
         waits: bool = True,
         is_wanted: Callable[[str], bool] = lambda ref: True,
     ) -> ClaimedBatch:
-        """Claim the best of what is ready, and take the leases.
+        """Claim the most urgent ready targets, and acquire their leases.
 
         Args:
             capacity: How many computations may begin.
             unknown_ids: Ids of tasks that this process does not know.
-            only: The refs that may be claimed; all when not given.
-            drain_id: What the claims' token begins with.
-            waits: Whether a batch that is not full may wait for more.
-            is_wanted: Decides whether the caller wants a target; one that it does not want is given back.
+            only: The refs that may be claimed; None for all.
+            drain_id: The prefix of the claims' token.
+            waits: Whether a batch that is not full may wait for more targets.
+            is_wanted: Returns whether the caller wants a target; the others are given back.
 
         Raises:
-            redis.RedisError: Redis did not answer; what had been claimed is given back, or lapses.
+            redis.RedisError: Redis did not answer; claims that were taken are given back, or expire.
         """
         batch = self._store.refreshes.claim(capacity, unknown_ids, only=only, drain_id=drain_id, waits=waits)
         try:
@@ -129,7 +131,7 @@ class Claims:
             raise
 
     def _leased(self, batch: ClaimBatch, is_wanted: Callable[[str], bool]) -> ClaimedBatch:
-        """Take the leases of what this process knows and wants, and complete what needs no computation."""
+        """Acquire the leases of known and wanted targets, and complete those that need no computation."""
         self._switch = batch.switch
         unknown_ids: set[str] = set()
         not_ours: list[str] = []
@@ -168,7 +170,7 @@ class Claims:
         )
 
     def _resolve(self, claim: Claim) -> "TaskRuntime | WarmerError | None":
-        """Return how targets of the claimed task are computed here; None if this process does not know it."""
+        """Return the claimed task as this process computes it; None if this process does not know it."""
         try:
             task = self._registry.resolve(claim.definition)
             if task is None:
@@ -178,32 +180,32 @@ class Claims:
         except WarmerError as error:
             return error
 
-    # --- ending ------------------------------------------------------------------------------------------------
+    # --- completing --------------------------------------------------------------------------------------------
     def publish(self, works: Sequence[LeasedWork], computed: Sequence[Computed]) -> list[Refreshed]:
-        """Publish what was computed, and complete the claims.
+        """Publish values, and complete the claims.
 
         Args:
-            works: From `take`.
+            works: Works of `take`.
             computed: The outcome of each computation.
 
         Returns:
-            How each refresh ended.
+            The end of each refresh.
 
         Raises:
-            redis.RedisError: Redis did not answer; the claims lapse, and their targets become ready again.
+            redis.RedisError: Redis did not answer; the claims expire, and their targets become ready again.
         """
         return self._complete_works(works, self._refresher.publish(works, computed))
 
     def give_up(self, works: Sequence[LeasedWork], error: str, duration_ms: float) -> list[Refreshed]:
-        """Complete claims whose computation did not come back; a value that it still brings is refused.
+        """Complete claims as failed whose computation did not end in time; its value will not be written later.
 
         Args:
-            works: What is given up.
-            error: Why.
-            duration_ms: How long it has been running.
+            works: The works of the computation.
+            error: The error to record.
+            duration_ms: The time since its start.
 
         Raises:
-            redis.RedisError: Redis did not answer; the claims lapse.
+            redis.RedisError: Redis did not answer; the claims expire.
         """
         self._refresher.release(leases_of(works))
         refreshed = [
@@ -212,17 +214,17 @@ class Claims:
         return self._complete_works(works, refreshed)
 
     def give_back(self, works: Iterable[LeasedWork]) -> None:
-        """Put targets back for others, in their old place.
+        """Give claims back: their targets return to their former place in the queue.
 
         Raises:
-            redis.RedisError: Redis did not answer; the claims lapse.
+            redis.RedisError: Redis did not answer; the claims expire.
         """
         for token, given in _by_token(works).items():
             self._refresher.release(leases_of(given))
             self._store.refreshes.give_back([work.ref for work in given], token)
 
     def renew(self, works: Sequence[LeasedWork]) -> list[str]:
-        """Extend claims and leases; returns the refs of the claims that are lost.
+        """Renew claims and leases; returns the refs of the claims that are lost.
 
         Raises:
             redis.RedisError: Redis did not answer.
@@ -235,10 +237,10 @@ class Claims:
         ]
 
     def complete_unclaimed(self, refreshed: Sequence[Refreshed]) -> None:
-        """Record refreshes that were made without a claim: by readers that had missed, or by hand.
+        """Record refreshes that had no claim: of readers after a miss, or on demand.
 
         Args:
-            refreshed: How they ended; no target stands twice among them.
+            refreshed: The end of each refresh; each target at most once.
 
         Raises:
             redis.RedisError: Redis did not answer.
@@ -251,7 +253,7 @@ class Claims:
             outcomes.append(outcome_of(one, "", due, self._settings))
         self._store.refreshes.complete(outcomes)
 
-    # --- parts of the above ------------------------------------------------------------------------------------
+    # --- shared steps ------------------------------------------------------------------------------------------
     def _complete_works(self, works: Sequence[LeasedWork], refreshed: list[Refreshed]) -> list[Refreshed]:
         self._complete(
             [
@@ -276,19 +278,19 @@ class Claims:
             return
         for name in self._store.refreshes.complete(outcomes).quarantined:
             logger.error(
-                "%s has killed its process too often, and is computed no more until its definition changes or "
-                "`warmer release %s` is called",
+                "%s is in quarantine, because it crashed its process too often: workers do not compute it until its "
+                "definition changes or `warmer release %s` is called",
                 name,
                 shlex.quote(name),
             )
 
 
 def computed_here(work: LeasedWork, monotonic_s: Callable[[], float] = time.monotonic) -> Computed:
-    """Compute a value in this thread, by the function for a single one, also where the task wants a process.
+    """Compute a value in this thread, by the function for one target, also if the task asks for an isolated process.
 
     Args:
-        work: From `Claims.take`.
-        monotonic_s: Measures how long it takes.
+        work: A work of `Claims.take`.
+        monotonic_s: The clock that measures its duration.
     """
     with uncounted_reads():
         (computed,) = run(computing_values([work.request], work.options.timeout_s, monotonic_s=monotonic_s))
@@ -296,7 +298,7 @@ def computed_here(work: LeasedWork, monotonic_s: Callable[[], float] = time.mono
 
 
 def _fresh_ok(work: LeasedWork, present: Header) -> bool:
-    """Whether a claim needs no computation: the value is newer than the claim, or fresh where that is enough."""
+    """Whether a claim needs no computation: the value is newer than the request, or fresh if that is enough."""
     claim = work.claim
     return claim is not None and (present.computed_at_ms > claim.due_ms or (claim.fresh_ok and is_fresh(work, present)))
 

@@ -1,4 +1,4 @@
-"""Next due time of a target, from how its refresh ended, and the outcome that is recorded of it."""
+"""Next due time of a target after a refresh, and the outcome that is recorded in Redis."""
 
 import random
 from typing import NamedTuple
@@ -12,21 +12,21 @@ from warmer.tasks.task import WarmingTask
 
 BUSY_RETRY_MS = 1000
 MAX_FAILURES = 5
-"""Failures in a row after which a target that nobody reads is left alone."""
+"""Failures in a row after which a target is refreshed only if its reads justify it."""
 
 JUDGEMENT_GRACE_S = 5.0
-"""Reads are flushed in batches: a refresh is judged wasted only when the last of them has surely arrived."""
+"""Time after the flush interval until a refresh is judged as wasted, because counted reads arrive in batches."""
 
 FAILED = (Result.FAILED, Result.CRASHED)
 
 
 class NextDue(NamedTuple):
-    """When a target is due next.
+    """Next due time of a target.
 
     Args:
-        kind: "at" ms since the epoch, "in" ms from now, or "never"; "review" and "review_in": when it is to be decided
-            whether it is refreshed.
-        ms: That number of ms.
+        kind: "at" (ms since the epoch), "in" (ms from now) or "never"; "review" and "review_in" likewise, for a review
+            that decides on the refresh.
+        ms: The time in ms.
     """
 
     kind: DueKind
@@ -34,13 +34,13 @@ class NextDue(NamedTuple):
 
 
 def outcome_of(refreshed: Refreshed, token: str, due: NextDue, settings: Settings) -> Outcome:
-    """Return what is recorded of a refresh.
+    """Return the outcome of a refresh, as Redis records it.
 
     Args:
-        refreshed: How it ended.
+        refreshed: The end of the refresh.
         token: The claim's token; "" without a claim.
-        due: When the target is due next.
-        settings: How often reads are flushed.
+        due: The next due time.
+        settings: The flush interval of reads.
     """
     is_warm = refreshed.origin is Origin.WARM
     judged = is_warm and refreshed.result is Result.PUBLISHED and refreshed.ref != ""
@@ -61,12 +61,12 @@ def outcome_of(refreshed: Refreshed, token: str, due: NextDue, settings: Setting
 
 
 def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: int, settings: Settings) -> NextDue:
-    """Return when a target is due again, or is reviewed.
+    """Return when a target is due or reviewed next.
 
     Args:
         task: The target's task.
-        timing: What is known of how long it takes.
-        refreshed: How the refresh ended.
+        timing: The task's compute and waiting times, and the fleet's switch.
+        refreshed: The end of the refresh.
         failures: Failures in a row before it.
         settings: The tick.
     """
@@ -79,9 +79,8 @@ def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: 
             return NextDue("review_in", round(1000 * task.ttl))
         return due_after_failure(failures)
     if refreshed.result is Result.PUBLISHED and refreshed.duration_ms >= 1000 * task.ttl:
-        return NextDue(
-            "in", round(refreshed.duration_ms)
-        )  # stale as soon as it was there: no computing without a pause
+        # The value was stale when it was written: pause, so that it is not computed all the time.
+        return NextDue("in", round(refreshed.duration_ms))
     slowest_s = max(timing.compute_p95_s, refreshed.duration_ms / 1000)
     lead_s = policy.lead_s(slowest_s, timing.queue_wait_s, settings.tick_s, task.ttl)
     due_s = policy.next_due_s(
@@ -93,10 +92,10 @@ def next_due(task: WarmingTask, timing: Timing, refreshed: Refreshed, failures: 
 
 
 def due_after_rejection(failures: int) -> NextDue:
-    """Return when a target is due again that no worker can compute: later each time, and then never."""
+    """Return when a target is due that no worker can compute: with backoff, then never."""
     return NextDue("never") if failures + 1 >= MAX_FAILURES else due_after_failure(failures)
 
 
 def due_after_failure(failures: int) -> NextDue:
-    """Return when a target is due again that has failed once more."""
+    """Return when a target is due after one more failure: with backoff."""
     return NextDue("in", round(1000 * policy.retry_delay_s(failures + 1, random.random())))

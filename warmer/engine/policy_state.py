@@ -1,4 +1,4 @@
-"""The state of the policy: the model, the season and the thresholds, as they are learnt and saved."""
+"""Policy state: the model, the season and the thresholds, as they are learned and saved in Redis."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -51,9 +51,9 @@ def budgets_of(store: Store, settings: Settings, accounts: Iterable[str | None])
     """Return the budget of each account that has one; "" is the fleet's.
 
     Args:
-        store: Where tasks' definitions are.
+        store: Holds the definitions of tasks.
         settings: The fleet's budget.
-        accounts: Ids of tasks; "" and None are passed over.
+        accounts: Ids of tasks; "" and None are ignored.
     """
     budgets = {"": budget_of(settings) or ExtraCompute(DEFAULT_EXTRA_COMPUTE)}
     task_ids = sorted({account for account in accounts if account})
@@ -65,14 +65,13 @@ def budgets_of(store: Store, settings: Settings, accounts: Iterable[str | None])
 
 
 class PolicyState:
-    """What was learnt so far, and the decisions that follow from it; knows no Redis.
+    """The learned state of the policy, and the decisions that follow from it; it does not use Redis.
 
     Args:
-        saved: The saved state, by field; a field that cannot be read is learnt again from the start.
+        saved: The saved state, by field; a field that cannot be read is learned again from the start.
     """
 
     def __init__(self, saved: Mapping[str, bytes]) -> None:
-        """Read the saved state."""
         self.model = _read(saved, "model", Model.from_bytes) or Model()
         self.season = _read(saved, "season", Season.from_bytes) or Season()
         self.thresholds: dict[str, Threshold] = {}
@@ -83,11 +82,11 @@ class PolicyState:
         self._saved_at_ms = 0
 
     def observe(self, due: DueReviews, budgets: Mapping[str, Budget]) -> None:
-        """Take in what was read and spent since the last time: the season and the thresholds follow it.
+        """Update the season by the new reads, and the thresholds by the new costs.
 
         Args:
-            due: With the counters of the fleet and of each account.
-            budgets: Of each account that has one; "" is the fleet's.
+            due: The counters of the fleet and of each account.
+            budgets: The budget of each account that has one; "" is the fleet's.
         """
         now_s = due.now_ms / 1000
         self.season.observe(now_s, max(0, due.reads - self._reads))
@@ -101,10 +100,10 @@ class PolicyState:
             self._seen[account] = totals
 
     def set_budgets(self, budgets: Mapping[str, Budget]) -> None:
-        """Make a threshold for each account; one whose budget has changed keeps its state.
+        """Create a threshold for each account; one whose budget has changed keeps its state.
 
         Args:
-            budgets: Of each account that has one; "" is the fleet's.
+            budgets: The budget of each account that has one; "" is the fleet's.
         """
         for account, budget in budgets.items():
             threshold = self.thresholds.get(account)
@@ -117,8 +116,8 @@ class PolicyState:
         return self.thresholds.get(account or "") or self.thresholds[""]
 
     def decide(self, target: DueReview, now_ms: int) -> ReviewDecision:
-        """Decide on a target, and learn from what became of the last decision on it."""
-        if not (target.ttl_s and target.history):  # its task is gone, or it was forgotten among colder ones
+        """Decide on a target, and learn from the result of the last decision on it."""
+        if not (target.ttl_s and target.history):  # its task or its history was removed
             return ReviewDecision(target.ref, target.planned_ms, LET_GO)
         history = History.unpack(target.history)
         decision = self.reviewer.review(history, now_ms / 1000, target.ttl_s, self.threshold_of(target.account))
@@ -132,7 +131,7 @@ class PolicyState:
         return ReviewDecision(target.ref, target.planned_ms, review_ms, decided_ms, history.flags, history.decision)
 
     def to_save(self, now_ms: int) -> dict[str, bytes]:
-        """Return all fields to save, as of one moment; nothing if they were returned a short time ago."""
+        """Return all fields to save, of one moment; nothing if they were saved less than 10 s ago."""
         if now_ms - self._saved_at_ms < 1000 * SAVE_INTERVAL_S:
             return {}
         self._saved_at_ms = now_ms
@@ -151,7 +150,7 @@ def _read(saved: Mapping[str, bytes], field: str, read: Callable[[bytes], Saved]
     try:
         return read(saved[field])
     except (PolicyStateError, ValueError) as error:  # written by another version
-        logger.warning("the saved %r cannot be read, it is learnt again: %s", field, described(error))
+        logger.warning("the saved %r cannot be read, and is learned again: %s", field, described(error))
         return None
 
 
@@ -167,7 +166,7 @@ def _read_threshold(budget: Budget, packed: bytes) -> Threshold | None:
 
 
 def _spent_since(seen: Mapping[str, float], totals: Mapping[str, float]) -> Spent:
-    """Return what an account has spent since the last totals; all of it if Redis was emptied meanwhile."""
+    """Return what an account has spent since the last totals; the whole totals if Redis was emptied since."""
 
     def since(what: str) -> float:
         before, now = seen.get(what, 0.0), totals.get(what, 0.0)

@@ -1,7 +1,7 @@
-"""The review loop of the scheduler that leads: decides for due targets whether they are refreshed.
+"""Review loop of the leading scheduler: decides for due targets whether they are refreshed.
 
-The decisions are pure functions in `warmer.policy`; this fetches what they need, and carries them out. One script both
-carries decisions out and saves what was learnt, so the scheduler that leads next continues from there.
+The decisions are pure functions in `warmer.policy`; this file reads their input, and sends them to Redis. One script
+applies the decisions and saves the policy state, so that the next leader continues from there.
 """
 
 from warmer.engine.policy_state import PolicyState, budgets_of
@@ -10,33 +10,32 @@ from warmer.settings import Settings
 from warmer.store import DueReviews, Store
 
 BATCH_SIZE = 500
-"""Targets in one round: more would keep Redis from answering others."""
+"""Targets of one round; more would block Redis for too long."""
 
 
 class ReviewLoop:
-    """Reviews what has come due, as long as its token leads.
+    """Reviews due targets while its token leads.
 
     Args:
-        store: Where targets, histories and accounts are.
+        store: Holds targets, histories and accounts.
         settings: The fleet's budget.
-        token: Of the scheduler that leads.
+        token: The token of the leading scheduler.
     """
 
     def __init__(self, store: Store, settings: Settings, token: str) -> None:
-        """Start without a state; the saved one is fetched with the first targets."""
         self._store = store
         self._settings = settings
         self._token = token
         self._state: PolicyState | None = None
 
     def run(self) -> int:
-        """Review all targets that are due by now.
+        """Review all due targets.
 
         Returns:
-            How many of them are ready to be refreshed.
+            How many of them will be refreshed.
 
         Raises:
-            redis.RedisError: Redis did not answer; what was not decided is reviewed the next time.
+            redis.RedisError: Redis did not answer; targets without a decision are reviewed the next time.
         """
         refreshed = 0
         while True:
@@ -58,7 +57,7 @@ class ReviewLoop:
         try:
             return self._store.reviews.decide(self._token, decisions, state.to_save(due.now_ms))
         except BaseException:
-            self._state = None  # it may have learnt what was not saved
+            self._state = None  # it may have learnt from decisions that were not saved
             raise
 
     def _budgets(self, due: DueReviews) -> dict[str, Budget]:

@@ -1,4 +1,4 @@
-"""Adjusts the schedules of the most read targets at once, instead of when each comes due."""
+"""Schedule tuning: adjusts the schedules of the most read targets now, before each of them is due."""
 
 import logging
 import math
@@ -15,22 +15,22 @@ from warmer.tasks.target import task_id_of
 logger = logging.getLogger("warmer.tuning")
 
 MIN_LEAD_CHANGE = 0.1
-"""A lead that has changed by a smaller part of itself stays."""
+"""A schedule stays if its lead changes by a smaller part than this."""
 
 
 def optimize(store: Store, settings: Settings) -> Optimization:
     """Adjust the schedules of the targets that are read most.
 
-    A target whose value has expired, and that is worth a refresh by now, is reviewed at once. One that is not worth it
-    any more is not refreshed again. Where computing, or waiting for a worker, takes longer than before, the next
-    refresh begins earlier. Critical targets do not change: they are kept warm whatever their reads.
+    An expired target that is now worth a refresh is reviewed at once. A fresh one that is no longer worth it is not
+    refreshed again. If computations or the wait for a worker take longer than before, the next refresh begins earlier.
+    Critical targets do not change: they are kept warm whatever their reads.
 
     Args:
-        store: Where reads and schedules are.
-        settings: How many targets to look at, and the fleet's budget.
+        store: Holds reads and schedules.
+        settings: The number of targets, and the fleet's budget.
 
     Returns:
-        What changed.
+        The changes.
 
     Raises:
         redis.RedisError: Redis did not answer.
@@ -53,17 +53,16 @@ def optimize(store: Store, settings: Settings) -> Optimization:
 
 
 class TargetSchedule:
-    """How often one target is refreshed, and how often it should be.
+    """The schedule of one target, as it is and as it should be.
 
     Args:
-        policy_state: What was learnt.
+        policy_state: The model, the season and the thresholds.
         settings: The tick.
         target: The target's state.
-        now_s: The present moment, in seconds since the epoch.
+        now_s: The present time, in seconds since the epoch.
     """
 
     def __init__(self, policy_state: PolicyState, settings: Settings, target: TargetState, now_s: float) -> None:
-        """Predict the next read, and compute the lead."""
         self._target = target
         self._now_s = now_s
         self._history = History.unpack(target.history)
@@ -72,7 +71,7 @@ class TargetSchedule:
         self._lead_s = policy.lead_s(target.compute_p95_s, target.queue_wait_s, settings.tick_s, target.ttl_s)
 
     def adjusted(self, store: Store) -> ScheduleAdjustment | None:
-        """Change the schedule if needed; returns how, or None if it stays."""
+        """Change the schedule if needed; returns the change, or None."""
         is_fresh = self._history.fresh_until_s > self._now_s
         is_worth_it = self._log_odds >= self._threshold.log_odds
         if is_worth_it and not is_fresh:
@@ -133,7 +132,7 @@ def reads_per_s(history: History, now_s: float, ttl_s: float) -> float:
 
     Args:
         history: The target's history.
-        now_s: The present moment, in seconds since the epoch.
+        now_s: The present time, in seconds since the epoch.
         ttl_s: The target's ttl, in seconds.
 
     Example:

@@ -1,4 +1,4 @@
-"""Names of workers: they begin with the host's name, so that a health check finds the workers of its host."""
+"""Worker names: they begin with the host's name, so that a health check finds the workers of its host."""
 
 import os
 import socket

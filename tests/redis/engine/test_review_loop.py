@@ -358,7 +358,7 @@ def test_a_saved_state_that_cannot_be_read_is_learnt_again(memory, shop, caplog)
         store.control.hset(store.keys.policy_state, field, b"12")
     runtime_of(memory).review_loop = ReviewLoop(store, memory.settings, "the test")
     shop.pass_time(5 * TTL_S, 1)
-    assert "learnt again" in caplog.text
+    assert "learned again" in caplog.text
     assert store.stats.totals()["misses"] == 1
 
 

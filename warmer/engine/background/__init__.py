@@ -1,8 +1,8 @@
-"""What a process does in the background: one loop, and one file for each duty.
+"""Background duties of a process: one loop, and one file for each duty.
 
-In the order in which a tick calls them: a worker's heartbeat; a watch for an emptied Redis; registering what was
-declared (`Registration.register_known`); flushing counted reads; retrying what failed; recording what readers computed.
-Duties know nothing of one another.
+A tick calls them in this order: the worker's heartbeat; the check for an emptied Redis; the registration of declared
+tasks (`Registration.register_known`); the flush of counted reads; retries; the record of readers' computations. No duty
+uses another one.
 """
 
 from warmer.engine.background.epoch_watch import EpochWatch

@@ -1,4 +1,4 @@
-"""A watch for an emptied Redis: brings back what this process knows."""
+"""Epoch check: detects that Redis was emptied, and restores the switch and the tasks of this process."""
 
 import logging
 
@@ -11,16 +11,15 @@ logger = logging.getLogger("warmer.background")
 
 
 class EpochWatch:
-    """Compares the epoch, a text in Redis that changes when Redis is emptied, with the one seen before.
+    """Compares the epoch, a text in Redis that changes when Redis is emptied, with the last known one.
 
     Args:
-        store: With the epoch and the switch.
-        registration: Registers again what this process knows.
-        queue: Where a drain is asked for.
+        store: Reads the epoch, and restores the switch.
+        registration: Registers the tasks of this process again.
+        queue: Requests a drain.
     """
 
     def __init__(self, store: Store, registration: Registration, queue: DrainQueue) -> None:
-        """Start with nothing seen."""
         self._store = store
         self._registration = registration
         self._queue = queue
@@ -32,7 +31,7 @@ class EpochWatch:
         self._switch = switch
 
     def check(self) -> None:
-        """Look at the epoch, and restore what is known here if it is another one.
+        """Read the epoch, and restore the switch and the tasks if it has changed.
 
         Raises:
             redis.RedisError: Redis did not answer.
@@ -40,7 +39,7 @@ class EpochWatch:
         epoch, switch = self._store.switch.epoch()
         known = self._epoch or self._registration.epoch
         if known is not None and epoch != known:
-            logger.warning("Redis was emptied: registering again what this process knows")
+            logger.warning("Redis was emptied: the tasks of this process are registered again")
             self._restore()
             epoch, switch = self._store.switch.epoch()
         self._epoch, self._switch = epoch, switch or self._switch

@@ -1,4 +1,4 @@
-"""The background thread of a process: carries out its duties at a steady pace."""
+"""Background loop of a process: one thread that calls all duties at a fixed interval."""
 
 import logging
 import threading
@@ -13,24 +13,19 @@ from warmer.spawn import OnDemandThread, Spawn, start_thread
 logger = logging.getLogger("warmer.background")
 
 Duty = Callable[[], object]
-"""Does one thing once. It may raise `redis.RedisError`, and is called again at the next tick."""
+"""One run of a background duty. It may raise `redis.RedisError`; the next tick calls it again."""
 
 
 class Background(fork.ForkSafe):
     """A thread that calls each duty once per interval; no failure ends it.
 
     Args:
-        duties: In the order in which they are called; one that raises ends the tick.
+        duties: The duties, in the order of their calls; one that raises ends the tick.
         interval_s: Seconds between two ticks.
         spawn: Starts the thread.
-
-    Example:
-        >>> Background([lambda: None], interval_s=1.0).tick()
-        True
     """
 
     def __init__(self, duties: Sequence[Duty], interval_s: float, spawn: Spawn = start_thread) -> None:
-        """Prepare; `start` starts the thread."""
         self._duties = duties
         self._interval_s = interval_s
         self._spawn = spawn
@@ -50,21 +45,21 @@ class Background(fork.ForkSafe):
         )
 
     def start(self) -> None:
-        """Start the thread, if it does not run yet; it is stopped when the process ends."""
+        """Start the thread, if it does not run yet; the end of the process stops it."""
         with self._lock:
-            self._is_started = True  # even if the interpreter is ending: from then on nothing is sent
+            self._is_started = True  # also if the interpreter is ending and no thread can start
             if not self._thread.is_alive:
                 self._stopped.clear()
                 self._take_back_exit = fork.at_exit(self.stop)
                 self._thread.ensure_running()
 
     def keep_running(self) -> None:
-        """Start the thread if it was not started yet, in this process or in the forked child that it is."""
+        """Start the thread if it was not started in this process; a forked child is another process."""
         if not self._is_started:
             self.start()
 
     def stop(self) -> None:
-        """Stop the thread, after a last tick for what is still unsent."""
+        """Stop the thread, and run a last tick to send what is left."""
         with self._lock:
             was_running, self._is_started = self._thread.is_alive, False
             self._take_back_exit()
@@ -74,10 +69,10 @@ class Background(fork.ForkSafe):
             self.tick()
 
     def tick(self) -> bool:
-        """Carry out all duties, once.
+        """Call all duties once.
 
         Returns:
-            False if Redis did not answer, or a duty failed; the log says so.
+            False if Redis did not answer, or a duty failed; both are logged.
         """
         with self._ticking:
             try:

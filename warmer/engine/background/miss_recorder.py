@@ -1,4 +1,4 @@
-"""Records what readers computed, in the background: readers do not wait for that."""
+"""Record of misses: completes the refreshes of readers in the background, so that readers do not wait for it."""
 
 import logging
 import time
@@ -15,22 +15,21 @@ from warmer.store import Store
 logger = logging.getLogger("warmer.background")
 
 MAX_UNRECORDED = 10_000
-"""The oldest are dropped beyond it, and counted."""
+"""Beyond it the oldest are dropped and counted."""
 
 MAX_RUN_S = 0.5
-MAX_AT_ONCE = 500
+MAX_BATCH = 500
 
 
 class MissRecorder(ForkSafe):
     """Completes refreshes that this process made without a claim, some at each tick.
 
     Args:
-        store: Counts what was dropped.
-        claims: Completes them.
+        store: Counts dropped records.
+        claims: Completes refreshes.
     """
 
     def __init__(self, store: Store, claims: Claims) -> None:
-        """Start with none."""
         self._store = store
         self._claims = claims
         super().__init__()
@@ -40,27 +39,23 @@ class MissRecorder(ForkSafe):
         self._dropped = 0
 
     def add(self, refreshed: Refreshed) -> None:
-        """Remember a value that a reader computed, to be recorded at the next tick.
-
-        Args:
-            refreshed: How that ended; the value itself is not kept.
-        """
+        """Queue the end of a reader's refresh for the next tick; the value itself is not kept."""
         if len(self._unrecorded) == MAX_UNRECORDED:
             self._dropped += 1
         self._unrecorded.append(refreshed._replace(value=None, encoded=None, exception=None))
 
     def run(self) -> None:
-        """Record for at most `MAX_RUN_S`: the rest waits for the next tick, after all other duties.
+        """Record for at most `MAX_RUN_S`; the rest waits for the next tick.
 
         Raises:
-            redis.RedisError: Redis did not answer; what is not recorded stays.
+            redis.RedisError: Redis did not answer; the rest stays queued.
         """
         deadline_s = time.monotonic() + MAX_RUN_S
         while self._unrecorded and time.monotonic() < deadline_s:
-            self._record([self._unrecorded[n] for n in range(min(MAX_AT_ONCE, len(self._unrecorded)))])
+            self._record([self._unrecorded[n] for n in range(min(MAX_BATCH, len(self._unrecorded)))])
         if self._dropped:
             dropped, self._dropped = self._dropped, 0
-            logger.warning("%d computed values were not recorded: there are too many at once", dropped)
+            logger.warning("%d computed values were not recorded: too many in one interval", dropped)
             self._store.stats.count("unrecorded_misses", dropped)
 
     def _record(self, first: Sequence[Refreshed]) -> None:
@@ -69,6 +64,6 @@ class MissRecorder(ForkSafe):
         except RedisError:
             raise  # they stay, for the next tick
         except Exception:
-            logger.exception("%d computed values could not be recorded, and are not", len(first))
+            logger.exception("%d computed values could not be recorded", len(first))
         for _ in first:
             self._unrecorded.popleft()

@@ -1,4 +1,4 @@
-"""Flushes counted reads to Redis: numbered batches, so that a batch sent twice counts once."""
+"""Flush of counted reads to Redis, in numbered batches, so that a batch that is sent twice counts once."""
 
 import logging
 from dataclasses import dataclass
@@ -21,12 +21,11 @@ class ReadFlusher(ForkSafe):
     """Sends the reads that a process has counted since the last flush.
 
     Args:
-        store: Where to.
+        store: Receives the counts.
         counter: Counts the reads.
     """
 
     def __init__(self, store: Store, counter: ReadCounter) -> None:
-        """Start with nothing unsent."""
         self._store = store
         self._counter = counter
         super().__init__()
@@ -37,7 +36,7 @@ class ReadFlusher(ForkSafe):
         self._unsent: _Batch | None = None
 
     def flush(self) -> None:
-        """Send what was counted; what Redis did not confirm last time is sent again first.
+        """Send the counted reads; a batch that Redis did not confirm is sent again first.
 
         Raises:
             redis.RedisError: Redis did not answer.
@@ -46,9 +45,9 @@ class ReadFlusher(ForkSafe):
         if batch is None:
             return
         self._unsent = batch
-        taken_in = self._store.reads.flush(self._reader, batch.number, batch.counted.reads)
+        is_new = self._store.reads.flush(self._reader, batch.number, batch.counted.reads)
         self._unsent = None
-        if taken_in:
+        if is_new:
             self._report_losses(batch.counted)
 
     def _next_batch(self) -> _Batch | None:

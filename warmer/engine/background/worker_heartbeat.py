@@ -1,4 +1,4 @@
-"""The heartbeat of a worker: keeps its name among the live workers of the fleet."""
+"""Heartbeat of a worker process: keeps its name among the live workers of the fleet."""
 
 import contextlib
 import threading
@@ -11,14 +11,13 @@ from warmer.store import Store
 
 
 class WorkerHeartbeat(ForkSafe):
-    """Reports that a worker lives, if this process is one; a forked child is none.
+    """Reports that a worker lives, if this process is one; a forked child is not.
 
     Args:
-        store: With the live workers.
+        store: Holds the live workers.
     """
 
     def __init__(self, store: Store) -> None:
-        """Start without a worker."""
         self._store = store
         super().__init__()
 
@@ -28,11 +27,7 @@ class WorkerHeartbeat(ForkSafe):
         self._take_back_exit: Callable[[], object] = lambda: None
 
     def begin(self, worker: str) -> None:
-        """Report from now on that this worker lives, until `end` or the end of the process.
-
-        Args:
-            worker: Its name.
-        """
+        """Report that the worker of this name lives, until `end` or the end of the process."""
         self._worker = worker
         self._take_back_exit = at_exit(self.end)
 
@@ -47,9 +42,9 @@ class WorkerHeartbeat(ForkSafe):
                 self._store.fleet.worker_beat(self._worker)
 
     def end(self) -> None:
-        """Report that the worker has stopped, though this process may go on; without Redis its name expires."""
+        """Report that the worker has stopped, while the process may go on; during an outage its name expires."""
         self._take_back_exit()
-        with self._lock:  # or a beat that is under way would bring it back
+        with self._lock:  # otherwise a concurrent beat could add the name again
             worker, self._worker = self._worker, None
             if worker is not None:
                 with contextlib.suppress(RedisError):
