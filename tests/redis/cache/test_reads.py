@@ -251,8 +251,8 @@ def refresh_claimed(warmer) -> None:
 
 def pass_judgement(warmer) -> None:
     """As if the time had come at which unread refreshes count as wasted."""
-    for verdict in store_of(warmer).control.zrange(store_of(warmer).keys.unjudged_refreshes, 0, -1):
-        store_of(warmer).control.zadd(store_of(warmer).keys.unjudged_refreshes, {verdict: 1})
+    for refresh in store_of(warmer).control.zrange(store_of(warmer).keys.unjudged_refreshes, 0, -1):
+        store_of(warmer).control.zadd(store_of(warmer).keys.unjudged_refreshes, {refresh: 1})
     store_of(warmer).refreshes.tick()
 
 

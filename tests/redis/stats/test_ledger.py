@@ -439,8 +439,8 @@ def test_refreshes_that_wait_for_judgement_are_bounded_and_the_rest_is_said(make
     register(warmer)
     for n in range(200):
         published(warmer, f't{{"n":{n}}}', origin="warm", judged_ms=1, wasted_at_ms=1000 - n, fresh_until_ms=1)
-    verdicts = store_of(warmer).control.zrange(store_of(warmer).keys.unjudged_refreshes, 0, -1)
-    assert sorted(verdicts) == sorted(f'1:t{{"n":{n}}}'.encode() for n in range(150, 200)), "those judged first"
+    unjudged = store_of(warmer).control.zrange(store_of(warmer).keys.unjudged_refreshes, 0, -1)
+    assert sorted(unjudged) == sorted(f'1:t{{"n":{n}}}'.encode() for n in range(150, 200)), "those judged first"
     assert warmer.performance().unjudged == 150
 
 

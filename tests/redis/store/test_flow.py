@@ -1,4 +1,4 @@
-"""due -> lanes -> claims -> due: what each script promises, on a real server."""
+"""due -> ready -> claimed -> due: what each script promises, on a real server."""
 
 import pytest
 
@@ -201,7 +201,7 @@ def test_requests_say_what_became_of_each(running):
     assert store_of(running).requests.submit(["on", "off", "none"], force=False) == ["asked", "disabled", "unknown"]
 
 
-def test_a_reader_that_computed_takes_the_target_out_of_its_lane(running):
+def test_a_reader_that_computed_takes_the_target_out_of_its_queue(running):
     register(running, "t")
     at_ms = server_ms(store_of(running)) + 60_000
     complete(store_of(running), outcome("t", "", ("at", at_ms), origin="miss"))

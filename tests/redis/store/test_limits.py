@@ -308,7 +308,7 @@ def test_four_claimers_at_once_never_run_more_than_may(server, fleet):
 
 
 class Workers(RuleBasedStateMachine):
-    """Claims, ends, deaths and guests in any order, by the machine's own clock."""
+    """Claims, ends, deaths and computations of readers in any order, by the machine's own clock."""
 
     fleet: Fleet
 
@@ -381,30 +381,26 @@ def test_whatever_happens_the_limit_holds_and_recovers(fleet):
 # --- readers -------------------------------------------------------------------------------------------------------
 def test_what_readers_compute_holds_workers_back(fleet, eventually):
     fleet.declare(concurrency=4, reserved=0)
-    guests = ReaderUsage(
-        lambda process, timeout_ms, reports: fleet.report(process, *reports, timeout_ms=timeout_ms), 10
-    )
-    with guests.computing("pg"), guests.computing("pg"):
+    usage = ReaderUsage(lambda process, timeout_ms, reports: fleet.report(process, *reports, timeout_ms=timeout_ms), 10)
+    with usage.computing("pg"), usage.computing("pg"):
         eventually(lambda: fleet.room() == 2)
     eventually(lambda: fleet.room() == 4)
-    guests.close()
+    usage.close()
 
 
 def test_readers_are_never_held_up_and_workers_wait_for_them(fleet):
     fleet.declare(concurrency=4, rate_per_s=1000)
-    guests = ReaderUsage(
-        lambda process, timeout_ms, reports: fleet.report(process, *reports, timeout_ms=timeout_ms), 10
-    )
-    computations = [guests.computing("pg") for _ in range(10)]
+    usage = ReaderUsage(lambda process, timeout_ms, reports: fleet.report(process, *reports, timeout_ms=timeout_ms), 10)
+    computations = [usage.computing("pg") for _ in range(10)]
     began = time.perf_counter()
     for computation in computations:
         computation.__enter__()
     assert time.perf_counter() - began < 0.5
-    guests.report()
+    usage.report()
     assert fleet.room() == fleet.room(critical=True) == 0
     for computation in computations:
         computation.__exit__()
-    guests.close()
+    usage.close()
     assert fleet.room() == 3
 
 

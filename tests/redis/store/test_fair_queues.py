@@ -19,7 +19,7 @@ def store(warmer):
     return store_of(warmer)
 
 
-def add_lane(store, *task_ids: str, needs: str = "0 o t 1 0 60000 f ") -> None:
+def add_task(store, *task_ids: str, needs: str = "0 o t 1 0 60000 f ") -> None:
     """What registering leaves behind for the flow, for thousands of tasks at once."""
     for task_id in task_ids:
         store.control.hset(store.keys.task_specs, task_id, needs)
@@ -58,14 +58,14 @@ def commands(store) -> int:
 # --- turns ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("places", [Capacity(threads=9), Capacity(threads=9, loop=300, processes=2)])
 def test_tasks_of_one_priority_share_a_claim_evenly(store, places):
-    add_lane(store, "a", "b", "c")
+    add_task(store, "a", "b", "c")
     for task_id in ("a", "b", "c"):
         make_ready(store, targets(task_id, 50))
     assert shares(store.refreshes.claim(places)) == {"a": 3, "b": 3, "c": 3}
 
 
 def test_tasks_of_one_priority_take_turns_over_many_claims(store):
-    add_lane(store, "a", "b", "c")
+    add_task(store, "a", "b", "c")
     for task_id in ("a", "b", "c"):
         make_ready(store, targets(task_id, 5))
     claimed = [refs(claim(store, 1))[0].partition("{")[0] for _ in range(9)]
@@ -73,14 +73,14 @@ def test_tasks_of_one_priority_take_turns_over_many_claims(store):
 
 
 def test_what_others_leave_is_claimed_by_who_can_use_it(store):
-    add_lane(store, "many", "few")
+    add_task(store, "many", "few")
     make_ready(store, targets("few", 2))
     make_ready(store, targets("many", 50))
     assert shares(claim(store, 20)) == {"many": 18, "few": 2}
 
 
 def test_a_flood_of_one_task_delays_another_by_no_more_than_its_turn(store):
-    add_lane(store, "flood", "other")
+    add_task(store, "flood", "other")
     make_ready(store, targets("flood", 20_000))
     assert shares(claim(store, 8)) == {"flood": 8}
     make_ready(store, ["other"], server_ms(store) - 10)
@@ -88,8 +88,8 @@ def test_a_flood_of_one_task_delays_another_by_no_more_than_its_turn(store):
 
 
 def test_a_lower_priority_waits_for_every_target_of_a_higher_one(store):
-    add_lane(store, "high", needs="7 o t 1 0 60000 f ")
-    add_lane(store, "low", needs="6 o t 1 0 60000 f ")
+    add_task(store, "high", needs="7 o t 1 0 60000 f ")
+    add_task(store, "low", needs="6 o t 1 0 60000 f ")
     make_ready(store, targets("low", 5))
     make_ready(store, targets("high", 30))
     assert shares(claim(store, 20)) == {"high": 20}
@@ -97,8 +97,8 @@ def test_a_lower_priority_waits_for_every_target_of_a_higher_one(store):
 
 
 def test_batches_count_as_one_computation_each(store):
-    add_lane(store, "batched", needs="0 o t 10 0 60000 f ")
-    add_lane(store, "single")
+    add_task(store, "batched", needs="0 o t 10 0 60000 f ")
+    add_task(store, "single")
     make_ready(store, targets("batched", 100))
     make_ready(store, targets("single", 100))
     batch = claim(store, 4)
@@ -107,7 +107,7 @@ def test_batches_count_as_one_computation_each(store):
 
 
 def test_a_batch_that_is_not_full_waits_for_more_but_not_for_ever(store):
-    add_lane(store, "batched", needs="0 o t 10 60000 60000 f ")
+    add_task(store, "batched", needs="0 o t 10 60000 60000 f ")
     make_ready(store, targets("batched", 14))
     assert refs(claim(store, 5)) == targets("batched", 10)
     waiting = claim(store, 5)
@@ -129,7 +129,7 @@ def test_a_batch_that_is_not_full_waits_for_more_but_not_for_ever(store):
 )
 def test_places_of_one_kind_are_for_tasks_of_that_kind(store, places, wanted):
     for priority, (task_id, kind) in enumerate([("thread", "t"), ("loop", "l"), ("process", "p")]):
-        add_lane(store, task_id, needs=f"{priority} o {kind} 1 0 60000 f ")
+        add_task(store, task_id, needs=f"{priority} o {kind} 1 0 60000 f ")
         make_ready(store, targets(task_id, 2))
     assert shares(store.refreshes.claim(places)) == wanted
 
@@ -155,8 +155,8 @@ def test_the_kind_follows_from_how_a_task_is_declared(warmer, store):
 def starving(make_warmer, starvation_s: float, high: str = "9 o t 1 0 60000 f ", low: str = "1 o t 1 0 60000 f "):
     warmer = make_warmer(starvation_s=starvation_s)
     warmer.start()
-    add_lane(store_of(warmer), "high", needs=high)
-    add_lane(store_of(warmer), "low", needs=low)
+    add_task(store_of(warmer), "high", needs=high)
+    add_task(store_of(warmer), "low", needs=low)
     return store_of(warmer)
 
 
@@ -195,7 +195,7 @@ def test_what_starves_behind_batches_gets_one_of_eight_computations(make_warmer,
 def test_many_that_starve_share_one_claim_in_eight_whatever_other_places_are_free(make_warmer):
     store = starving(make_warmer, 60.0)
     names = [f"low-{number}" for number in range(30)]
-    add_lane(store, *names)
+    add_task(store, *names)
     for name in names:
         make_ready(store, targets(name, 3), LONG_AGO_MS)
     make_ready(store, targets("high", 500))
@@ -208,7 +208,7 @@ def test_many_that_starve_share_one_claim_in_eight_whatever_other_places_are_fre
 @pytest.mark.parametrize("obstacle", ["unknown", "limit"])
 def test_what_starves_and_cannot_be_claimed_does_not_cost_others_their_share(make_warmer, obstacle):
     store = starving(make_warmer, 60.0)
-    add_lane(store, "stuck", needs="1 o t 1 0 60000 f full")
+    add_task(store, "stuck", needs="1 o t 1 0 60000 f full")
     limit(store, "full", concurrency=1)
     make_ready(store, targets("stuck", 2), LONG_AGO_MS - 10_000)
     assert refs(store.refreshes.claim(Capacity(threads=1))) == targets("stuck", 1)
@@ -222,7 +222,7 @@ def test_what_starves_and_cannot_be_claimed_does_not_cost_others_their_share(mak
 # --- limits ---------------------------------------------------------------------------------------------------------
 def test_a_limit_holds_over_claims_until_something_ends(store):
     limit(store, "db", concurrency=2, reserved=0)
-    add_lane(store, "a", "b", needs="0 o t 1 0 60000 f db")
+    add_task(store, "a", "b", needs="0 o t 1 0 60000 f db")
     for task_id in ("a", "b"):
         make_ready(store, targets(task_id, 5))
     first = claim(store, 5)
@@ -236,7 +236,7 @@ def test_a_limit_holds_over_claims_until_something_ends(store):
 
 def test_tasks_share_evenly_what_a_limit_leaves(store):
     limit(store, "db", concurrency=4, reserved=0)
-    add_lane(store, "a", "b", needs="0 o t 1 0 60000 f db")
+    add_task(store, "a", "b", needs="0 o t 1 0 60000 f db")
     for task_id in ("a", "b"):
         make_ready(store, targets(task_id, 50))
     assert shares(claim(store, 50)) == {"a": 2, "b": 2}
@@ -245,7 +245,7 @@ def test_tasks_share_evenly_what_a_limit_leaves(store):
 @pytest.mark.parametrize("end", ["give back", "lapse", "tick"])
 def test_a_limit_is_free_again_whatever_ends_a_claim(store, end):
     limit(store, "db", concurrency=3, reserved=0)
-    add_lane(store, "a", needs="0 o t 1 0 60000 f db")
+    add_task(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 5))
     first = claim(store, 5, drain_id="life")
     assert len(first.claims) == 3
@@ -261,8 +261,8 @@ def test_a_limit_is_free_again_whatever_ends_a_claim(store, end):
 
 def test_what_a_limit_holds_up_does_not_hold_up_others(store):
     limit(store, "db", concurrency=1, reserved=0)
-    add_lane(store, "limited", needs="9 o t 1 0 60000 f db")
-    add_lane(store, "free", needs="0 o t 1 0 60000 f ")
+    add_task(store, "limited", needs="9 o t 1 0 60000 f db")
+    add_task(store, "free", needs="0 o t 1 0 60000 f ")
     make_ready(store, targets("limited", 5))
     make_ready(store, targets("free", 5))
     assert shares(claim(store, 3)) == {"limited": 1, "free": 2}
@@ -270,8 +270,8 @@ def test_what_a_limit_holds_up_does_not_hold_up_others(store):
 
 def test_a_reserve_is_for_critical_tasks_only(store):
     limit(store, "db", concurrency=4, reserved=0.5)
-    add_lane(store, "ordinary", needs="9 o t 1 0 60000 f db")
-    add_lane(store, "critical", needs="0 c t 1 0 60000 f db")
+    add_task(store, "ordinary", needs="9 o t 1 0 60000 f db")
+    add_task(store, "critical", needs="0 c t 1 0 60000 f db")
     make_ready(store, targets("ordinary", 9))
     assert shares(claim(store, 9)) == {"ordinary": 2}
     make_ready(store, targets("critical", 9))
@@ -280,7 +280,7 @@ def test_a_reserve_is_for_critical_tasks_only(store):
 
 def test_what_is_asked_for_keeps_to_limits_too(store):
     limit(store, "db", concurrency=2, reserved=0)
-    add_lane(store, "a", needs="0 o t 1 0 60000 f db")
+    add_task(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 4))
     store.requests.submit(targets("a", 2), force=True)
     assert len(claim(store, 9).claims) == 2
@@ -288,7 +288,7 @@ def test_what_is_asked_for_keeps_to_limits_too(store):
 
 def test_a_batch_takes_one_slot_of_a_limit(store):
     limit(store, "db", concurrency=2, reserved=0)
-    add_lane(store, "a", needs="0 o t 10 0 60000 f db")
+    add_task(store, "a", needs="0 o t 10 0 60000 f db")
     make_ready(store, targets("a", 50))
     first = claim(store, 9)
     assert len(first.claims) == 20
@@ -298,7 +298,7 @@ def test_a_batch_takes_one_slot_of_a_limit(store):
 
 def test_a_batch_keeps_its_slot_until_its_last_target_has_ended(store):
     limit(store, "db", concurrency=1, reserved=0)
-    add_lane(store, "a", needs="0 o t 10 0 60000 f db")
+    add_task(store, "a", needs="0 o t 10 0 60000 f db")
     make_ready(store, targets("a", 50))
     first = claim(store, 9)
     assert len(first.claims) == 10
@@ -314,7 +314,7 @@ def test_what_is_renewed_keeps_its_slot(make_warmer):
     warmer.start()
     store = store_of(warmer)
     limit(store, "db", concurrency=1, reserved=0)
-    add_lane(store, "a", needs="0 o t 1 0 60000 f db")
+    add_task(store, "a", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("a", 2))
     held = claim(store, 1)
     name = store.keys.limit_holders + "db"
@@ -325,7 +325,7 @@ def test_what_is_renewed_keeps_its_slot(make_warmer):
 
 @pytest.mark.parametrize("count", [1, 8])
 def test_a_limit_that_nobody_declared_lets_one_through(store, count):
-    add_lane(store, "a", needs="0 o t 1 0 60000 f nobody-knows")
+    add_task(store, "a", needs="0 o t 1 0 60000 f nobody-knows")
     make_ready(store, targets("a", 9))
     assert len(claim(store, count).claims) == 1
     assert refs(claim(store, count)) == []
@@ -386,12 +386,12 @@ def test_a_task_that_is_registered_again_finds_what_was_ready_once(warmer, store
     batch = store.refreshes.claim(Capacity(threads=100, processes=100))
     assert sorted(refs(batch)) == sorted(targets("profile", 40))
     store.refreshes.claim(Capacity(threads=100, processes=100))
-    assert store.control.smembers(store.keys.fair_queues) == set(), "no empty lane is left behind"
+    assert store.control.smembers(store.keys.fair_queues) == set(), "no empty queue is left behind"
 
 
 def test_a_new_priority_holds_for_all_that_is_ready_at_once(warmer, store):
     warmer.register(profile(priority=1))
-    add_lane(store, "middle", needs="5 o t 1 0 60000 f ")
+    add_task(store, "middle", needs="5 o t 1 0 60000 f ")
     make_ready(store, targets("profile", 1000))
     store.requests.submit(targets("profile", 10), force=False)
     make_ready(store, targets("middle", 30))
@@ -408,7 +408,7 @@ def test_a_new_priority_holds_for_all_that_is_ready_at_once(warmer, store):
 @pytest.mark.parametrize("end", ["unregister", "disable"])
 def test_a_task_that_comes_back_with_another_priority_has_it(warmer, store, end):
     warmer.register(profile(priority=1))
-    add_lane(store, "middle", needs="5 o t 1 0 60000 f ")
+    add_task(store, "middle", needs="5 o t 1 0 60000 f ")
     make_ready(store, targets("profile", 20))
     make_ready(store, targets("middle", 20))
     if end == "unregister":
@@ -443,7 +443,7 @@ def test_a_new_limit_holds_for_all_that_is_ready_at_once(warmer, store):
 def test_a_slot_is_given_back_when_the_limit_changed_in_the_middle(warmer, store):
     limit(store, "db", concurrency=1, reserved=0)
     warmer.register(profile(limit="db"))
-    add_lane(store, "other", needs="0 o t 1 0 60000 f db")
+    add_task(store, "other", needs="0 o t 1 0 60000 f db")
     make_ready(store, targets("profile", 1))
     batch = claim(store, 1)
     warmer.register(profile(limit=None))
@@ -453,8 +453,8 @@ def test_a_slot_is_given_back_when_the_limit_changed_in_the_middle(warmer, store
 
 
 # --- asked for ------------------------------------------------------------------------------------------------------
-def test_a_target_that_is_ready_and_asked_for_stands_in_one_lane_and_is_claimed_once(store):
-    add_lane(store, "a")
+def test_a_target_that_is_ready_and_asked_for_stands_in_one_queue_and_is_claimed_once(store):
+    add_task(store, "a")
     make_ready(store, targets("a", 3))
     store.requests.submit(targets("a", 2), force=False)
     assert [list(places_of(store, ref)) for ref in targets("a", 3)] == [["asked"], ["asked"], ["ready"]]
@@ -464,7 +464,7 @@ def test_a_target_that_is_ready_and_asked_for_stands_in_one_lane_and_is_claimed_
 
 
 def test_what_is_asked_for_takes_turns_with_what_is_due(store):
-    add_lane(store, "a")
+    add_task(store, "a")
     make_ready(store, targets("a", 50))
     store.requests.submit(targets("a", 50)[40:], force=False)
     got = refs(claim(store, 10))
@@ -472,7 +472,7 @@ def test_what_is_asked_for_takes_turns_with_what_is_due(store):
 
 
 def test_what_waits_for_anothers_computation_is_not_claimed_before_its_time(store):
-    add_lane(store, "a")
+    add_task(store, "a")
     store.requests.submit(["a"], force=True)
     batch = claim(store, 1)
     complete(store, outcome("a", batch.token, ("in", 60_000), Result.BUSY))
@@ -488,7 +488,7 @@ def test_no_more_can_be_asked_for_than_there_is_room_for(make_warmer):
     warmer = make_warmer(backlog_capacity=10)
     warmer.start()
     store = store_of(warmer)
-    add_lane(store, "a")
+    add_task(store, "a")
     asked = targets("a", 14)
     assert store.requests.submit(asked[:12], force=False) == ["asked"] * 10 + ["full"] * 2
     assert places_of(store, asked[10]) == {}
@@ -503,7 +503,7 @@ def test_no_more_can_be_asked_for_than_there_is_room_for(make_warmer):
 def test_what_is_claimed_can_be_asked_for_when_nothing_else_can(make_warmer):
     warmer = make_warmer(backlog_capacity=1)
     warmer.start()
-    add_lane(store_of(warmer), "a", "b")
+    add_task(store_of(warmer), "a", "b")
     make_ready(store_of(warmer), ["a"])
     claim(store_of(warmer), 1)
     assert store_of(warmer).requests.submit(["b", "a"], force=False) == ["asked", "asked"]
@@ -511,7 +511,7 @@ def test_what_is_claimed_can_be_asked_for_when_nothing_else_can(make_warmer):
 
 # --- withdrawn ------------------------------------------------------------------------------------------------------
 def test_what_nobody_else_waits_for_is_taken_back(store):
-    add_lane(store, "a")
+    add_task(store, "a")
     store.requests.submit(targets("a", 3), force=True, watcher="me")
     store.requests.submit(targets("a", 1), force=True, watcher="another")
     store.requests.withdraw(targets("a", 3), "me")
@@ -520,7 +520,7 @@ def test_what_nobody_else_waits_for_is_taken_back(store):
 
 
 def test_what_is_begun_is_not_taken_back(store):
-    add_lane(store, "a")
+    add_task(store, "a")
     store.requests.submit(["a"], force=True, watcher="me", watch_s=60)
     batch = claim(store, 1)
     store.requests.withdraw(["a"], "me")
@@ -529,7 +529,7 @@ def test_what_is_begun_is_not_taken_back(store):
 
 
 def test_nobody_takes_back_what_others_asked_for(store):
-    add_lane(store, "a")
+    add_task(store, "a")
     store.requests.submit(["a"], force=True)
     store.requests.withdraw(["a"], "somebody who never asked")
     assert refs(claim(store, 1)) == ["a"]
@@ -576,12 +576,12 @@ def cost_of_a_claim(store, **options) -> int:
 
 def test_a_claim_costs_no_more_for_what_a_full_limit_blocks(store):
     limit(store, "db", concurrency=1, reserved=0)
-    add_lane(store, "first", needs="9 o t 1 0 60000 f db")
+    add_task(store, "first", needs="9 o t 1 0 60000 f db")
     make_ready(store, ["first"])
     assert refs(claim(store, 1)) == ["first"]
     blocked = [f"blocked-{number}" for number in range(5000)]
-    add_lane(store, *blocked, needs="9 o t 1 0 60000 f db")
-    add_lane(store, "free")
+    add_task(store, *blocked, needs="9 o t 1 0 60000 f db")
+    add_task(store, "free")
     make_ready(store, blocked)
     make_ready(store, targets("free", 100))
     assert shares(claim(store, 1)) == {"free": 1}
@@ -590,8 +590,8 @@ def test_a_claim_costs_no_more_for_what_a_full_limit_blocks(store):
 
 def test_a_claim_costs_no_more_for_batches_that_wait_to_be_fuller(store):
     waiting = [f"waiting-{number}" for number in range(2000)]
-    add_lane(store, *waiting, needs="9 o t 10 60000 60000 f ")
-    add_lane(store, "free")
+    add_task(store, *waiting, needs="9 o t 10 60000 60000 f ")
+    add_task(store, "free")
     make_ready(store, waiting)
     make_ready(store, targets("free", 100))
     assert shares(claim(store, 1)) == {"free": 1}
@@ -599,7 +599,7 @@ def test_a_claim_costs_no_more_for_batches_that_wait_to_be_fuller(store):
 
 
 def test_a_claim_costs_no_more_for_what_is_ready_behind_it(store):
-    add_lane(store, "many")
+    add_task(store, "many")
     make_ready(store, targets("many", 20))
     few = cost_of_a_claim(store)
     make_ready(store, targets("many", 10_020)[20:])
@@ -608,6 +608,6 @@ def test_a_claim_costs_no_more_for_what_is_ready_behind_it(store):
 
 def test_a_claim_costs_little_more_for_tasks_that_are_ready_too(store):
     names = [f"t{number}" for number in range(3000)]
-    add_lane(store, *names)
+    add_task(store, *names)
     make_ready(store, names)
     assert cost_of_a_claim(store) < 300
