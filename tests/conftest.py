@@ -55,6 +55,14 @@ def own_server(server: PrivateServer) -> Iterator[PrivateServer]:
         yield started
 
 
+@pytest.fixture
+def socket_path(server: PrivateServer, tmp_path: Path) -> Iterator[Path]:
+    """The socket of a server of the same kind."""
+    path = tmp_path / "redis.sock"
+    with PrivateServer.start(server.binary, args=("--unixsocket", str(path))):
+        yield path
+
+
 @pytest.fixture(scope="session", params=_binaries())
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """A Redis Cluster of three masters that many tests share; they leave its slots as they were."""
@@ -95,6 +103,7 @@ def make_warmer(server: PrivateServer, namespace: str) -> Iterator[Callable[...,
             "namespace": namespace,
             "tick_s": 0.1,
             "flush_s": 0.1,
+            "read_timeout_s": 5.0,  # a busy machine is no outage
         }
         warmer = Warmer(Settings.load(**{**quick, **values, "embedded": threads}))
         runtime_of(warmer).registration.accepts_local = values.get("embedded", True)

@@ -4,7 +4,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from tests.support.flow import work_off
-from tests.support.interleaving import around_scripts
+from tests.support.leases import around_scripts
 from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
 

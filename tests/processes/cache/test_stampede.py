@@ -8,19 +8,18 @@ import textwrap
 import time
 
 import pytest
-
-from tests.support.runtimes import store_of
+from redis import Redis
 
 PROCESSES, READERS = 4, 250
 
 READER = """
     import asyncio, os, pathlib, sys, threading, time
+    from redis import Redis
     from warmer import Settings, Warmer
-    from warmer.client.warmer import runtime_of
 
     how, readers = sys.argv[1], int(sys.argv[2])
     app = Warmer(Settings.load(embedded=True))
-    client = runtime_of(app).store.control
+    client = Redis.from_url(app.settings.redis_url)
     client.ping()
     app.get("something else")
 
@@ -117,8 +116,9 @@ class Stampede:
 
 
 @pytest.fixture
-def client(make_warmer):
-    return store_of(make_warmer()).control
+def client(server):
+    with Redis.from_url(server.url) as client:
+        yield client
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,5 @@
 """A module that a worker imports may configure it, as an application's start does."""
 
-from tests.support.runtimes import store_of
-
 TASKS = """
     import warmer
     from warmer import Limit, WarmingTask, configure, register_warming_task, warmed
@@ -31,7 +29,7 @@ def test_a_worker_computes_what_a_module_registers_after_it_has_configured(fleet
         """
     )
     assert printed.split() == ["True", "True"]
-    assert store_of(warmer).limits.declared() == {"pg-main"}
+    assert [limit.name for limit in warmer.stats().limits] == ["pg-main"]
     assert not [line for line in fleet.lines("worker.txt") if "does not know" in line]
 
 
@@ -40,4 +38,4 @@ def test_such_a_worker_does_not_undo_what_has_been_switched_since(fleet, warmer)
     assert fleet.worker("--burst").wait(60) == 0
     warmer.stop()
     assert fleet.worker("--burst").wait(60) == 0
-    assert not store_of(warmer).switch.get().on
+    assert not warmer.plan().is_on

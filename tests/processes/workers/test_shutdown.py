@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.support.fleets import HOLDS_THE_INTERPRETER
-from tests.support.runtimes import store_of
 
 GRACE_S = 1.5
 SLACK_S = 1.5  # the machine is shared
@@ -65,11 +64,11 @@ def test_an_idle_worker_ends_at_once(fleet, app, eventually, number) -> None:
     fleet.tasks('    def load(): return 1\n    keep("quick", load)\n')
     worker = fleet.worker()
     eventually(lambda: app.get("quick:key") == 1, 20)
-    eventually(lambda: store_of(app).control.zcard(store_of(app).keys.claims) == 0)
+    eventually(lambda: app.performance().total_warmings == 1)
     worker.send_signal(number)
     assert seconds_to_end(worker) < 1.0 + SLACK_S
     assert worker.returncode == 0
-    assert store_of(app).fleet.live_workers() == []
+    assert app.stats().workers == 0
 
 
 @pytest.mark.parametrize("is_for_group", [False, True])

@@ -7,11 +7,6 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
-from tests.support.runtimes import store_of
-from warmer_workers.supervisor import MAX_RESTART_DELAY_S, exit_code_of_all, restart_delay_s
 
 LOADS = """
     mark("workers", os.getpid())
@@ -69,18 +64,6 @@ def go(fleet) -> None:
     (fleet.folder / "go").touch()
 
 
-@given(st.integers(0, 10_000))
-def test_restart_delays_grow_and_are_bounded(deaths) -> None:
-    assert restart_delay_s(deaths) <= restart_delay_s(deaths + 1) <= MAX_RESTART_DELAY_S
-    assert (restart_delay_s(deaths) == 0) == (deaths == 0)
-
-
-@given(st.lists(st.sampled_from([0, -signal.SIGTERM]), min_size=1), st.integers(1, 255))
-def test_the_exit_code_is_0_only_if_all_ended_well(well, unwell) -> None:
-    assert exit_code_of_all(well) == 0
-    assert exit_code_of_all([*well, unwell, 0]) == unwell
-
-
 def test_both_work_and_end_together(fleet, app, eventually) -> None:
     fleet.scheduler()
     several = fleet.worker("--processes", "2")
@@ -90,7 +73,7 @@ def test_both_work_and_end_together(fleet, app, eventually) -> None:
     several.terminate()
     assert several.wait(timeout=20) == 0
     assert are_gone(workers)
-    assert store_of(app).fleet.live_workers() == []
+    assert app.stats().workers == 0
 
 
 def test_one_that_is_killed_is_replaced(fleet, app, eventually) -> None:

@@ -1,7 +1,5 @@
 """A worker says at its start which limits its tasks use and nobody has declared."""
 
-from tests.support.runtimes import runtime_of
-
 TASKS = """
     from warmer import WarmingTask, register_warming_task
 
@@ -13,11 +11,13 @@ TASKS = """
 """
 
 
-def test_each_is_named_once_but_for_what_this_or_another_process_declares(fleet, make_warmer) -> None:
-    runtime_of(make_warmer(limits={"api": {"concurrency": 2}})).background.tick()
+def test_each_is_named_once_but_for_what_this_or_another_process_declares(fleet, make_warmer, eventually) -> None:
+    application = make_warmer(limits={"api": {"concurrency": 2}})
+    application.get("any key")
+    eventually(lambda: [limit.name for limit in application.stats().limits] == ["api"])
     fleet.write("fleet_tasks", TASKS)
     fleet.environment |= {"WARMER_LIMITS": '{"cdn": {"rate_per_s": 5}}'}
     assert fleet.worker("--burst").wait(60) == 0
-    (said,) = [line for line in fleet.lines("worker.txt") if "not declared" in line]
-    assert "'pg-main'" in said
-    assert "WARMER_LIMITS=" in said
+    (logged,) = [line for line in fleet.lines("worker.txt") if "not declared" in line]
+    assert "'pg-main'" in logged
+    assert "WARMER_LIMITS=" in logged

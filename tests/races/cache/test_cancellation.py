@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from tests.support.interleaving import Beside, Gate, hold_lease, lease_of, make_stale, misses
+from tests.support.interleaving import Beside, Gate
+from tests.support.leases import hold_lease, lease_of, make_stale, misses
 from tests.support.runtimes import runtime_of, store_of
 
 

@@ -7,17 +7,8 @@ import time
 
 import pytest
 
-from tests.support.interleaving import (
-    Beside,
-    Gate,
-    around_scripts,
-    ask,
-    both_kinds,
-    declared,
-    lease_of,
-    misses,
-    of_kind,
-)
+from tests.support.interleaving import Beside, Gate, ask, both_kinds, declared, of_kind
+from tests.support.leases import around_scripts, lease_of, misses
 from tests.support.runtimes import runtime_of, store_of
 from warmer import CodecError, WaitTimeoutError
 

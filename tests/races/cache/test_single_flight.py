@@ -10,19 +10,8 @@ from itertools import count
 import pytest
 
 from tests.support.flow import carry_out, take_one
-from tests.support.interleaving import (
-    Beside,
-    Gate,
-    around_scripts,
-    ask,
-    both_kinds,
-    declared,
-    hold_lease,
-    lease_of,
-    misses,
-    of_kind,
-    waiting_for_leader,
-)
+from tests.support.interleaving import Beside, Gate, ask, both_kinds, declared, of_kind
+from tests.support.leases import around_scripts, hold_lease, lease_of, misses, waiting_for_leader
 from warmer import (
     CodecError,
     ComputationFailedError,

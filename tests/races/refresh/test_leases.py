@@ -5,7 +5,8 @@ from itertools import pairwise
 import pytest
 
 from tests.support.flow import carry_out, claim, refs, take_one, work_off
-from tests.support.interleaving import Beside, Gate, misses
+from tests.support.interleaving import Beside, Gate
+from tests.support.leases import misses
 from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
 from warmer.store import Result

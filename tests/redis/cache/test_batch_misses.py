@@ -8,16 +8,8 @@ from functools import partial
 
 import pytest
 
-from tests.support.interleaving import (
-    Beside,
-    Gate,
-    both_kinds,
-    hold_lease,
-    lease_of,
-    make_stale,
-    misses,
-    waiting_for_leader,
-)
+from tests.support.interleaving import Beside, Gate, both_kinds
+from tests.support.leases import hold_lease, lease_of, make_stale, misses, waiting_for_leader
 from tests.support.runtimes import runtime_of, store_of
 from warmer import ComputationFailedError, WaitTimeoutError
 from warmer.cache.miss_handler import MAX_BATCHES_AT_ONCE

@@ -6,7 +6,8 @@ import time
 import pytest
 
 from tests.support.flow import work_off
-from tests.support.interleaving import Beside, Gate, lease_of, make_stale
+from tests.support.interleaving import Beside, Gate
+from tests.support.leases import lease_of, make_stale
 from tests.support.runtimes import runtime_of, store_of
 from warmer import ComputationFailedError, WarmingTask
 from warmer.codec import ERROR

@@ -5,7 +5,6 @@ import asyncio
 import pytest
 
 import warmer as library
-from tests.support.runtimes import runtime_of, store_of
 from warmer import InvalidTaskError
 
 
@@ -19,20 +18,6 @@ def square(warmer):
     calls: list[int] = []
     square.calls = calls
     return square
-
-
-@pytest.fixture
-def mgets(warmer, monkeypatch):
-    """The lists of keys that were asked for at once."""
-    asked: list[list[str]] = []
-    get_many = store_of(warmer).reader.get_many
-
-    def recording(keys):
-        asked.append(list(keys))
-        return get_many(keys)
-
-    monkeypatch.setattr(store_of(warmer).reader, "get_many", recording)
-    return asked
 
 
 def test_what_is_cached_is_returned_by_key(warmer):
@@ -59,19 +44,6 @@ def test_nothing_wanted_is_nothing_found_by_the_twins(warmer):
     assert asyncio.run(read()) == [{}, []]
 
 
-def test_what_is_asked_for_twice_is_read_once(warmer, mgets):
-    warmer.set("k", 1)
-    assert warmer.get_many(["k", "other", "k", "other"]) == {"k": 1}
-    assert [len(keys) for keys in mgets] == [2]
-    assert sum(reads.hits for reads in runtime_of(warmer).read_counter._reads.values()) == 1
-
-
-def test_all_is_asked_for_in_one_round_trip(warmer, square, mgets):
-    assert square.many(range(100)) == [n * n for n in range(100)]
-    assert square.many(range(100)) == [n * n for n in range(100)]
-    assert [len(keys) for keys in mgets] == [100, 100]
-
-
 def test_only_what_is_missing_is_computed_and_the_order_is_kept(square):
     square.many([1, 2, 3])
     assert square.many([5, 3, (1,), {"n": 4}, 5]) == [25, 9, 1, 16, 25]
@@ -86,14 +58,6 @@ def test_one_that_fails_fails_the_call_and_what_was_computed_stays(warmer):
     with pytest.raises(ZeroDivisionError):
         inverse.many([4, 0, 2])
     assert inverse.get(4) == 0.25
-
-
-def test_what_cannot_be_read_is_computed_anew(warmer, square):
-    square.many([1, 2])
-    store_of(warmer).control.set(store_of(warmer).keys.entry("square:1"), b"somebody else's bytes")
-    assert warmer.get_many(["square:1", "square:2"]) == {"square:2": 4}
-    assert square.many([1, 2]) == [1, 4]
-    assert warmer.get_many(["square:1"]) == {"square:1": 1}
 
 
 @pytest.mark.parametrize("keys", ["one key", b"bytes", 7, None])

@@ -7,7 +7,8 @@ from itertools import count
 
 import pytest
 
-from tests.support.interleaving import Beside, Gate, hold_lease, lease_of, make_renewable, make_stale
+from tests.support.interleaving import Beside, Gate
+from tests.support.leases import hold_lease, lease_of, make_renewable, make_stale
 from tests.support.runtimes import runtime_of, store_of
 from warmer import WarmingTask
 from warmer.cache.background_refresh import MAX_AT_ONCE

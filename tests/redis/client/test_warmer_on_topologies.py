@@ -4,9 +4,7 @@ import asyncio
 import time
 from datetime import date
 
-from tests.support.flow import drain
-from tests.support.runtimes import store_of
-from warmer.processes.private_server import PrivateServer
+from redis import Redis
 
 
 def does_everything(warmer) -> None:
@@ -31,17 +29,19 @@ def does_everything(warmer) -> None:
     assert day.many(range(1, 21)) == [date(2026, 11, n) for n in range(1, 21)]
     assert sorted(calls) == list(range(1, 21))
     handles = [day.warm(n, force=True) for n in range(1, 6)]
-    assert drain(warmer) == 5
-    assert [handle.wait(10).result for handle in handles] == ["published"] * 5
+    warmer.start(embedded=True)
+    assert [handle.wait(60).result for handle in handles] == ["published"] * 5
     assert day.refresh(7) == day.get(7) == date(2026, 11, 7)
     assert warmer.performance()["hit_ratio"] > 0.5
 
 
-def test_the_cache_lives_on_a_cluster(make_warmer, cluster):
+def test_the_cache_lives_on_a_cluster(make_warmer, server, cluster):
     warmer = make_warmer(cache_url=cluster.url)
     does_everything(warmer)
-    entries = [key for key in store_of(warmer).control.scan_iter(f"{warmer.settings.namespace}:*") if b":entry:" in key]
-    assert entries == [], "nothing of the cache is on the server of tasks and queue"
+    with Redis.from_url(server.url) as client:
+        keys = list(client.scan_iter(f"{warmer.settings.namespace}:*"))
+    assert keys, "tasks and the queue are on the server"
+    assert [key for key in keys if b":entry:" in key] == [], "no value is on the server of tasks and the queue"
 
 
 def test_everything_lives_behind_sentinels(make_warmer, sentinel):
@@ -61,9 +61,5 @@ def test_readers_outlive_a_failover(make_warmer, own_sentinel, eventually):
     eventually(lambda: warmer.get_or_compute("new", lambda: "cached", ttl=60) == warmer.get("new") == "cached", 30)
 
 
-def test_everything_lives_behind_a_socket_of_this_machine(make_warmer, server, tmp_path):
-    path = tmp_path / "redis.sock"
-    with PrivateServer.start(server.binary, args=("--unixsocket", str(path))):
-        warmer = make_warmer(redis_url=f"unix://{path}?db=1")
-        does_everything(warmer)
-        warmer.close()
+def test_everything_lives_behind_a_socket_of_this_machine(make_warmer, socket_path):
+    does_everything(make_warmer(redis_url=f"unix://{socket_path}?db=1"))

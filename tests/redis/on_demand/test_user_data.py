@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.support.flow import drain
 from warmer import InvalidTaskError, WarmingTask
 
 
@@ -23,13 +22,13 @@ def app(warmer):
     return warmer
 
 
-def test_a_login_warms_the_user_scoped_tasks(app):
+def test_a_login_warms_the_user_scoped_tasks(app, eventually):
+    app.start(embedded=True)
     result = app.warm_user_data("42")
     assert result["requested"] == ["profile", "recent-forms"]
     assert result["skipped"] == []
-    drain(app)
-    assert app.get("user:42:profile") == {"task": "profile", "user": "42"}
-    assert app.get("user:42:forms") == {"task": "recent-forms", "user": "42"}
+    eventually(lambda: app.get("user:42:profile") == {"task": "profile", "user": "42"})
+    eventually(lambda: app.get("user:42:forms") == {"task": "recent-forms", "user": "42"})
     assert app.stats()["users_preloaded"] == 1
 
 
@@ -38,15 +37,17 @@ def test_forms_can_be_left_out(app):
     assert (result["requested"], result["skipped"]) == (["profile"], ["recent-forms"])
 
 
-def test_what_is_fresh_is_not_computed_again_unless_forced(app):
+def test_a_fresh_value_is_not_computed_again_unless_forced(app, eventually):
+    app.start(embedded=True)
     app.warm_user_data("42")
-    drain(app)
+    eventually(lambda: app.performance()["total_warmings"] == 2)
     app.warm_user_data("42")
-    drain(app)
+    assert [app.warm(task_id, {"user_id": "42"}).wait().result for task_id in ("profile", "recent-forms")] == [
+        "fresh"
+    ] * 2
     assert app.performance()["total_warmings"] == 2
     app.warm_user_data("42", force=True)
-    drain(app)
-    assert app.performance()["total_warmings"] == 4
+    eventually(lambda: app.performance()["total_warmings"] == 4)
 
 
 def test_it_works_in_a_process_that_knows_no_task(app, make_warmer):

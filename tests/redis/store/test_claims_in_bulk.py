@@ -13,7 +13,7 @@ from tests.support.flow import (
     what_is_left,
     work_off,
 )
-from tests.support.interleaving import around_scripts, hold_lease, lease_of
+from tests.support.leases import around_scripts, hold_lease, lease_of
 from tests.support.runtimes import runtime_of, store_of
 from warmer import Limit, WarmingTask
 from warmer.engine.claims import computed_here

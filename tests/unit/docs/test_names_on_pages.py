@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click import Command, Group
+from click import Command
 
 import warmer
+from tests.support.command import COMMAND
 from warmer import Settings
-from warmer.cli import main as cli
 
 ROOT = Path(__file__).parents[3]
 PATHS = [ROOT / "README.md", ROOT / "examples" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -24,7 +24,6 @@ EVERYTHING = "\n".join(PAGES.values())
 
 ONLY_IN_COMPOSE = {"import"}
 OF_OTHER_PROGRAMS = {"--preload", "--scale"}
-COMMANDS: Group = cli.main
 every_page = pytest.mark.parametrize("page", PAGES)
 
 
@@ -61,8 +60,8 @@ def options_of(command: Command) -> set[str]:
 @every_page
 def test_each_command_and_its_options_exist(page: str) -> None:
     for name, options in commands_on(PAGES[page]):
-        assert name in COMMANDS.commands
-        assert options <= options_of(COMMANDS.commands[name])
+        assert name in COMMAND.commands
+        assert options <= options_of(COMMAND.commands[name])
 
 
 def test_pages_show_commands_with_options() -> None:
@@ -74,12 +73,12 @@ def test_pages_show_commands_with_options() -> None:
 @every_page
 def test_each_option_in_a_sentence_exists(page: str) -> None:
     named = set(re.findall(r"`(--[a-z-]+)[^`]*`", PAGES[page]))
-    assert named - OF_OTHER_PROGRAMS <= set().union(*map(options_of, COMMANDS.commands.values()))
+    assert named - OF_OTHER_PROGRAMS <= set().union(*map(options_of, COMMAND.commands.values()))
 
 
 def test_the_readme_lists_every_command() -> None:
     listed = {name.split()[1] for name in first_column("Commands")}
-    assert listed == set(COMMANDS.commands)
+    assert listed == set(COMMAND.commands)
 
 
 # --- what a program prints ---------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from warmer import Limit, Settings, SettingsError
-from warmer.tasks.limit import limits_by_name
 
 LIMITS = st.builds(
     Limit,
@@ -20,7 +19,7 @@ NAMES = st.text("abcXYZ019_.:-", min_size=1, max_size=64)
 @given(st.dictionaries(NAMES, LIMITS))
 def test_what_is_written_is_read_back(limits):
     text = b"{" + b",".join(orjson.dumps(name) + b":" + limit.to_json() for name, limit in limits.items()) + b"}"
-    assert limits_by_name(text) == limits == limits_by_name(limits)
+    assert Settings.load(limits=text).limits == limits == Settings.load(limits=limits).limits
 
 
 def test_limits_are_read_from_a_variable_and_keywords_win(monkeypatch):

@@ -14,12 +14,10 @@ from uuid import UUID
 
 import orjson
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BeforeValidator
 
 from warmer import InvalidTaskError, WarmerError, WarmingTask
-from warmer.tasks.target import Target, make_ref, parse_ref
 
 
 class Colour(enum.Enum):
@@ -157,11 +155,6 @@ arguments = st.dictionaries(
     st.integers(-(2**53), 2**53) | st.text(max_size=20).filter(lambda text: text.isprintable()),
     max_size=4,
 )
-
-
-@given(arguments)
-def test_refs_round_trip(given_arguments):
-    assert parse_ref(make_ref("some.task", given_arguments)) == ("some.task", given_arguments)
 
 
 def test_a_definition_names_the_function_and_comes_back_without_it():
@@ -450,7 +443,3 @@ def test_terms_have_defaults_that_change_nothing():
     assert (made.stale_ttl, made.refresh_ahead, made.negative_ttl, made.cache_errors) == (0, 0, None, {})
     assert (made.jitter, made.wait_s, made.after_wait) == (0.05, None, "compute")
     assert (made.codec, made.compress_over_bytes, made.max_value_bytes) == ("json", None, None)
-
-
-def test_a_target_can_be_made_of_arguments_in_canonical_form():
-    assert Target(user_task(), {"user_id": 42, "lang": "de"}).cache_key == "user:42:de"
