@@ -22,6 +22,10 @@ def app(warmer):
     return warmer
 
 
+def runs_for_users(app) -> int:
+    return sum(task.run_count for task in app.stats().task_details if task.task_id != "catalog")
+
+
 def test_a_login_warms_the_user_scoped_tasks(app, eventually):
     app.start(embedded=True)
     result = app.warm_user_data("42")
@@ -40,14 +44,14 @@ def test_forms_can_be_left_out(app):
 def test_a_fresh_value_is_not_computed_again_unless_forced(app, eventually):
     app.start(embedded=True)
     app.warm_user_data("42")
-    eventually(lambda: app.performance()["total_warmings"] == 2)
+    eventually(lambda: runs_for_users(app) == 2)
     app.warm_user_data("42")
     assert [app.warm(task_id, {"user_id": "42"}).wait().result for task_id in ("profile", "recent-forms")] == [
         "fresh"
     ] * 2
-    assert app.performance()["total_warmings"] == 2
+    assert runs_for_users(app) == 2
     app.warm_user_data("42", force=True)
-    eventually(lambda: app.performance()["total_warmings"] == 4)
+    eventually(lambda: runs_for_users(app) == 4)
 
 
 def test_it_works_in_a_process_that_knows_no_task(app, make_warmer):
