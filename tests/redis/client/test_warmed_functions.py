@@ -434,7 +434,7 @@ def test_a_task_s_function_may_be_given_by_its_path(default):
 
 
 # --- typed values, by their key -------------------------------------------------------------------------------------
-def test_a_typed_value_is_a_miss_by_key_where_its_task_is_not_known_and_that_is_said_once(warmer, make_warmer, caplog):
+def test_a_typed_value_without_its_task_is_a_miss_by_key_and_is_logged_once(warmer, make_warmer, caplog):
     @warmer.warmed("product:{n}", ttl=60)
     def product(n: int) -> Product:
         return Product(id=n, name="tea")
