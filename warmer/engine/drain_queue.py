@@ -68,7 +68,7 @@ def _allowed(path: object) -> str:
 
 
 HINT_TTL_S = 60
-"""A hint that no worker took for so long is dropped; the next tick gives another while there is work."""
+"""A hint that no worker took for this long is dropped; the next tick adds another one while there is work."""
 
 FAILURE_TTL_S = 3600
 JOB_TIMEOUT_MARGIN_S = 10
@@ -77,8 +77,8 @@ JOB_TIMEOUT_MARGIN_S = 10
 class DrainQueue:
     """The one RQ queue of a namespace.
 
-    A drain claims all that is ready when it runs. So one waiting hint stands for all work, a lost one delays it by at
-    most a tick, and a doubled one finds nothing to do.
+    A drain claims everything that is ready when it runs. So one waiting hint stands for all work, a lost hint delays
+    the work by at most a tick, and a second one finds nothing to do.
 
     Args:
         connection: Client of the control server.
@@ -86,18 +86,17 @@ class DrainQueue:
     """
 
     def __init__(self, connection: "Redis", settings: Settings) -> None:
-        """Prepare; nothing is sent yet."""
         self._settings = settings
         self.rq = Queue(settings.namespace, connection=connection, job_class=SafeJob, serializer=JSONSerializer)
 
     def hint(self, wanted: int = 1) -> int:
-        """Make sure that at least so many drains wait.
+        """Make sure that at least this many drains wait.
 
         Args:
-            wanted: How many workers could be busy with what is ready.
+            wanted: How many workers the ready targets can keep busy.
 
         Returns:
-            How many were added.
+            How many drains were added.
 
         Raises:
             redis.RedisError: Redis did not answer.
@@ -112,7 +111,7 @@ class DrainQueue:
         try:
             self.hint()
         except RedisError as error:
-            logger.warning("could not ask for a drain, the next tick will: %s", described(error))
+            logger.warning("a drain could not be requested, the next tick tries again: %s", described(error))
 
     def drain_job(self) -> Any:
         """Return a new job that drains."""

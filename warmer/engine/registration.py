@@ -119,7 +119,7 @@ class Registration:
     def _register_if_possible(self, task: WarmingTask) -> None:
         try:
             self.register(task, replace=False)
-        except InvalidTaskError as error:  # its values are still cached, by whoever misses them
+        except InvalidTaskError as error:  # readers still cache its values
             logger.warning("%s is not kept warm: %s", task.task_id, error)
             self._refused[task.task_id] = error
             self._registry.add(task)

@@ -53,7 +53,6 @@ class Switching:
     """
 
     def __init__(self, store: Store, epoch_watch: EpochWatch, background: Background, clock: Clock) -> None:
-        """Prepare; nothing is sent yet."""
         self._store = store
         self._epoch_watch = epoch_watch
         self._background = background

@@ -34,7 +34,6 @@ class BulkWarming:
     """
 
     def __init__(self, task_id: str, feeder: Feeder) -> None:
-        """Show a run."""
         self.task_id = task_id
         self._feeder = feeder
 
@@ -148,7 +147,7 @@ class BulkWarming:
         return self._result(timeout_s)
 
     def cancel(self) -> None:
-        """Ask for no more, and withdraw the targets that no worker has begun; the others are finished, and counted."""
+        """Request no more, and withdraw the targets that no worker has begun; the others are finished and counted."""
         self._feeder.cancel()
 
     def _result(self, timeout_s: float | None) -> BulkOutcome:

@@ -86,7 +86,6 @@ class Feeder:
         capacity: int,
         clock: Clock,
     ) -> None:
-        """Request nothing yet."""
         self.progress = Progress(total, clock.monotonic_s())
         self.clock = clock
         self.is_cancelled = False

@@ -41,7 +41,6 @@ class Intake:
     """
 
     def __init__(self, items: Iterator[Any], ref_of: Callable[[Any], str]) -> None:
-        """Read nothing yet."""
         self.count = 0
         self.error: BaseException | None = None
         self._items = items

@@ -26,7 +26,6 @@ class Progress:
     """
 
     def __init__(self, total: int | None, began_s: float) -> None:
-        """Start at nothing."""
         self.total = total
         self.requested = self.warmed = self.fresh = self.failed = self.cancelled = self.outstanding = 0
         self._errors: dict[str, str] = {}

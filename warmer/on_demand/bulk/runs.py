@@ -79,7 +79,7 @@ class BulkRuns:
         return BulkWarming(task.task_id, feeder)
 
     def close(self) -> None:
-        """End the runs that still go on; what they have asked for is warmed all the same."""
+        """End the runs that still go on; targets that they requested are still warmed."""
         running = dict(self._running)
         for feeder in running:
             feeder.close()

@@ -17,7 +17,6 @@ class WatchedRequests:
     """
 
     def __init__(self, store: Store, hint: Callable[[], None]) -> None:
-        """Watch nothing yet."""
         self.hint = hint
         self._store = store
         self._watcher = token_hex(16)
