@@ -11,7 +11,7 @@ from rq.job import JobStatus
 from rq_scheduler import Scheduler
 
 from warmer.engine.drain_queue import DrainQueue, SafeJob
-from warmer.store.rq_access import RqAccess
+from warmer.store.control.rq_access import RqAccess
 from warmer_scheduler.periodic_jobs import PeriodicJob
 
 logger = logging.getLogger("warmer.scheduler")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from warmer.store import Capacity
 from warmer.store.constants import ROUNDING
-from warmer.store.limits import ONE_AT_A_TIME
+from warmer.store.control.limits import ONE_AT_A_TIME
 from warmer.store.token_bucket import TokenBucket
 from warmer.tasks.limit import Limit
 

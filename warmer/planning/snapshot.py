@@ -9,8 +9,8 @@ from warmer.errors import InvalidTaskError
 from warmer.policy.history import History
 from warmer.settings import Settings
 from warmer.store import Capacity, Store, TargetState, TargetStates
+from warmer.store.control.upcoming import Upcoming, UpcomingState
 from warmer.store.task_spec import TaskSpec, parse_task_spec
-from warmer.store.upcoming import Upcoming, UpcomingState
 from warmer.tasks.limit import Limit
 from warmer.tasks.switch import Switch
 from warmer.tasks.target import task_id_of

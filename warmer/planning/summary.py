@@ -8,7 +8,7 @@ from warmer.planning.planned import Plan, PlannedExecutor, PlannedLimit, Planned
 from warmer.planning.rehearsal import Rehearsal, SkippedTarget
 from warmer.planning.snapshot import Snapshot
 from warmer.planning.target_timeline import TargetTimeline
-from warmer.store.limits import ONE_AT_A_TIME
+from warmer.store.control.limits import ONE_AT_A_TIME
 from warmer.tasks.limit import Limit
 
 EXECUTORS: tuple[tuple[str, Literal["thread", "loop", "process"], str], ...] = (

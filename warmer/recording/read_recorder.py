@@ -13,7 +13,7 @@ from warmer.errors import RecordingError, StoreUnavailableError, described
 from warmer.outage import Outage
 from warmer.results import DictLike
 from warmer.store import Store
-from warmer.store.recordings import RecordingSpec
+from warmer.store.control.recordings import RecordingSpec
 
 logger = logging.getLogger("warmer.recording")
 

@@ -9,7 +9,7 @@ from warmer.results import LimitUse, QuarantinedTarget, TaskDetail, WarmingStats
 from warmer.stats.budgets import budget_states
 from warmer.stats.ledger import ledger_of, performance_of
 from warmer.store import Quarantined, Store, TargetState
-from warmer.store.limits import LimitInUse
+from warmer.store.control.limits import LimitInUse
 
 INCIDENTS = ("read_errors", "dropped_reads", "unrecorded_misses", "lapsed_claims", "lost_leases", "crashes")
 

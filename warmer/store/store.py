@@ -3,22 +3,22 @@
 from warmer.clock import Clock
 from warmer.connect import connect
 from warmer.settings import Settings
+from warmer.store.control.fleet import Fleet
+from warmer.store.control.fleet_switch import FleetSwitch
+from warmer.store.control.limits import Limits
+from warmer.store.control.on_demand_requests import OnDemandRequests
+from warmer.store.control.quarantine import Quarantine
+from warmer.store.control.reads import ReadCounts
+from warmer.store.control.recordings import Recordings
+from warmer.store.control.refreshes import Refreshes
+from warmer.store.control.review_queue import ReviewQueue
+from warmer.store.control.rq_access import RqAccess
+from warmer.store.control.statistics import Statistics
+from warmer.store.control.targets import Targets
+from warmer.store.control.tasks import RegisteredTasks
 from warmer.store.entries import Entries
-from warmer.store.fleet import Fleet
-from warmer.store.fleet_switch import FleetSwitch
 from warmer.store.keys import Keys
-from warmer.store.limits import Limits
-from warmer.store.on_demand_requests import OnDemandRequests
-from warmer.store.quarantine import Quarantine
-from warmer.store.reads import ReadCounts
-from warmer.store.recordings import Recordings
-from warmer.store.refreshes import Refreshes
-from warmer.store.review_queue import ReviewQueue
-from warmer.store.rq_access import RqAccess
 from warmer.store.scripts import Scripts
-from warmer.store.statistics import Statistics
-from warmer.store.targets import Targets
-from warmer.store.tasks import RegisteredTasks
 from warmer.wire import Reader, open_reader
 
 

@@ -19,8 +19,8 @@ class TokenBucket:
 
     Example:
         >>> bucket = TokenBucket(rate_per_s=10.0, tokens=-5.0, at_s=1.0)
-        >>> bucket.tokens_at(1.2), bucket.tokens_at(9.0)
-        (-3.0, 10.0)
+        >>> bucket.tokens_at(1.5), bucket.tokens_at(9.0)
+        (0.0, 10.0)
     """
 
     rate_per_s: float

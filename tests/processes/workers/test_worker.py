@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 
 LAPSE = """
-    from warmer.store.refreshes import Refreshes
+    from warmer.store.control.refreshes import Refreshes
 
     end_claims = Refreshes.lapse
 

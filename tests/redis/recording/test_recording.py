@@ -18,7 +18,7 @@ from warmer.recording.read_recorder import LEASE_S, ReadRecorder
 from warmer.recording.trace_file import new_trace
 from warmer.simulation.policies import POLICIES
 from warmer.simulation.trace.trace_reader import read_trace
-from warmer.store.recordings import RecordingSpec
+from warmer.store.control.recordings import RecordingSpec
 
 
 @pytest.fixture

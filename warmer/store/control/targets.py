@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from warmer.store.chunks import chunks
+from warmer.store.control.replies import fields_of, payer_of
+from warmer.store.control.upcoming import UpcomingTargets
 from warmer.store.records import TargetState, TargetStates
-from warmer.store.replies import fields_of, payer_of
 from warmer.store.scripts import Scripts
-from warmer.store.upcoming import UpcomingTargets
 from warmer.tasks.switch import Switch
 
 TTL_BYTES = 1

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
+from warmer.store.control.replies import by_account, fields_of, payer_of
+from warmer.store.control.targets import TTL_BYTES
 from warmer.store.records import DueReview, DueReviews, ReviewDecision
-from warmer.store.replies import by_account, fields_of, payer_of
 from warmer.store.scripts import Scripts
-from warmer.store.targets import TTL_BYTES
 from warmer.tasks.switch import Switch
 
 

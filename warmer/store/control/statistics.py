@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from warmer.store.control.replies import by_account
 from warmer.store.records import Timing
-from warmer.store.replies import by_account
 from warmer.store.scripts import Scripts
 from warmer.tasks.switch import Switch
 
