@@ -119,7 +119,7 @@ class Runtime:
             self.read_counter,
             self.settings,
             self.clock,
-            self.background.keep_running,
+            self.background,
         )
 
     def close(self) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import orjson
 from redis.exceptions import RedisError
@@ -37,6 +37,15 @@ class CachedError(NamedTuple):
     error: Exception
 
 
+class SendsCounts(Protocol):
+    """The background thread of this process, which sends what the cache counts."""
+
+    is_started: bool
+
+    def start(self) -> None:
+        """Start the thread, if it does not run yet."""
+
+
 class Cache:
     """Reads values; those that are missing are computed, those that are stale are refreshed in the background.
 
@@ -49,7 +58,7 @@ class Cache:
         counter: Counts the reads.
         settings: Defaults for keys without a task.
         clock: Tells the time.
-        keep_running: Starts the background thread, which sends the counts, unless it runs.
+        background: Sends the counts; it is started by the first read.
     """
 
     def __init__(
@@ -62,7 +71,7 @@ class Cache:
         counter: ReadCounter,
         settings: Settings,
         clock: Clock,
-        keep_running: Callable[[], None],
+        background: SendsCounts,
     ) -> None:
         """Prepare; nothing is read yet."""
         self._entry_key = entry_key
@@ -72,7 +81,7 @@ class Cache:
         self._cache_options = cache_options
         self._counter = counter
         self._clock = clock
-        self._keep_running = keep_running
+        self._background = background
         self._codec = Codec(signing_key=settings.signing_key())
         self._logged: set[bytes] = set()
 
@@ -159,7 +168,8 @@ class Cache:
 
     # --- asking Redis ------------------------------------------------------------------------------------------
     def _read(self, cache_key: str) -> Any:
-        self._keep_running()
+        if not self._background.is_started:
+            self._background.start()
         try:
             return self._reader.get(self._entry_key(cache_key))
         except RedisError:
@@ -167,7 +177,8 @@ class Cache:
             return None
 
     async def _aread(self, cache_key: str) -> Any:
-        self._keep_running()
+        if not self._background.is_started:
+            self._background.start()
         try:
             return await self._reader.aget(self._entry_key(cache_key))
         except RedisError:
@@ -175,14 +186,16 @@ class Cache:
             return None
 
     def _read_many(self, cache_keys: Sequence[str]) -> list[Any]:
-        self._keep_running()
+        if not self._background.is_started:
+            self._background.start()
         try:
             return self._reader.get_many([self._entry_key(cache_key) for cache_key in cache_keys])
         except RedisError:
             return [UNAVAILABLE] * len(cache_keys)
 
     async def _aread_many(self, cache_keys: Sequence[str]) -> list[Any]:
-        self._keep_running()
+        if not self._background.is_started:
+            self._background.start()
         try:
             return await self._reader.aget_many([self._entry_key(cache_key) for cache_key in cache_keys])
         except RedisError:

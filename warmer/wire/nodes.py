@@ -44,9 +44,13 @@ class Node:
             redis.ConnectionError: it is open.
         """
         if self.breaker.is_open:
-            raise RedisConnectionError(
-                f"Redis at {self.server} is unavailable; reads do not use it until it answers a probe"
-            )
+            raise self.unavailable()
+
+    def unavailable(self) -> RedisConnectionError:
+        """Return the error of a read while the breaker is open."""
+        return RedisConnectionError(
+            f"Redis at {self.server} is unavailable; reads do not use it until it answers a probe"
+        )
 
     def probe(self) -> bool:
         """Probe the server, unless another one has replaced it; see `Probed.probe`."""

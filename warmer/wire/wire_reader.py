@@ -52,7 +52,8 @@ class WireReader:
         began_s = time.monotonic()
         raw_key = key.encode()
         node = self._only or self._node_of(raw_key, began_s)
-        node.check_available()
+        if node.breaker.is_open:
+            raise node.unavailable()
         try:
             value = node.pool.get(raw_key, began_s)
         except AskError as error:
@@ -147,7 +148,8 @@ class WireReader:
         loop = asyncio.get_running_loop()
         began_s = loop.time()
         node = self._only or await self._node_of_in_loop(raw_key, began_s)
-        node.check_available()
+        if node.breaker.is_open:
+            raise node.unavailable()
         reply: Reply = await node.get_connections.of(loop).execute(resp.get(raw_key), ONE, began_s + self._timeout_s)
         if not isinstance(reply, RedisError):
             node.breaker.last_reply_at_s = time.monotonic()

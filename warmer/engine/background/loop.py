@@ -23,6 +23,9 @@ class Background(fork.ForkSafe):
         duties: The duties, in the order of their calls; one that raises ends the tick.
         interval_s: Seconds between two ticks.
         spawn: Starts the thread.
+
+    Attributes:
+        is_started: Whether the thread was started in this process; a forked child is another process.
     """
 
     def __init__(self, duties: Sequence[Duty], interval_s: float, spawn: Spawn = start_thread) -> None:
@@ -37,7 +40,7 @@ class Background(fork.ForkSafe):
         self._stopped = threading.Event()
         self._thread = OnDemandThread("warmer-background", self._run, self._spawn)
         self._take_back_exit: Callable[[], object] = lambda: None
-        self._is_started = False
+        self.is_started = False
         self._outage = Outage(
             logger,
             f"Redis is away or refuses (%s); trying again every {self._interval_s:g} s",
@@ -47,21 +50,16 @@ class Background(fork.ForkSafe):
     def start(self) -> None:
         """Start the thread, if it does not run yet; the end of the process stops it."""
         with self._lock:
-            self._is_started = True  # also if the interpreter is ending and no thread can start
+            self.is_started = True  # also if the interpreter is ending and no thread can start
             if not self._thread.is_alive:
                 self._stopped.clear()
                 self._take_back_exit = fork.at_exit(self.stop)
                 self._thread.ensure_running()
 
-    def keep_running(self) -> None:
-        """Start the thread if it was not started in this process; a forked child is another process."""
-        if not self._is_started:
-            self.start()
-
     def stop(self) -> None:
         """Stop the thread, and run a last tick to send what is left."""
         with self._lock:
-            was_running, self._is_started = self._thread.is_alive, False
+            was_running, self.is_started = self._thread.is_alive, False
             self._take_back_exit()
             self._stopped.set()
         if was_running:
