@@ -12,8 +12,8 @@ from warmer.tasks.task import WarmingTask
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
 
-Declare = Callable[[WarmingTask], Callable[[], WarmerOfFunction]]
-"""Makes a task known, and returns a function that returns the `Warmer` to read through."""
+Declare = Callable[[WarmingTask], WarmerOfFunction | Callable[[], WarmerOfFunction]]
+"""Makes a task known, and returns the `Warmer` to read through, or a function that returns the default one."""
 
 OWN_WORDS = frozenset({"default", "force"})
 """Keyword arguments of the methods of a warmed function, which its own parameters cannot have as names."""

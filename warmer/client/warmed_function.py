@@ -43,17 +43,25 @@ class WarmedFunction(Generic[Parameters, Returned]):
     Args:
         function: Computes the values.
         task: The task that declares it.
-        find_warmer: Returns the `Warmer` to read through.
+        warmer: The `Warmer` to read through, or a function that returns the present default one.
     """
 
     def __init__(
-        self, function: Callable[..., Any], task: WarmingTask, find_warmer: Callable[[], WarmerOfFunction]
+        self,
+        function: Callable[..., Any],
+        task: WarmingTask,
+        warmer: WarmerOfFunction | Callable[[], WarmerOfFunction],
     ) -> None:
         """Wrap the function; nothing is sent yet."""
         update_wrapper(cast(Callable[..., Any], self), function)
         self.task = task
+        self._targets = task._targets
         self.warmed_function = function
-        self._find_warmer = find_warmer
+        self._own_warmer: WarmerOfFunction | None = None
+        if callable(warmer):
+            self._find_default = warmer
+        else:
+            self._own_warmer = warmer
         self._found: tuple[WarmerOfFunction, Runtime, Callable[[Target], CacheRequest]] | None = None
 
     def __repr__(self) -> str:
@@ -70,25 +78,28 @@ class WarmedFunction(Generic[Parameters, Returned]):
         """
         return self.task.target_of_call(args, kwargs).cache_key
 
+    def _warmer(self) -> WarmerOfFunction:
+        return self._own_warmer or self._find_default()
+
     def _request(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Runtime, CacheRequest]:
-        warmer, found = self._find_warmer(), self._found
+        warmer, found = self._own_warmer or self._find_default(), self._found
         if found is None or found[0] is not warmer:
             runtime = warmer._runtime
             found = self._found = warmer, runtime, runtime.cache.requests_of(self.task)
-        return found[1], found[2](self.task.target_of_call(args, kwargs))
+        return found[1], found[2](self._targets.of_call(args, kwargs))
 
     def _requests(self, arguments: Iterable[Any]) -> tuple[Runtime, list[CacheRequest]]:
         requests = [self._request(*call_arguments(one))[1] for one in arguments]
-        return self._find_warmer()._runtime, requests
+        return self._warmer()._runtime, requests
 
     def _warm(self, force: bool, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Warming:
-        return self._find_warmer()._warm_target(self.task.target_of_call(args, kwargs), force)
+        return self._warmer()._warm_target(self.task.target_of_call(args, kwargs), force)
 
     def _warm_many(self, arguments: Iterable[Any], force: bool, in_flight: int) -> BulkWarming:
-        return self._find_warmer().warm_many(self.task, arguments, force=force, in_flight=in_flight)
+        return self._warmer().warm_many(self.task, arguments, force=force, in_flight=in_flight)
 
     def _invalidate(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        self._find_warmer().invalidate(self.task.target_of_call(args, kwargs).cache_key)
+        self._warmer().invalidate(self.task.target_of_call(args, kwargs).cache_key)
 
 
 class Warmed(WarmedFunction[Parameters, Returned]):

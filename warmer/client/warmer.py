@@ -119,9 +119,9 @@ class Warmer(KeyAccess, OnDemandAccess):
             InvalidTaskError: when decorating, if the template, an option or the function cannot be used.
         """
 
-        def declare(task: WarmingTask) -> Callable[[], Warmer]:
+        def declare(task: WarmingTask) -> Warmer:
             self.declare(task)
-            return lambda: self
+            return self
 
         return warmed_by(cache_key, options, declare)
 

@@ -1,16 +1,19 @@
-"""Arguments as JSON values: converted, checked, and written as one canonical text."""
+"""Arguments as JSON values: converted and checked."""
 
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, Final
 
-import orjson
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from warmer.errors import InvalidTaskError
+
+MIN_INT: Final = -(2**63)
+MAX_INT: Final = 2**63 - 1
+"""Whole numbers beyond 64 bits do not come back from Redis."""
 
 
 def json_native(name: str, value: Any) -> Any:
@@ -29,7 +32,7 @@ def json_native(name: str, value: Any) -> Any:
         >>> json_native("price", Decimal("1.00"))
         '1.00'
     """
-    if type(value) is str or (type(value) is int and -(2**63) <= value < 2**63):
+    if type(value) is str or (type(value) is int and MIN_INT <= value <= MAX_INT):
         return value
     try:
         native = to_jsonable_python(value, by_alias=False, round_trip=True)
@@ -69,7 +72,7 @@ def check_numbers(name: str, native: Any) -> None:
         >>> check_numbers("user_id", 42)
     """
     if isinstance(native, int):
-        if not -(2**63) <= native < 2**63:
+        if not MIN_INT <= native <= MAX_INT:
             raise InvalidTaskError(f"argument {name!r} must fit into 64 bits, got a larger number")
     elif isinstance(native, float):
         if not math.isfinite(native):
@@ -77,23 +80,3 @@ def check_numbers(name: str, native: Any) -> None:
     elif isinstance(native, dict | list):
         for inner in native.values() if isinstance(native, dict) else native:
             check_numbers(name, inner)
-
-
-def canonical_json(name: str, native: Any) -> str:
-    """Return the one text of a value: compact JSON with sorted keys.
-
-    Args:
-        name: Whose value it is, for the message.
-        native: What JSON holds.
-
-    Raises:
-        InvalidTaskError: a text in it has lone surrogates.
-
-    Example:
-        >>> canonical_json("user", {"name": "Ann", "id": 42})
-        '{"id":42,"name":"Ann"}'
-    """
-    try:
-        return orjson.dumps(native, option=orjson.OPT_SORT_KEYS).decode()
-    except orjson.JSONEncodeError as error:
-        raise InvalidTaskError(f"argument {name!r} must be a value that JSON can hold: {error}") from None

@@ -21,8 +21,7 @@ from warmer.errors import InvalidTaskError, shortened
 from warmer.tasks.field_types import MAX_TTL_S, CronLine, FunctionOrPath, KeyTemplate, PlainText, Seconds, TimeZone
 from warmer.tasks.functions import check_batch_function, check_returns, path_of
 from warmer.tasks.parameters import Parameters
-from warmer.tasks.target import Target, parse_ref
-from warmer.tasks.target_memo import NotRememberedError, remembering
+from warmer.tasks.target import Target, Targets, parse_ref
 from warmer.tasks.template import Template
 from warmer.tasks.validation import check_one_budget, explained
 
@@ -289,13 +288,7 @@ class WarmingTask(BaseModel):
             >>> task.target_of_call(("42",), {}).ref
             'profile{"user_id":42}'
         """
-        try:
-            return self._remembered(*args, **kwargs)
-        except NotRememberedError as error:
-            known = error.target
-        except TypeError:  # an argument has no hash
-            known = None
-        return known or self._made(args, kwargs)
+        return self._targets.of_call(args, kwargs)
 
     def key_of(self, /, *args: Any, **kwargs: Any) -> str:
         """Return the cache key of a call of the function.
@@ -414,14 +407,8 @@ class WarmingTask(BaseModel):
         return tuple(map(Template.parse, sorted(self.tags)))
 
     @cached_property
-    def _remembered(self) -> Callable[..., Target]:
-        return remembering(self._made)
-
-    def _made(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Target:
-        try:
-            return Target(self, self.parameters.bind(args, kwargs))
-        except InvalidTaskError as error:
-            raise InvalidTaskError(f"task {self.task_id!r}: {error}") from None
+    def _targets(self) -> Targets:
+        return Targets(self)
 
 
 def _restored(cls: type[WarmingTask], fields: dict[str, Any], described: dict[str, Any]) -> WarmingTask:

@@ -1,4 +1,4 @@
-"""Key templates: which fields they have, and which key a set of arguments makes."""
+"""Key templates: which fields they have, which key a set of arguments makes, and the one text of a value."""
 
 import hashlib
 import re
@@ -8,8 +8,10 @@ from functools import cached_property
 from string import Formatter
 from typing import Any, Final
 
+import orjson
+
 from warmer.errors import InvalidTaskError
-from warmer.tasks.json_values import canonical_json, json_native
+from warmer.tasks.json_values import MAX_INT, MIN_INT, json_native
 
 MAX_KEY_CHARACTERS: Final = 512
 
@@ -33,6 +35,26 @@ def is_plain_text(text: str) -> bool:
         (True, False)
     """
     return _NOT_PLAIN.search(text) is None
+
+
+def canonical_json(name: str, native: Any) -> str:
+    """Return the one text of a value: compact JSON with sorted keys.
+
+    Args:
+        name: Whose value it is, for the message.
+        native: What JSON holds.
+
+    Raises:
+        InvalidTaskError: a text in it has lone surrogates.
+
+    Example:
+        >>> canonical_json("user", {"name": "Ann", "id": 42})
+        '{"id":42,"name":"Ann"}'
+    """
+    try:
+        return orjson.dumps(native, option=orjson.OPT_SORT_KEYS).decode()
+    except orjson.JSONEncodeError as error:
+        raise InvalidTaskError(f"argument {name!r} must be a value that JSON can hold: {error}") from None
 
 
 @dataclass(frozen=True)
@@ -133,6 +155,11 @@ class Template:
         return tuple(sorted({field.root for field in self.places}))
 
     @cached_property
+    def has_attributes(self) -> bool:
+        """Whether a field is an attribute of an argument, so that arguments that differ may make the same key."""
+        return any(field.attributes for field in self.places)
+
+    @cached_property
     def shape(self) -> str:
         """The template with nameless fields: two that differ only in names make the same keys."""
         return "{}".join(self.literals)
@@ -203,7 +230,8 @@ class Template:
     def _standing(self, field: Field, value: Any, plain: frozenset[type]) -> str:
         if field.is_hashed:
             return hashlib.blake2b(_canonical(field, value).encode(), digest_size=_HASH_BYTES).hexdigest()
-        native = json_native(field.path, value)
+        is_native = type(value) is str or (type(value) is int and MIN_INT <= value <= MAX_INT)
+        native = value if is_native else json_native(field.path, value)
         if type(native) not in plain:
             return _MARK + canonical_json(field.path, native).translate(self._encoding)
         if type(native) is str:

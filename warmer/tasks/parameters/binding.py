@@ -9,9 +9,10 @@ import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from warmer.errors import InvalidTaskError
+from warmer.tasks.json_values import MAX_INT, MIN_INT
 from warmer.tasks.parameters.annotations import (
     GATHERING,
     UNANNOTATED,
@@ -22,7 +23,10 @@ from warmer.tasks.parameters.annotations import (
     signature_of,
 )
 from warmer.tasks.parameters.parameter import REQUIRED, Parameter, described_parameter, parameter_of
-from warmer.tasks.template import Template
+from warmer.tasks.template import Template, is_plain_text
+
+_NATIVE: Final = (str, int)
+"""Types whose values JSON holds as they are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +150,8 @@ class Parameters:
         bound = {}
         for name, parameter in self.by_name.items():
             if name in given:
-                bound[name] = parameter.accept(given.pop(name))
+                value = given.pop(name)
+                bound[name] = value if _is_canonical(parameter, value) else parameter.accept(value)
             elif parameter.default is not REQUIRED:
                 bound[name] = copy.deepcopy(parameter.default)  # the function may change what it gets
             else:
@@ -164,7 +169,9 @@ class Parameters:
             >>> Parameters.of(load, [Template.parse("report:{day}")]).dump({"day": date(2026, 11, 22)})
             {'day': '2026-11-22'}
         """
-        return {name: self.by_name[name].dump(value) for name, value in values.items()}
+        return {
+            name: value if type(value) in _NATIVE else self.by_name[name].dump(value) for name, value in values.items()
+        }
 
     def load(self, natives: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments that JSON holds, rebuilt by the annotations.
@@ -186,10 +193,14 @@ class Parameters:
         ]
         if missing or natives.keys() - self.by_name.keys():
             raise InvalidTaskError(self._misfit((), natives))
-        return {
-            name: parameter.load(natives[name]) if name in natives else copy.deepcopy(parameter.default)
-            for name, parameter in self.by_name.items()
-        }
+        loaded = {}
+        for name, parameter in self.by_name.items():
+            native = natives.get(name, REQUIRED)
+            if native is REQUIRED:
+                loaded[name] = copy.deepcopy(parameter.default)
+            else:
+                loaded[name] = native if _is_canonical(parameter, native) else parameter.load(native)
+        return loaded
 
     def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         if len(args) > len(self.positional):
@@ -211,6 +222,15 @@ class Parameters:
                 f"add {_fields_of(dropped)} to the cache_key, or leave them out"
             )
         return problem
+
+
+def _is_canonical(parameter: Parameter, value: Any) -> bool:
+    """Whether a value needs no validation: it has just the type of the annotation, and JSON and keys can hold it."""
+    if type(value) is not parameter.exact_type:
+        return False
+    if type(value) is int:
+        return MIN_INT <= value <= MAX_INT
+    return type(value) is str and not parameter.is_text_free and is_plain_text(value)
 
 
 def _check_fit(signature: inspect.Signature, fields: Sequence[str]) -> None:

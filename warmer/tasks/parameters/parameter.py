@@ -10,9 +10,9 @@ from pydantic_core import PydanticSerializationError
 
 from warmer.codec.difference import first_difference
 from warmer.errors import InvalidTaskError, shortened
-from warmer.tasks.json_values import canonical_json, check_numbers, json_native
+from warmer.tasks.json_values import check_numbers, json_native
 from warmer.tasks.parameters.annotations import JSON, TYPE_BY_KIND, UNANNOTATED, kind_of
-from warmer.tasks.template import is_plain_text
+from warmer.tasks.template import canonical_json, is_plain_text
 
 REQUIRED: Final[Any] = object()
 
@@ -40,6 +40,9 @@ class Parameter:
         kind: What JSON holds for it, in one word; ``"any"`` here.
         is_text_free: Whether its texts may hold any characters, because they stand in no key.
 
+    Attributes:
+        exact_type: Its annotation, if values of just this type always come back from JSON as they were.
+
     Example:
         >>> Parameter("user_id").accept(42)
         42
@@ -50,7 +53,8 @@ class Parameter:
         self.name = name
         self.kind = kind
         self.default = REQUIRED
-        self._is_text_free = is_text_free
+        self.exact_type: type | None = None
+        self.is_text_free = is_text_free
 
     def accept(self, value: Any) -> Any:
         """Return the canonical form of a value that a caller passed.
@@ -84,7 +88,7 @@ class Parameter:
 
     def _check(self, native: Any) -> None:
         check_numbers(self.name, native)
-        if type(native) is not str or self._is_text_free:
+        if type(native) is not str or self.is_text_free:
             if type(native) not in _SOUND:
                 canonical_json(self.name, native)
         elif not is_plain_text(native):
@@ -128,7 +132,7 @@ class TypedParameter(Parameter):
         super().__init__(name, kind, is_text_free)
         self._annotation = annotation
         self._adapter = adapter
-        self._exact_type: type | None = annotation if isinstance(annotation, type) and annotation in _EXACT else None
+        self.exact_type = annotation if isinstance(annotation, type) and annotation in _EXACT else None
 
     def accept(self, value: Any) -> Any:
         """Return the canonical form of a value that a caller passed: what comes back from JSON for it.
@@ -137,11 +141,11 @@ class TypedParameter(Parameter):
             InvalidTaskError: it does not fit the annotation, or would come back from JSON as something else.
         """
         accepted = self._validated(value)
-        if self._exact_type is not None and not isinstance(accepted, self._exact_type):  # such as an Enum's own value
+        if self.exact_type is not None and not isinstance(accepted, self.exact_type):  # such as an Enum's own value
             raise InvalidTaskError(self._misfit(value))
         native = self.dump(accepted)
         self._check(native)
-        return accepted if type(accepted) is self._exact_type else self._canonical(accepted, native)
+        return accepted if type(accepted) is self.exact_type else self._canonical(accepted, native)
 
     def dump(self, value: Any) -> Any:
         """Return what JSON holds for a value in canonical form.
