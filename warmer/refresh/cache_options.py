@@ -6,7 +6,6 @@ from typing import Any, Literal
 
 from warmer.codec import Codec
 from warmer.codec.cached_error import lifetime_s
-from warmer.policy import jittered_ttl_s
 from warmer.settings import Settings
 from warmer.tasks.loading import late_function_of
 from warmer.tasks.task import WarmingTask
@@ -97,11 +96,6 @@ class CacheOptions:
     def set_for(self, ttl_s: float) -> "CacheOptions":
         """Return the same terms for a value that is set by hand: also a None is fresh for just so long."""
         return replace(self, ttl_s=ttl_s, negative_ttl_s=None)
-
-    def fresh_for_ms(self, cache_key: str, is_none: bool) -> int:
-        """Return for how long a value is fresh, or a None."""
-        ttl_s = self.negative_ttl_s if is_none and self.negative_ttl_s is not None else self.ttl_s
-        return round(1000 * jittered_ttl_s(ttl_s, self.jitter, cache_key))
 
     def error_fresh_for_ms(self, error: BaseException) -> int | None:
         """Return for how long an exception is cached; None if it is not."""

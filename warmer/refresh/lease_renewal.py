@@ -33,6 +33,7 @@ class LeaseRenewer(ForkSafe):
         self._wake = threading.Condition()
         self._held: dict[object, Callable[[], object]] = {}
         self._thread = OnDemandThread("warmer-renewal", self._run, self._spawn)
+        self._is_running = False
 
     @contextmanager
     def holding(self, renew: Callable[[], object]) -> Iterator[None]:
@@ -45,7 +46,8 @@ class LeaseRenewer(ForkSafe):
         handle = object()
         with self._wake:
             self._held[handle] = renew
-            self._thread.ensure_running()  # if it cannot be started the lease may lapse, and that is all
+            if not self._is_running:  # if it cannot be started the lease may lapse, and that is all
+                self._is_running = self._thread.ensure_running()
             self._wake.notify()
         try:
             yield
@@ -59,6 +61,7 @@ class LeaseRenewer(ForkSafe):
             with self._wake:
                 if not self._held and not self._wake.wait(IDLE_S) and not self._held:
                     self._thread.has_ended()
+                    self._is_running = False
                     return
             pause.wait(self._interval_s)
             with self._wake:

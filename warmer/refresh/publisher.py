@@ -8,6 +8,7 @@ from redis.exceptions import RedisError
 from warmer.codec import ERROR, Codec, Encoded, cached_error
 from warmer.codec.entry import Header, Origin, pack
 from warmer.errors import OutlivedTtlError, described
+from warmer.policy import jittered_ttl_s
 from warmer.refresh.cache_options import CacheOptions
 from warmer.refresh.refreshed import Computed, Refreshed
 from warmer.refresh.request import LeasedWork, leases_of
@@ -138,13 +139,13 @@ def _entry(work: LeasedWork, computed: Computed) -> Entry | None:
 def _value_header(work: LeasedWork, computed: Computed, encoded: Encoded) -> Header:
     """Return the header of a value: its age counts from the moment its computation began."""
     options = work.options
-    fresh_for_ms = options.fresh_for_ms(work.request.cache_key, computed.is_none)
-    fresh_until_ms = work.leased_at_ms + fresh_for_ms
+    fresh_ms = fresh_for_ms(options, work.request.cache_key, computed.is_none)
+    fresh_until_ms = work.leased_at_ms + fresh_ms
     # A shorter freshness, by jitter or for None, has a shorter end: or every read would have it refreshed at once.
     ahead = min(options.refresh_ahead_s / options.ttl_s, MAX_AHEAD)
     return Header(
         computed_at_ms=work.leased_at_ms,
-        refresh_from_ms=fresh_until_ms - round(ahead * fresh_for_ms),
+        refresh_from_ms=fresh_until_ms - round(ahead * fresh_ms),
         fresh_until_ms=fresh_until_ms,
         expires_at_ms=fresh_until_ms + round(1000 * options.stale_ttl_s),
         useful_from_ms=_useful_from_ms(work),
@@ -153,6 +154,12 @@ def _value_header(work: LeasedWork, computed: Computed, encoded: Encoded) -> Hea
         codec=encoded.number,
         ref=_written_ref(work),
     )
+
+
+def fresh_for_ms(options: CacheOptions, cache_key: str, is_none: bool) -> int:
+    """Return for how many milliseconds a value is fresh, or a None: its ttl, less its key's share of the jitter."""
+    ttl_s = options.negative_ttl_s if is_none and options.negative_ttl_s is not None else options.ttl_s
+    return round(1000 * jittered_ttl_s(ttl_s, options.jitter, cache_key))
 
 
 def _error_header(work: LeasedWork, computed: Computed, error: BaseException) -> Header:
