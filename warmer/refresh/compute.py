@@ -1,4 +1,4 @@
-"""Calls a compute function, sync or async, and waits for its value."""
+"""Waits for what compute functions return, sync or async: in threads of their own, on event loops, with time-outs."""
 
 import asyncio
 import contextlib
@@ -11,39 +11,6 @@ from typing import Any
 
 from warmer.errors import ComputationFailedError, ComputeTimeoutError
 from warmer.tasks.functions import is_async
-
-
-def call(
-    function: Callable[..., Any],
-    arguments: Mapping[str, Any],
-    timeout_s: float | None = None,
-    *,
-    leaves_thread: bool = False,
-) -> Any:
-    """Return what a function computes; a coroutine is run to its end.
-
-    Args:
-        function: A sync or async function.
-        arguments: Its keyword arguments.
-        timeout_s: Seconds after which a coroutine is cancelled.
-        leaves_thread: Whether a sync function is subject to the time-out, too: it then runs in a thread of its own,
-            which is left behind.
-
-    Raises:
-        ComputeTimeoutError: the computation took longer.
-        Exception: whatever the function raises.
-
-    Example:
-        >>> call(lambda: 42, {})
-        42
-    """
-    if leaves_thread and timeout_s is not None and not is_async(function):
-        return _in_own_thread(lambda: call(function, arguments, timeout_s), timeout_s)
-    try:
-        value = function(**arguments)
-        return _finished(value, timeout_s) if inspect.iscoroutine(value) else value
-    except (asyncio.CancelledError, GeneratorExit) as error:  # nobody outside can have stopped it
-        raise _ended_itself(error) from error
 
 
 async def acall(function: Callable[..., Any], arguments: Mapping[str, Any], timeout_s: float | None = None) -> Any:
@@ -99,12 +66,22 @@ def ends_the_caller(error: BaseException) -> bool:
     return is_cancelled or (is_exit and threading.current_thread() is threading.main_thread())
 
 
-def _finished(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> Any:
+def finished(coroutine: Coroutine[Any, Any, Any], timeout_s: float | None) -> Any:
+    """Run a coroutine to its end, in this thread, or in one of its own if an event loop runs here.
+
+    Args:
+        coroutine: What to run.
+        timeout_s: Seconds after which it is cancelled.
+
+    Raises:
+        ComputeTimeoutError: it took longer.
+        Exception: whatever it raises.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(_within(coroutine, timeout_s))
-    return _in_own_thread(lambda: asyncio.run(_within(coroutine, timeout_s)))
+    return in_own_thread(lambda: asyncio.run(_within(coroutine, timeout_s)))
 
 
 async def _within(coroutine: Awaitable[Any], timeout_s: float | None) -> Any:
@@ -120,7 +97,7 @@ async def _within(coroutine: Awaitable[Any], timeout_s: float | None) -> Any:
     except (asyncio.CancelledError, GeneratorExit) as error:
         if _is_stopped(task):
             raise
-        raise _ended_itself(error) from error
+        raise ended_itself(error) from error
 
 
 def _is_stopped(task: "asyncio.Task[Any] | None") -> bool:
@@ -131,8 +108,17 @@ def _is_stopped(task: "asyncio.Task[Any] | None") -> bool:
         return True
 
 
-def _in_own_thread(run: Callable[[], Any], timeout_s: float | None = None) -> Any:
-    """Run in another thread and wait for it: beside an event loop of this thread, or so as to leave it behind."""
+def in_own_thread(run: Callable[[], Any], timeout_s: float | None = None) -> Any:
+    """Run in another thread and wait for it: beside an event loop of this thread, or so as to leave it behind.
+
+    Args:
+        run: What to run.
+        timeout_s: Seconds after which the thread is left behind.
+
+    Raises:
+        ComputeTimeoutError: it took longer.
+        Exception: whatever it raises.
+    """
     outcome: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
     _start_thread(run, lambda succeeded, result: outcome.put((succeeded, result)))
     try:
@@ -158,7 +144,8 @@ def _start_thread(run: Callable[[], Any], tell: Callable[[bool, Any], None]) -> 
     threading.Thread(target=body, name="warmer-compute", daemon=True).start()
 
 
-def _ended_itself(error: BaseException) -> ComputationFailedError:
+def ended_itself(error: BaseException) -> ComputationFailedError:
+    """Return the error of a computation that raised what only its caller may: a cancellation, or a GeneratorExit."""
     return ComputationFailedError(f"the computation ended itself with a {type(error).__name__}")
 
 

@@ -5,12 +5,14 @@ nobody left to do anything: what it would undo then has to lapse by itself.
 """
 
 import asyncio
+import inspect
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
-from warmer.refresh.compute import acall, call
+from warmer.refresh.compute import acall, ended_itself, finished, in_own_thread
+from warmer.tasks.functions import is_async
 
 Returned = TypeVar("Returned")
 
@@ -123,6 +125,39 @@ def _perform(step: Step) -> Any:
             raise TimeoutError
         return step.future.result(step.timeout_s)
     return time.sleep(step.seconds)
+
+
+def call(
+    function: Callable[..., Any],
+    arguments: Mapping[str, Any],
+    timeout_s: float | None = None,
+    *,
+    leaves_thread: bool = False,
+) -> Any:
+    """Return what a function computes; a coroutine is run to its end.
+
+    Args:
+        function: A sync or async function.
+        arguments: Its keyword arguments.
+        timeout_s: Seconds after which a coroutine is cancelled.
+        leaves_thread: Whether a sync function is subject to the time-out, too: it then runs in a thread of its own,
+            which is left behind.
+
+    Raises:
+        ComputeTimeoutError: the computation took longer.
+        Exception: whatever the function raises.
+
+    Example:
+        >>> call(lambda: 42, {})
+        42
+    """
+    if leaves_thread and timeout_s is not None and not is_async(function):
+        return in_own_thread(lambda: call(function, arguments, timeout_s), timeout_s)
+    try:
+        value = function(**arguments)
+        return finished(value, timeout_s) if inspect.iscoroutine(value) else value
+    except (asyncio.CancelledError, GeneratorExit) as error:  # nobody outside can have stopped it
+        raise ended_itself(error) from error
 
 
 async def arun(steps: Routine[Returned], threads: Executor) -> Returned:

@@ -28,7 +28,7 @@ from warmer.errors import (
     ValueTooLargeError,
 )
 from warmer.refresh.cache_options import CacheOptions
-from warmer.refresh.compute import call
+from warmer.refresh.effects import call
 from warmer.refresh.refreshed import Computed
 from warmer.tasks.loading import load
 from warmer_workers.executors.isolated.child_process import ChildProcess

@@ -9,7 +9,8 @@ from contextvars import ContextVar
 import pytest
 
 from warmer.errors import ComputationFailedError, ComputeTimeoutError
-from warmer.refresh.compute import acall, call
+from warmer.refresh.compute import acall
+from warmer.refresh.effects import call
 from warmer.tasks.functions import is_async
 
 request: ContextVar[str] = ContextVar("request", default="none")
