@@ -10,15 +10,16 @@ from tests.support.runtimes import runtime_of, store_of
 
 def around_scripts(monkeypatch: pytest.MonkeyPatch, around: Callable[[str, Callable[[], Any]], Any]) -> None:
     """Let something stand in for every script: it is told the script's name, and how to run it."""
+    from warmer.store.entries import Entries
     from warmer.store.scripts import Scripts
 
-    for method in ("run", "run_each"):
-        original = getattr(Scripts, method)
+    for runs_scripts, method in ((Scripts, "run"), (Entries, "_send")):
+        original = getattr(runs_scripts, method)
 
-        def stand_in(scripts: Any, name: str, *arguments: Any, run: Any = original, **keys: str) -> Any:
-            return around(name, lambda: run(scripts, name, *arguments, **keys))
+        def stand_in(runner: Any, name: str, *arguments: Any, run: Any = original) -> Any:
+            return around(name, lambda: run(runner, name, *arguments))
 
-        monkeypatch.setattr(Scripts, method, stand_in)
+        monkeypatch.setattr(runs_scripts, method, stand_in)
 
 
 def misses(warmer: Any) -> int:

@@ -13,7 +13,7 @@ from warmer.connect import connect
 from warmer.connect.cluster import ClusterClient
 from warmer.settings import Settings
 from warmer.store.records import Lease, Result
-from warmer.store.scripts import Scripts
+from warmer.store.scripts import Argument, Scripts
 from warmer.tasks.target import MAX_REF_BYTES
 from warmer.wire import Reader
 
@@ -39,6 +39,7 @@ class Entries:
         self._reads = reads
         self._client: Any = connect(url, timeout_s)
         self._scripts = Scripts(self._client, settings)
+        self._loaded: dict[str, tuple[Any, int]] = {}
         self._names_of = self._scripts.keys.of_entry
         self.key_of: Callable[[str], str] = self._scripts.keys.entry
 
@@ -153,8 +154,20 @@ class Entries:
         if not each:
             return []
         if isinstance(self._client, ClusterClient):
-            return [self._ask(str(one[0]), partial(self._scripts.run_each, name, [one], *arguments)) for one in each]
-        return [self._ask(str(each[0][0]), partial(self._scripts.run_each, name, each, *arguments))]
+            return [self._ask(str(one[0]), partial(self._send, name, [one], arguments)) for one in each]
+        return [self._ask(str(each[0][0]), partial(self._send, name, each, arguments))]
+
+    def _send(self, name: str, each: Sequence[Sequence[Argument]], arguments: Sequence[Argument]) -> Any:
+        loaded = self._loaded.get(name)
+        if loaded is None:
+            loaded = self._loaded[name] = self._scripts.over_each(name)
+        script, width = loaded
+        keys: list[Argument] = []
+        args: list[Argument] = [*arguments]
+        for one in each:
+            keys += one[:width]
+            args += one[width:]
+        return script(keys=keys, args=args)
 
     def _ask(self, key: str, action: Callable[[], Any]) -> Any:
         """Ask a key's server; for those who read, not if it is away, and with a word to them if it has failed.

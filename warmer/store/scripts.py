@@ -155,25 +155,10 @@ class Scripts:
             raise TypeError(f"script {name} takes {loaded.arguments}, got {len(arguments)} arguments")
         return loaded.script(args=arguments)
 
-    def run_each(self, name: str, each: Sequence[Sequence[str | bytes | int]], *arguments: Argument) -> Any:
-        """Run a script over any number of things, and return its answer as Redis gives it.
-
-        Args:
-            name: The script's name.
-            each: For each thing its keys, then its arguments, in the order of the script's header.
-            *arguments: The arguments for all, in the order of its header.
-
-        Raises:
-            redis.RedisError: Redis did not answer, or refused.
-        """
+    def over_each(self, name: str) -> tuple[Any, int]:
+        """Return a script that runs over any number of things: redis-py's object, and how many keys a thing has."""
         loaded = self._loaded.get(name) or self._load(name)
-        width = loaded.keys_of_each
-        keys: list[Any] = []
-        args: list[Any] = [*arguments]
-        for one in each:
-            keys += one[:width]
-            args += one[width:]
-        return loaded.script(keys=keys, args=args)
+        return loaded.script, loaded.keys_of_each
 
     def _load(self, name: str) -> _Loaded:
         file = lua_file(f"{name}.lua")

@@ -35,7 +35,8 @@ def leases(client, namespace, cache_key="catalog") -> bool:
     taken, beginning = client.register_script(TAKE_LEASE)(keys=both, args=["token"])
     assert beginning == b""
     settings = Settings.load(redis_url="redis://unused", namespace=namespace)
-    released = Scripts(client, settings).run_each("release_lease", [(both[0], "token")])
+    release, _ = Scripts(client, settings).over_each("release_lease")
+    released = release(keys=[both[0]], args=["token"])
     return taken == 1 and released == [1] and client.set(both[1], "value")
 
 
