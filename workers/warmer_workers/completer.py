@@ -105,7 +105,8 @@ class Completer:
         except Exception:
             logger.exception("%d results cannot be published; their claims expire", len(self._batch))
         else:
-            self._outage.end()
+            if self._outage.is_on:
+                self._outage.end()
         completed, self._batch = self._batch, []
         self._had_several = len(completed) > 1
         self._on_completed(completed)

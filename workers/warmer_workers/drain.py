@@ -65,8 +65,8 @@ class Drain:
         self._wake = threading.Event()
         self._completer = Completer(runtime.claims, self._on_completed)
         self._threads = ThreadExecutor(self._settings.concurrency, self._wake.set, self._on_computed)
-        self._loop = EventLoopExecutor(self._on_computed)
-        self._isolated = IsolatedExecutor(self._settings, self._on_computed)
+        self._loop: EventLoopExecutor | None = None
+        self._isolated: IsolatedExecutor | None = None
         self._prefetch = Prefetch(self._settings.concurrency)
         self._heartbeat = Heartbeat(context.extend_deadline, self._running)
         self._unknown: set[str] = set()
@@ -86,7 +86,8 @@ class Drain:
                     self._work()
             finally:
                 for executor in (self._threads, self._loop, self._isolated, self._completer):
-                    executor.shutdown()
+                    if executor is not None:
+                        executor.shutdown()
         return self._done
 
     # --- loop --------------------------------------------------------------------------------------------------
@@ -133,7 +134,8 @@ class Drain:
         return self._context.is_burst and has_none and not self._completer.is_busy
 
     def _check(self, now_s: float) -> None:
-        self._isolated.update_starts()
+        if self._isolated is not None:
+            self._isolated.update_starts()
         self._abandon_overdue(now_s)
         if any(now_s - computation.taken_s > MAX_QUEUED_S for computation in list(self._threads.waiting)):
             self._give_back(self._threads.withdraw())
@@ -154,7 +156,8 @@ class Drain:
                 self._outage.begin(error)
                 self._claim_from_s = dict.fromkeys(ExecutorKind, now_s + OUTAGE_PAUSE_S)
                 return
-            self._outage.end()
+            if self._outage.is_on:
+                self._outage.end()
             self._begin(taken, wanted, now_s)
             now_s = self._clock.monotonic_s()
 
@@ -190,10 +193,15 @@ class Drain:
                 has_none = requested > begun[kind] and taken.claimed == len(taken.works)
                 self._claim_from_s[kind] = now_s + POLL_INTERVAL_S if has_none else 0.0
 
-    def _executor_of(self, kind: ExecutorKind) -> "ThreadExecutor | EventLoopExecutor | IsolatedExecutor":
+    def _executor_of(self, kind: ExecutorKind) -> ThreadExecutor | EventLoopExecutor | IsolatedExecutor:
+        """Return where computations of a kind run; the event loop and the processes are made when first needed."""
         if kind is ExecutorKind.THREAD:
             return self._threads
-        return self._loop if kind is ExecutorKind.LOOP else self._isolated
+        if kind is ExecutorKind.LOOP:
+            self._loop = self._loop or EventLoopExecutor(self._on_computed)
+            return self._loop
+        self._isolated = self._isolated or IsolatedExecutor(self._settings, self._on_computed)
+        return self._isolated
 
     def _skip_unknown(self, task_id: str) -> None:
         self._unknown.add(task_id)
@@ -230,7 +238,7 @@ class Drain:
         """Return whether another computation blocks the event loop; it will be overdue soon, and is the cause."""
         if computation.kind is not ExecutorKind.LOOP or now_s > computation.overdue_s + MAX_BLOCKED_S:
             return False
-        return self._loop.current not in (None, computation)
+        return self._loop is not None and self._loop.current not in (None, computation)
 
     def _abandon(self, computation: Computation, now_s: float) -> None:
         self._executor_of(computation.kind).abandon(computation)
