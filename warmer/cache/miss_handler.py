@@ -16,8 +16,7 @@ from warmer.clock import Clock
 from warmer.codec.entry import Origin
 from warmer.fork import ForkSafe
 from warmer.refresh.compute import acall
-from warmer.refresh.effects import call
-from warmer.refresh.effects import Compute, Routine, Wait, run
+from warmer.refresh.effects import Compute, Routine, Wait, call, run
 from warmer.refresh.read_counter import uncounted_reads
 from warmer.refresh.refreshed import Refreshed
 from warmer.refresh.refresher import Refresher, never_ok

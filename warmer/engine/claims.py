@@ -98,6 +98,7 @@ class Claims:
         self._settings = settings
         self._refresher = refresher
         self._switch = Switch()
+        self._runtimes: dict[str, tuple[str, int, TaskRuntime]] = {}
 
     # --- taking ------------------------------------------------------------------------------------------------
     def take(
@@ -170,15 +171,26 @@ class Claims:
         )
 
     def _resolve(self, claim: Claim) -> "TaskRuntime | WarmerError | None":
-        """Return the claimed task as this process computes it; None if this process does not know it."""
+        """Return the claimed task as this process computes it; None if this process does not know it.
+
+        The answer is kept for the next claims, until the definition or the registry changes; but not for a function
+        that is given by its path, because the path may lead to another function later.
+        """
+        task_id, revision = task_id_of(claim.ref), self._registry.revision
+        known = self._runtimes.get(task_id)
+        if known is not None and known[:2] == (claim.definition, revision):
+            return known[2]
         try:
             task = self._registry.resolve(claim.definition)
             if task is None:
                 return None
             options = self._cache_options.of(task)
-            return TaskRuntime(task, late_function_of(task), lambda: options)
+            runtime = TaskRuntime(task, late_function_of(task), lambda: options)
         except WarmerError as error:
             return error
+        if callable(task.compute_fn):
+            self._runtimes[task_id] = claim.definition, revision, runtime
+        return runtime
 
     # --- completing --------------------------------------------------------------------------------------------
     def publish(self, works: Sequence[LeasedWork], computed: Sequence[Computed]) -> list[Refreshed]:

@@ -38,6 +38,7 @@ class Registry:
 
     Attributes:
         declared: The tasks that are declared, and not registered for the fleet yet.
+        revision: Changes whenever a task is added or forgotten.
     """
 
     def __init__(self) -> None:
@@ -47,6 +48,7 @@ class Registry:
         self._id_by_key: dict[str, str] = {}
         self._resolved: dict[str, tuple[str | bytes, WarmingTask]] = {}
         self.declared: deque[WarmingTask] = deque()
+        self.revision = 0
 
     def declare(self, task: WarmingTask) -> None:
         """Know a task, and keep it in `declared` until it is registered for the fleet; nothing is sent."""
@@ -135,11 +137,13 @@ class Registry:
         return task
 
     def _know(self, task: WarmingTask) -> None:
+        self.revision += 1
         self._tasks[task.task_id] = task
         if task.enabled and not task.fields:
             self._id_by_key[task.target().cache_key] = task.task_id
 
     def _forget(self, task_id: str) -> None:
+        self.revision += 1
         self._tasks.pop(task_id, None)
         self._resolved.pop(task_id, None)
         for key in [key for key, owner in self._id_by_key.items() if owner == task_id]:

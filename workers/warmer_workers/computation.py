@@ -14,7 +14,7 @@ from warmer.refresh.refresher import computing_values
 from warmer.refresh.request import LeasedWork
 from warmer.store import Claim
 from warmer.tasks.functions import is_async
-from warmer.tasks.loading import batch_function_of, check_importable, late_function_of
+from warmer.tasks.loading import batch_function_of, check_importable
 from warmer.tasks.task import WarmingTask
 
 
@@ -39,30 +39,32 @@ class ExecutorKinds:
     """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[WarmingTask, ExecutorKind, bool]] = {}
+        self._known: dict[str, tuple[WarmingTask, ExecutorKind]] = {}
+        self._can_be_isolated: dict[str, tuple[WarmingTask, bool]] = {}
 
     def __call__(self, work: LeasedWork) -> ExecutorKind:
         """Return the executor of a work."""
-        _, kind, can_be_isolated = self._of(work.task)
-        return ExecutorKind.PROCESS if claim_of(work).deaths > 0 and can_be_isolated else kind
-
-    def _of(self, task: WarmingTask) -> tuple[WarmingTask, ExecutorKind, bool]:
+        task = work.task
+        if claim_of(work).deaths > 0 and self._is_importable(task):
+            return ExecutorKind.PROCESS
         known = self._known.get(task.task_id)
         if known is None or known[0] is not task:
-            known = self._known[task.task_id] = task, kind_of(task), _can_be_isolated(task)
-        return known
+            known = self._known[task.task_id] = task, kind_of(work)
+        return known[1]
+
+    def _is_importable(self, task: WarmingTask) -> bool:
+        known = self._can_be_isolated.get(task.task_id)
+        if known is None or known[0] is not task:
+            known = self._can_be_isolated[task.task_id] = task, _can_be_isolated(task)
+        return known[1]
 
 
-def kind_of(task: WarmingTask) -> ExecutorKind:
-    """Return the executor of a task.
-
-    Example:
-        >>> kind_of(WarmingTask(task_id="catalog", cache_key="catalog", compute_fn="math:gcd"))
-        <ExecutorKind.THREAD: 'thread'>
-    """
+def kind_of(work: LeasedWork) -> ExecutorKind:
+    """Return the executor of a work's task."""
+    task = work.task
     if task.isolation == "process":
         return ExecutorKind.PROCESS
-    function = late_function_of(task) if task.compute_many_fn is None else batch_function_of(task)
+    function = work.request.function if task.compute_many_fn is None else batch_function_of(task)
     return ExecutorKind.LOOP if is_async(function) else ExecutorKind.THREAD
 
 

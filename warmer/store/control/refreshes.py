@@ -25,6 +25,8 @@ class Refreshes:
     def __init__(self, scripts: Scripts) -> None:
         """Prepare; nothing is sent yet."""
         self._scripts = scripts
+        self._switch_text = ""
+        self._switch = Switch()
 
     def tick(self, limit: int = 1000) -> TickReport:
         """Make due targets ready, end claims past their deadline, and count refreshes that nobody used.
@@ -82,8 +84,12 @@ class Refreshes:
             Claim(ref, int(due_ms), fresh_ok == 1, int(failures), int(deaths), *known[task_id_of(ref)])
             for ref, due_ms, fresh_ok, failures, deaths in answer["claims"] or ()
         )
-        switch = Switch.from_json(answer["switch"].encode())
-        return ClaimBatch(token, int(answer["now"]), switch, int(answer["blocked"]), claims)
+        return ClaimBatch(token, int(answer["now"]), self._switch_in(answer["switch"]), int(answer["blocked"]), claims)
+
+    def _switch_in(self, text: str) -> Switch:
+        if text != self._switch_text:  # which it rarely is
+            self._switch_text, self._switch = text, Switch.from_json(text.encode())
+        return self._switch
 
     def renew_claims(self, token: str, refs: Sequence[str]) -> list[str]:
         """Extend claims held with this token; returns the refs of those that are lost."""
@@ -111,6 +117,8 @@ class Refreshes:
         Args:
             outcomes: Their results; each target at most once.
         """
+        if len(outcomes) <= CHUNK:
+            return self._complete(outcomes)
         lost: list[str] = []
         quarantined: list[str] = []
         for chunk in chunks(outcomes):
