@@ -129,7 +129,7 @@ def parse_ref(ref: str) -> tuple[str, dict[str, Any]]:
     return task_id, orjson.loads(brace + rest) if brace else {}
 
 
-class Targets:
+class TargetMemo:
     """Memo of the targets of a task's calls: a call with the arguments of an earlier one makes no new target.
 
     A task keeps one, so that the memo goes when the task goes.

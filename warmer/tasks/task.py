@@ -21,7 +21,7 @@ from warmer.errors import InvalidTaskError, shortened
 from warmer.tasks.field_types import MAX_TTL_S, CronLine, FunctionOrPath, KeyTemplate, PlainText, Seconds, TimeZone
 from warmer.tasks.functions import check_batch_function, check_returns, path_of
 from warmer.tasks.parameters import Parameters
-from warmer.tasks.target import Target, Targets, parse_ref
+from warmer.tasks.target import Target, TargetMemo, parse_ref
 from warmer.tasks.template import Template
 from warmer.tasks.validation import check_one_budget, explained
 
@@ -407,8 +407,8 @@ class WarmingTask(BaseModel):
         return tuple(map(Template.parse, sorted(self.tags)))
 
     @cached_property
-    def _targets(self) -> Targets:
-        return Targets(self)
+    def _targets(self) -> TargetMemo:
+        return TargetMemo(self)
 
 
 def _restored(cls: type[WarmingTask], fields: dict[str, Any], described: dict[str, Any]) -> WarmingTask:
