@@ -1,4 +1,4 @@
-"""Computes many values by one call of a user's function, and finds out which of them made it fail."""
+"""Batch computation: many values by one call of a user's function; after a failure, halves isolate the cause."""
 
 import inspect
 import time
@@ -17,7 +17,7 @@ from warmer.tasks.target import Target
 from warmer.tasks.task import WarmingTask
 
 MAX_QUOTED_KEYS = 3
-"""So many keys of each kind are named where those of an answer are not those that were asked for."""
+"""Keys of each kind that an error names where a batch function returns others than the requested ones."""
 
 
 def computing_many(
@@ -30,19 +30,18 @@ def computing_many(
 ) -> Routine[list[Computed]]:
     """Compute the values of many targets by one call of their task's `compute_many_fn`.
 
-    If that raises, or returns no mapping, the targets are halved, and each half is tried, until the culprits stand
-    alone: k of them among n cost a number of calls in the order of k log n. A time-out is not tried again: all of its
-    call have it.
+    If that raises, or returns no mapping, the targets are halved, and each half is tried, until those that fail are
+    alone: k of them among n cost about k log n calls. A time-out is not tried again: all targets of the call have it.
 
     Args:
         task: The task.
         targets: Its targets.
         timeout_s: Seconds that each call may take; None for ever.
-        leaves_thread: Whether a sync function is run in a thread of its own, and left behind at its time-out.
+        leaves_thread: Whether a sync function is run in a thread of its own, and abandoned at its time-out.
         monotonic_s: Measures the time.
 
     Returns:
-        For each target what came of it, in their order.
+        The outcome for each target, in their order.
 
     Raises:
         BaseException: only what ends the caller itself: a cancellation, or an exit in the main thread.
@@ -53,7 +52,7 @@ def computing_many(
         ...     return {n: 100 // n for n in numbers}
         >>> task = WarmingTask(task_id="hundredth", cache_key="hundredth:{n}", compute_fn="math:isqrt",
         ...                    compute_many_fn=square_all)
-        >>> [part.value or part.error for part in run(computing_many(task, [task.target(n=n) for n in (5, 0)], 60))]
+        >>> [one.value or one.error for one in run(computing_many(task, [task.target(n=n) for n in (5, 0)], 60))]
         [20, ZeroDivisionError('integer division or modulo by zero')]
     """
     try:
@@ -61,34 +60,34 @@ def computing_many(
     except WarmerError as error:
         return [Computed(error=_copied(error)) for _ in targets]
     asked = [_asked(target, names) for target in targets]
-    parts = _Parts(len(targets))
+    outcomes = _Outcomes(len(targets))
     with computing(*(target.cache_key for target in targets)):
-        pending = list(_calls(task, asked, parts))
+        pending = list(_calls(task, asked, outcomes))
         while pending:
             indices = pending.pop()
             call = _Call([asked[index] for index in indices], function, monotonic_s)
-            answer = yield from call.made(timeout_s, leaves_thread)
+            answer = yield from call.calling(timeout_s, leaves_thread)
             if isinstance(answer, list):
-                parts.settle(indices, answer)
+                outcomes.put(indices, answer)
             elif len(indices) == 1 or isinstance(answer, _WholeFailure):
-                parts.fail(indices, answer)
+                outcomes.fail(indices, answer)
             else:
                 half = len(indices) // 2
                 pending += [indices[half:], indices[:half]]
-    return parts.settled()
+    return outcomes.all()
 
 
 def argument_names(task: WarmingTask) -> tuple[str, ...]:
     """Return the names of a key's fields in the order in which a batch function gets their values.
 
-    It is that of the compute function's parameters, and so the same in all processes; what the function does not name
-    follows in the template's order.
+    That is the order of the compute function's parameters, the same in all processes; names that it does not have
+    follow in the template's order.
 
     Args:
         task: The task.
 
     Raises:
-        NotImportableError: its compute function is given by a path that leads nowhere.
+        NotImportableError: its compute function cannot be imported by its path.
 
     Example:
         >>> def load(shop: str, product_id: int): ...
@@ -103,14 +102,14 @@ def argument_names(task: WarmingTask) -> tuple[str, ...]:
 
 
 class _WholeFailure(NamedTuple):
-    """A failure that has nothing to do with single targets: halves would fail like the whole."""
+    """A failure that no single target can have caused: halves would fail, too."""
 
     error: BaseException
     duration_s: float
 
 
 class _Failure(NamedTuple):
-    """A failure for which one of the targets may be to blame."""
+    """A failure that one of the targets may have caused."""
 
     error: BaseException
     duration_s: float
@@ -120,7 +119,7 @@ class _Call:
     """One call of a batch function.
 
     Args:
-        asked: What it is asked for.
+        asked: The arguments, as the function takes them.
         function: The function.
         monotonic_s: Measures the time.
     """
@@ -131,13 +130,15 @@ class _Call:
         self._monotonic_s = monotonic_s
         self._share_s = 0.0
 
-    def made(self, timeout_s: float | None, leaves_thread: bool) -> Routine[list[Computed] | _Failure | _WholeFailure]:
+    def calling(
+        self, timeout_s: float | None, leaves_thread: bool
+    ) -> Routine[list[Computed] | _Failure | _WholeFailure]:
         began_s = self._monotonic_s()
         try:
             function = partial(self._function, list(self._asked))  # a list of its own, which it may change
             answer = yield Compute(function, {}, timeout_s, leaves_thread)
             self._share_s = self._share_of(began_s)
-            return self._parts_of(answer)
+            return self._outcomes_of(answer)
         except BaseException as error:
             if ends_the_caller(error):
                 raise
@@ -147,7 +148,7 @@ class _Call:
     def _share_of(self, began_s: float) -> float:
         return (self._monotonic_s() - began_s) / len(self._asked)
 
-    def _parts_of(self, answer: Any) -> list[Computed] | _WholeFailure:
+    def _outcomes_of(self, answer: Any) -> list[Computed] | _WholeFailure:
         if not isinstance(answer, Mapping):
             raise ComputationFailedError(
                 f"compute_many_fn must return a dict with the values by what it was asked for, got "
@@ -158,31 +159,31 @@ class _Call:
         return [Computed(answer.get(one), duration_s=self._share_s) for one in self._asked]
 
 
-class _Parts:
-    """What is known of each target by now; no two of them share an exception.
+class _Outcomes:
+    """The outcomes for all targets, as far as they are known; no two of them share an exception.
 
     Args:
         count: How many targets there are.
     """
 
     def __init__(self, count: int) -> None:
-        self._parts: list[Computed | None] = [None] * count
+        self._outcomes: list[Computed | None] = [None] * count
         self._given: set[int] = set()
 
-    def settle(self, indices: Sequence[int], parts: Sequence[Computed]) -> None:
-        for index, part in zip(indices, parts, strict=True):
-            self._parts[index] = part
+    def put(self, indices: Sequence[int], computed: Sequence[Computed]) -> None:
+        for index, one in zip(indices, computed, strict=True):
+            self._outcomes[index] = one
 
     def fail(self, indices: Sequence[int], failure: _Failure | _WholeFailure) -> None:
         for index in indices:
             error = failure.error
-            if id(error) in self._given:  # which are all kept, so that an id tells them apart
+            if id(error) in self._given:  # all of them are kept, so each id is of one only
                 error = _copied(error)
             self._given.add(id(error))
-            self._parts[index] = Computed(error=error, duration_s=failure.duration_s)
+            self._outcomes[index] = Computed(error=error, duration_s=failure.duration_s)
 
-    def settled(self) -> list[Computed]:
-        return [part for part in self._parts if part is not None]
+    def all(self) -> list[Computed]:
+        return [one for one in self._outcomes if one is not None]
 
 
 def _asked(target: Target, names: Sequence[str]) -> Any:
@@ -190,14 +191,14 @@ def _asked(target: Target, names: Sequence[str]) -> Any:
     return values[0] if len(values) == 1 else values
 
 
-def _calls(task: WarmingTask, asked: Sequence[Any], parts: _Parts) -> Iterator[list[int]]:
-    """Yield which targets are asked for by one call each: all by one, unless a dict could not tell them apart."""
+def _calls(task: WarmingTask, asked: Sequence[Any], outcomes: _Outcomes) -> Iterator[list[int]]:
+    """Yield the targets of each call: one call for all, unless a dict could not tell their arguments apart."""
     by_key: dict[Hashable, list[int]] = {}
     for index, one in enumerate(asked):
         try:
             by_key.setdefault(one, []).append(index)
         except TypeError:
-            parts.fail([index], _Failure(_not_a_key(task, one), 0.0))
+            outcomes.fail([index], _Failure(_not_a_key(task, one), 0.0))
     alike = list(by_key.values())  # 1 and True are different arguments, and the same key
     for turn in range(max(map(len, alike), default=0)):
         yield [indices[turn] for indices in alike if turn < len(indices)]

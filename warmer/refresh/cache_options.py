@@ -1,4 +1,4 @@
-"""On which terms a value is cached: for how long, as what, and what readers do while it is computed."""
+"""Cache options of a task or call: ttl, stale ttl, codec, time-outs."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,21 +15,21 @@ DEFAULT_JITTER: float = WarmingTask.model_fields["jitter"].default
 
 @dataclass(frozen=True, slots=True)
 class CacheOptions:
-    """The terms of one task, or of one call by key.
+    """Cache options of one task, or of one call by key.
 
     Args:
         codec: Turns values into bytes and back.
-        ttl_s: For how long a value is fresh.
-        stale_ttl_s: For how long it is kept beyond that.
-        refresh_ahead_s: How long before the end of freshness a read has it refreshed.
-        negative_ttl_s: For how long a None is fresh; None for `ttl_s`.
-        cache_errors: For how long exceptions of the function are cached, by class.
-        jitter: By up to which part freshness is shortened.
-        wait_s: How long a reader waits for another's computation.
-        after_wait: What it does then.
-        timeout_s: How long a computation may take; None for ever.
-        limit: The limit that protects what computations ask, if there is one.
-        leaves_thread: Whether a sync function, too, is left behind at its time-out, when a reader calls it.
+        ttl_s: Seconds for which a value is fresh.
+        stale_ttl_s: Seconds for which it is kept beyond that.
+        refresh_ahead_s: Seconds before the end of freshness from which on a read has it refreshed.
+        negative_ttl_s: Seconds for which a None is fresh; None for `ttl_s`.
+        cache_errors: Seconds for which exceptions of the function are cached, by class.
+        jitter: The largest part by which freshness is shortened.
+        wait_s: Seconds for which a reader waits for another's computation.
+        after_wait: What it does after that.
+        timeout_s: Seconds that a computation may take; None for ever.
+        limit: Name of the limit that protects the source of the values, if there is one.
+        leaves_thread: Whether a sync function that a reader calls is abandoned at its time-out, too.
     """
 
     codec: Codec
@@ -47,11 +47,11 @@ class CacheOptions:
 
     @classmethod
     def of_task(cls, task: WarmingTask, settings: Settings) -> "CacheOptions":
-        """Return a task's terms; the return annotation of its function says what values are rebuilt as.
+        """Return a task's options; values are rebuilt as the return annotation of its function.
 
         Args:
             task: The task.
-            settings: What holds where the task says nothing.
+            settings: Defaults.
 
         Raises:
             InvalidTaskError: the codec cannot be used.
@@ -81,12 +81,12 @@ class CacheOptions:
 
     @classmethod
     def of_key(cls, function: Callable[..., Any] | None, ttl_s: float, settings: Settings) -> "CacheOptions":
-        """Return the terms of a value that is cached by its key alone.
+        """Return the options of a value that is cached by its key alone.
 
         Args:
             function: What computes it, if anything does.
-            ttl_s: For how long it is fresh.
-            settings: What holds for everything else.
+            ttl_s: Seconds for which it is fresh.
+            settings: Defaults for everything else.
         """
         codec = Codec.of(
             function or _unknown, max_value_bytes=settings.max_value_bytes, signing_key=settings.signing_key()
@@ -94,11 +94,11 @@ class CacheOptions:
         return cls(codec=codec, ttl_s=ttl_s, wait_s=settings.lease_wait_s)
 
     def set_for(self, ttl_s: float) -> "CacheOptions":
-        """Return the same terms for a value that is set by hand: also a None is fresh for just so long."""
+        """Return the same options for a value that is set by hand: a None is fresh for as long as any value."""
         return replace(self, ttl_s=ttl_s, negative_ttl_s=None)
 
     def error_fresh_for_ms(self, error: BaseException) -> int | None:
-        """Return for how long an exception is cached; None if it is not."""
+        """Return for how many ms an exception is cached; None if it is not."""
         ttl_s = lifetime_s(error, self.cache_errors)
         return None if ttl_s is None else round(1000 * ttl_s)
 
@@ -108,10 +108,10 @@ def _unknown():  # type: ignore[no-untyped-def]  # nothing is known of what it r
 
 
 class TaskCacheOptions:
-    """The terms of each task, worked out once.
+    """The options of each task, made once.
 
     Args:
-        settings: What holds where a task says nothing.
+        settings: Defaults.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -120,7 +120,7 @@ class TaskCacheOptions:
         self._known: dict[str, tuple[WarmingTask, CacheOptions]] = {}
 
     def of(self, task: WarmingTask) -> CacheOptions:
-        """Return a task's terms.
+        """Return a task's options.
 
         Raises:
             InvalidTaskError: its codec cannot be used.
@@ -128,15 +128,15 @@ class TaskCacheOptions:
         known = self._known.get(task.task_id)
         if known is not None and known[0] is task:
             return known[1]
-        terms = CacheOptions.of_task(task, self._settings)
-        self._known[task.task_id] = task, terms
-        return terms
+        options = CacheOptions.of_task(task, self._settings)
+        self._known[task.task_id] = task, options
+        return options
 
     def of_call(self, owner: WarmingTask | None, function: Callable[..., Any], ttl_s: float) -> CacheOptions:
-        """Return the terms of a call by key that brings its own function and ttl.
+        """Return the options of a call by key that brings its own function and ttl.
 
         Args:
-            owner: The task whose key it is, if there is one: all but the ttl is as it says.
+            owner: The task whose key it is, if there is one: all but the ttl is taken from it.
             function: What computes the value.
             ttl_s: For how long it is fresh.
 

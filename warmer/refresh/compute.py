@@ -1,4 +1,4 @@
-"""Waits for what compute functions return, sync or async: in threads of their own, on event loops, with time-outs."""
+"""Calls of compute functions, sync or async, within a time-out: in threads of their own, and on event loops."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ async def acall(function: Callable[..., Any], arguments: Mapping[str, Any], time
     Args:
         function: A sync or async function.
         arguments: Its keyword arguments.
-        timeout_s: Seconds after which a coroutine is cancelled, and a sync function left behind.
+        timeout_s: Seconds after which a coroutine is cancelled, and a sync function is abandoned.
 
     Raises:
         ComputeTimeoutError: the computation took longer.
@@ -55,7 +55,7 @@ async def _beside(function: Callable[..., Any], arguments: Mapping[str, Any]) ->
 
 
 def ends_the_caller(error: BaseException) -> bool:
-    """Say whether this is a cancellation, or Ctrl-C or an exit from a signal's handler in the main thread.
+    """Return whether this is a cancellation, or Ctrl-C or an exit from a signal's handler in the main thread.
 
     Example:
         >>> ends_the_caller(asyncio.CancelledError()), ends_the_caller(ValueError())
@@ -101,7 +101,7 @@ async def _within(coroutine: Awaitable[Any], timeout_s: float | None) -> Any:
 
 
 def _is_stopped(task: "asyncio.Task[Any] | None") -> bool:
-    """Say whether a task was cancelled from outside, or is no longer run at all: its loop is gone."""
+    """Return whether a task was cancelled from outside, or is no longer run, because its loop is closed."""
     try:
         return task is None or asyncio.current_task() is not task or task.cancelling() > 0
     except RuntimeError:  # no loop is running

@@ -1,7 +1,7 @@
-"""Routines that are written once and run both ways: by a thread that may block, or beside an event loop.
+"""Effects: routines written once as generators, and run by a thread that may block or beside an event loop.
 
-A routine is a generator: it yields what is to be done, and goes on with what came of it. At a GeneratorExit there is
-nobody left to do anything: what it would undo then has to lapse by itself.
+A routine is a generator: it yields a step, and goes on with the outcome of that step; psycopg 3 works like this, too. A
+GeneratorExit means that its loop is closed and no step can be taken any more: a lease that it holds then has to lapse.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ Returned = TypeVar("Returned")
 
 FIRST_PAUSE_S, MAX_PAUSE_S = 0.005, 0.1
 PAUSE_GROWTH = 1.1
-"""So a wait for another process is longer than its computation by about a tenth."""
+"""A wait for another process lasts about a tenth longer than its computation."""
 
 
 class Call(NamedTuple):
     """A short action that blocks, such as a script in Redis.
 
     Args:
-        action: What to do.
+        action: The action.
     """
 
     action: Callable[[], Any]
@@ -38,8 +38,7 @@ class Compute(NamedTuple):
         function: Sync or async.
         arguments: Its keyword arguments.
         timeout_s: Seconds after which it counts as failed; None waits for ever.
-        leaves_thread: Whether a sync function is run in a thread of its own, so that it can be left behind at its
-            time-out.
+        leaves_thread: Whether a sync function is run in a thread of its own, and abandoned at its time-out.
     """
 
     function: Callable[..., Any]
@@ -49,12 +48,13 @@ class Compute(NamedTuple):
 
 
 class Wait(NamedTuple):
-    """What somebody else will have done; a TimeoutError when that takes too long.
+    """A wait for the result of a future; a TimeoutError if it takes too long.
 
     Args:
-        future: Where its result will be.
+        future: The future.
         timeout_s: Seconds to wait at most; None waits for ever.
-        loop: The event loop that it needs, if any: the thread of that loop does not wait for it in vain.
+        loop: The event loop that has to run for it, if any: the thread of that loop does not wait, as that would be a
+            deadlock.
     """
 
     future: "Future[Any]"
@@ -63,7 +63,7 @@ class Wait(NamedTuple):
 
 
 class Sleep(NamedTuple):
-    """Nothing, for a moment.
+    """A pause.
 
     Args:
         seconds: How long.
@@ -77,7 +77,7 @@ Routine: TypeAlias = Generator[Step, Any, Returned]
 
 
 def pauses() -> Iterator[float]:
-    """Yield how long to pause each time before asking again for what another process does, without end.
+    """Yield the pauses of a poll, in seconds, without end: short at first, then longer.
 
     Example:
         >>> next(pauses())
@@ -93,7 +93,7 @@ def run(steps: Routine[Returned]) -> Returned:
     """Run a routine in this thread, and return what it returns.
 
     Raises:
-        BaseException: whatever the routine lets through.
+        BaseException: what the routine raises.
 
     Example:
         >>> def routine():
@@ -164,14 +164,14 @@ async def arun(steps: Routine[Returned], threads: Executor) -> Returned:
     """Run a routine beside the running event loop, which is never blocked; return what it returns.
 
     A cancellation reaches the routine only between two steps and during computations, waits and pauses: an action
-    that has begun is finished first, so that the routine knows what it has to undo.
+    that has begun is finished first, so that the routine knows what to undo.
 
     Args:
         steps: The routine.
         threads: Where actions that block are run.
 
     Raises:
-        BaseException: whatever the routine lets through.
+        BaseException: what the routine raises.
 
     Example:
         >>> from concurrent.futures import ThreadPoolExecutor
@@ -187,7 +187,7 @@ async def arun(steps: Routine[Returned], threads: Executor) -> Returned:
         while True:
             try:
                 outcome = await _aperform(step, threads)
-            except GeneratorExit:  # the loop is gone, and nothing can be awaited any more
+            except GeneratorExit:  # the loop is closed, and nothing can be awaited any more
                 steps.close()
                 raise
             except BaseException as error:
@@ -202,7 +202,7 @@ async def _aperform(step: Step, threads: Executor) -> Any:
     if isinstance(step, Call):
         try:
             action = asyncio.get_running_loop().run_in_executor(threads, step.action)
-        except RuntimeError:  # the threads have been dismissed meanwhile: what has begun is brought to its end
+        except RuntimeError:  # the threads have been shut down meanwhile: the action is done here
             return step.action()
         return await _to_its_end(action)
     if isinstance(step, Compute):
@@ -228,7 +228,7 @@ async def _to_its_end(action: "asyncio.Future[Any]") -> Any:
                 await asyncio.wait([action])
             except asyncio.CancelledError:
                 continue
-        action.exception()  # looked at, so that nobody complains of it
+        action.exception()  # retrieved, so that asyncio does not log it
         raise
 
 

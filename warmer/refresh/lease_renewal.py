@@ -1,4 +1,4 @@
-"""Keeps leases and claims alive while their computations run."""
+"""Lease renewal: keeps leases and claims alive while their computations run."""
 
 import logging
 import threading
@@ -12,11 +12,11 @@ from warmer.spawn import OnDemandThread, Spawn, start_thread
 logger = logging.getLogger("warmer.refresh")
 
 IDLE_S = 5.0
-"""After so long with nothing to renew the thread ends; the next one who holds something starts another."""
+"""With nothing to renew for this time the thread ends; the next block starts another."""
 
 
 class LeaseRenewer(ForkSafe):
-    """One thread that renews whatever is held, three times per time-out.
+    """One thread that renews all that is held, at one interval.
 
     Args:
         interval_s: Seconds between two renewals of the same thing.
@@ -37,11 +37,11 @@ class LeaseRenewer(ForkSafe):
 
     @contextmanager
     def holding(self, renew: Callable[[], object]) -> Iterator[None]:
-        """Call `renew` again and again for as long as the block runs.
+        """Call `renew` at each interval for as long as the block runs.
 
         Args:
-            renew: Extends what is held; returns False when that is lost, which the holder notices when it writes,
-                because its token no longer matches. A failure is logged and tried again.
+            renew: Extends what is held; returns False when that is lost: then it is called no more, and the holder
+                cannot write, as its token no longer matches. A failure is logged, and tried again.
         """
         handle = object()
         with self._wake:

@@ -1,4 +1,4 @@
-"""Counts reads in this process, to be flushed in batches."""
+"""Read counter: hits and misses of this process by key, to be flushed in batches."""
 
 import threading
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from warmer.codec.entry import Header, Origin
 from warmer.fork import ForkSafe
 from warmer.store import KeyReads
 
-MOST_KEYS = 10_000
-"""Distinct keys between two flushes; what comes beyond them is not counted, and that is said."""
+MAX_KEYS = 10_000
+"""Distinct keys between two flushes; reads of further ones are dropped, and their number is reported."""
 
 
 @dataclass(slots=True)
@@ -31,7 +31,7 @@ _uncounted: ContextVar[bool] = ContextVar("uncounted", default=False)
 
 @contextmanager
 def uncounted_reads() -> Iterator[None]:
-    """Let the reads in this block go uncounted: those of warming itself are no demand.
+    """Do not count the reads in this block: those of warming itself are no demand.
 
     Example:
         >>> counter = ReadCounter()
@@ -49,13 +49,13 @@ def uncounted_reads() -> Iterator[None]:
 
 
 class Counted(NamedTuple):
-    """What was counted since the last time.
+    """Reads since the last call of `take`.
 
     Args:
         reads: For each key its target's ref ("" where only the key is known), the key, hits, misses, the
             `computed_at` of warm values whose read was useful, how many of the hits were stale, and when the first and
             the last read were, in ms; 0 when unknown.
-        dropped: Reads that were not counted, because there were too many distinct keys.
+        dropped: Reads that were not counted, as there were too many distinct keys.
         errors: Reads that Redis did not answer.
     """
 
@@ -143,7 +143,7 @@ class ReadCounter(ForkSafe):
     def _of(self, cache_key: str, ref: bytes, now_ms: int) -> _Reads | None:
         reads = self._reads.get(cache_key)
         if reads is None:
-            if len(self._reads) >= MOST_KEYS:
+            if len(self._reads) >= MAX_KEYS:
                 self._dropped += 1
                 return None
             reads = self._reads[cache_key] = _Reads(ref, first_ms=now_ms)

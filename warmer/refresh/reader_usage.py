@@ -1,4 +1,4 @@
-"""Counts what readers compute by themselves under the fleet's limits: they are not held up, workers hold back."""
+"""Reader usage: reports computations of readers under a limit, so that workers leave them capacity."""
 
 import logging
 import threading
@@ -12,20 +12,20 @@ from warmer.spawn import OnDemandThread, Spawn, start_thread
 logger = logging.getLogger("warmer.limits")
 
 GATHER_S = 0.02
-"""For so long changes are gathered before they are sent."""
+"""Changes are gathered for this time before they are sent."""
 
 RETRY_S = 1.0
-"""So long the sender waits when Redis did not take a report."""
+"""Pause after a report that Redis did not accept."""
 
 IDLE_S = 5.0
-"""After so long with nothing to report the thread ends; the next computation starts another."""
+"""With nothing to report for this time the thread ends; the next computation starts another."""
 
 Send = Callable[[str, int, Sequence[str | int]], object]
-"""Sends reports: the process's id, its time-out in ms, and what ``guests.lua`` takes as reports."""
+"""Sends reports: the process's id, its time-out in ms, and the reports as ``reader_usage.lua`` takes them."""
 
 
 class _Count:
-    """Computations under one limit: how many run, how many were started, and both as Redis last took them in."""
+    """Computations under one limit: how many run, how many were started, and both as last reported."""
 
     __slots__ = ("reported", "running", "started")
 
@@ -36,23 +36,23 @@ class _Count:
 
 
 class _Computing:
-    """One computation, from its begin to its end."""
+    """One computation, from its start to its end."""
 
-    __slots__ = ("_count", "_guests", "_name")
+    __slots__ = ("_count", "_name", "_usage")
 
-    def __init__(self, guests: "ReaderUsage", name: str) -> None:
-        self._guests = guests
+    def __init__(self, usage: "ReaderUsage", name: str) -> None:
+        self._usage = usage
         self._name = name
 
     def __enter__(self) -> None:
-        self._count = self._guests._begin(self._name)
+        self._count = self._usage._begin(self._name)
 
     def __exit__(self, *_: object) -> None:
-        self._guests._end(self._count)
+        self._usage._end(self._count)
 
 
 class ReaderUsage(fork.ForkSafe):
-    """Tells the fleet what this process's readers compute by themselves; they never wait for that.
+    """Reports the computations of this process's readers; no reader waits for that.
 
     Reports say how many run now and how many were ever started: one that is lost, doubled or late does no harm.
 
@@ -63,13 +63,13 @@ class ReaderUsage(fork.ForkSafe):
 
     Example:
         >>> sent = []
-        >>> guests = ReaderUsage(lambda process, timeout_ms, reports: sent.append(reports), timeout_s=10)
-        >>> with guests.computing("pg-main"):
-        ...     guests.report()
+        >>> usage = ReaderUsage(lambda process, timeout_ms, reports: sent.append(reports), timeout_s=10)
+        >>> with usage.computing("pg-main"):
+        ...     usage.report()
         True
         >>> sent[0]
         ['pg-main', 1, 1, 0]
-        >>> guests.close()
+        >>> usage.close()
     """
 
     def __init__(self, send: Send, timeout_s: float, spawn: Spawn = start_thread) -> None:
@@ -92,7 +92,7 @@ class ReaderUsage(fork.ForkSafe):
         )
         self._closed = threading.Event()
         self._thread = OnDemandThread("warmer-reader-usage", self._run, self._spawn)
-        self._take_back_exit: Callable[[], object] | None = None
+        self._cancel_exit: Callable[[], object] | None = None
 
     def computing(self, limit_name: str) -> _Computing:
         """Count a reader's own computation for as long as a block runs.
@@ -106,7 +106,7 @@ class ReaderUsage(fork.ForkSafe):
         return _Computing(self, limit_name)
 
     def report(self) -> bool:
-        """Send what runs, and what has changed since the last report; False when Redis did not take it."""
+        """Send what runs, and what has changed since the last report; False when Redis did not accept it."""
         with self._sending:
             unsent = self._unsent()
             if not unsent:
@@ -120,17 +120,17 @@ class ReaderUsage(fork.ForkSafe):
             return True
 
     def close(self) -> None:
-        """Report once more, and no longer: what still runs counts until its time-out."""
+        """Report a last time: what still runs counts until its time-out."""
         self._closed.set()
         with self._wake:
             self._wake.notify()
-        take_back, self._take_back_exit = self._take_back_exit, None
-        if take_back is not None:
-            take_back()
+        cancel, self._cancel_exit = self._cancel_exit, None
+        if cancel is not None:
+            cancel()
         if not self._outage.is_on:
             self.report()
 
-    # --- what readers do -------------------------------------------------------------------------------------
+    # --- readers -------------------------------------------------------------------------------------
     def _begin(self, name: str) -> _Count:
         with self._wake:
             count = self._counts.get(name)
@@ -143,7 +143,7 @@ class ReaderUsage(fork.ForkSafe):
 
     def _end(self, count: _Count) -> None:
         with self._wake:
-            count.running -= 1  # in a child forked meanwhile: of the parent's count, which is no more looked at
+            count.running -= 1  # in a child forked meanwhile: of the parent's count, which nobody reads any more
             self._changed()
 
     def _changed(self) -> None:
@@ -152,14 +152,14 @@ class ReaderUsage(fork.ForkSafe):
             self._ensure_running()
 
     def _ensure_running(self) -> None:
-        if self._take_back_exit is None:
-            self._take_back_exit = fork.at_exit(self.close)
+        if self._cancel_exit is None:
+            self._cancel_exit = fork.at_exit(self.close)
         if self._thread.ensure_running():
             self._wake.notify()
-        else:  # it is not counted, and that is all
+        else:  # then it is not counted
             self._has_changed = False  # the next one tries again
 
-    # --- what the thread does --------------------------------------------------------------------------------
+    # --- the thread --------------------------------------------------------------------------------
     def _run(self) -> None:
         while self._wait_for_work():
             self._closed.wait(GATHER_S)
@@ -195,7 +195,7 @@ class ReaderUsage(fork.ForkSafe):
 
     def _failed(self, error: Exception) -> None:
         with self._wake:
-            self._has_changed = True  # what was not taken in is sent again
+            self._has_changed = True  # what was not accepted is sent again
         self._outage.begin(error)
 
 

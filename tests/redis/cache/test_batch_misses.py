@@ -255,7 +255,13 @@ def test_of_many_processes_each_value_is_computed_once_and_the_work_is_shared(ma
     declared = [source.declare(warmer, is_async, batch_size=10) for warmer, source in processes]
     for _, source in processes:
         source.before_answer = lambda numbers: time.sleep(0.02)
-    readers = [Beside(partial(many, square, range(200), is_async)) for square in declared]
+    all_started = threading.Barrier(3)
+
+    def read(square):
+        all_started.wait(10)
+        return many(square, range(200), is_async)
+
+    readers = [Beside(partial(read, square)) for square in declared]
     assert [reader.result() for reader in readers] == [[n * n for n in range(200)]] * 3
     assert sum((source.computed for _, source in processes), Counter()) == Counter(range(200))
     assert all(source.calls for _, source in processes)

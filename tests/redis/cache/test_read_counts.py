@@ -125,7 +125,7 @@ def test_heat_keeps_the_hottest_in_bounded_memory(make_warmer):
 
 
 def test_distinct_keys_beyond_the_bound_are_dropped_and_counted(warmer, monkeypatch):
-    monkeypatch.setattr("warmer.refresh.read_counter.MOST_KEYS", 3)
+    monkeypatch.setattr("warmer.refresh.read_counter.MAX_KEYS", 3)
     for n in range(5):
         runtime_of(warmer).read_counter.miss(f"k{n}")
     runtime_of(warmer).background.tick()
