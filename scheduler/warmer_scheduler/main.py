@@ -23,7 +23,7 @@ logger = logging.getLogger("warmer.scheduler")
 
 
 def run_scheduler(runtime: Runtime) -> None:
-    """Run a scheduler in this process until it is told to stop.
+    """Run a scheduler in this process until a signal stops it.
 
     Any number of them may run: one leads, the others take over when it is gone.
 

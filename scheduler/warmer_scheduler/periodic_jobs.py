@@ -1,4 +1,4 @@
-"""Which periodic jobs there should be: a pure function of the switch."""
+"""Periodic jobs of the fleet, as a pure function of the switch."""
 
 from dataclasses import dataclass
 

@@ -79,7 +79,7 @@ class MissHandler(ForkSafe):
         """Let the threads end."""
         self._runner.close()
 
-    # --- for those who wait for a value ----------------------------------------------------------------------------
+    # --- misses ----------------------------------------------------------------------------------------------------
     def compute(self, request: CacheRequest) -> Any:
         """Compute a missing value, or wait for another who does.
 
@@ -126,7 +126,7 @@ class MissHandler(ForkSafe):
     def _resolving(self, misses: Sequence[Miss], lead: Lead) -> Routine[None]:
         """Lead or follow, until there is a result for each.
 
-        Of those who have waited too long one computes, without a lease; if that takes too long as well, one more.
+        Of the readers that have waited too long, one computes without a lease; if that takes too long too, another one.
         """
         pending = []
         for miss in misses:
@@ -209,7 +209,7 @@ class MissHandler(ForkSafe):
         ended.add_done_callback(lambda _: self._leader.resolve_all(batch, NO_RESULT))  # if it was stopped at once
         return ended
 
-    # --- for those who want it recomputed ----------------------------------------------------------------------------
+    # --- forced refreshes --------------------------------------------------------------------------------------------
     def refresh(self, request: CacheRequest) -> Any:
         """Compute a value here and now, whatever is cached, and publish it.
 

@@ -34,7 +34,7 @@ class Miss:
     Args:
         request: The value.
         options: How it is cached.
-        flight_name: What those who share one computation have in common.
+        flight_name: Names the computation; readers of the same target share it.
         batch_size: How many are computed by one call of the task's batch function; 0 to compute it alone.
         flight: The flight that it has joined.
         leads: Whether this reader leads that flight.
@@ -57,7 +57,7 @@ class Miss:
 
 
 def flight_name(request: CacheRequest) -> Hashable:
-    """Return what those who share one computation have in common: the same target, not only the same key."""
+    """Return the name of the computation that readers share: of one target, not only of one key."""
     target = request.target
     return request.cache_key if target is None else (request.cache_key, target.task.task_id, target.identity)
 
@@ -186,7 +186,7 @@ class MissLeader:
         return busy
 
     def _leasable(self, batch: Sequence[Miss]) -> Sequence[Miss]:
-        """Return those whose lease is worth asking for; for a single one, Redis's absence is found out by asking."""
+        """Return the misses to take a lease for: all but those whose Redis is known to be unavailable."""
         if len(batch) == 1:
             return () if batch[0].has_waited else batch
         is_unavailable, name = self._reads.is_unavailable, self._entry_key
@@ -285,7 +285,7 @@ class MissLeader:
         try:
             try:
                 yield Wait(turn, options.wait_s)
-            except TimeoutError:  # those whose turn it is may even be waiting for this one
+            except TimeoutError:  # the computations that hold the turns may wait for this one
                 if options.after_wait != "compute":
                     return None
             return (yield from computing)

@@ -73,7 +73,7 @@ class PlannedCapacity:
 
 
 class _LimitLeft:
-    """What is left of a limit: concurrency and a token bucket, of which a part is reserved for critical tasks."""
+    """Remaining part of a limit: concurrency and a token bucket, both with a reserve for critical tasks."""
 
     def __init__(self, limit: Limit, now_s: float) -> None:
         self.running = 0

@@ -29,7 +29,7 @@ FAR_BELOW_IDLE_SHARE, FAR_BELOW_MAX_DELAY_S = 3.0, 12 * 3600.0
 
 
 class Decision(NamedTuple):
-    """What to do with a reviewed target.
+    """Decision about a reviewed target.
 
     Args:
         refresh: Whether to refresh it now.

@@ -17,7 +17,7 @@ _BYTES = struct.Struct("<10d")
 
 
 class Spent(NamedTuple):
-    """What the targets of one account did since the last report; targets that are always warm do not count.
+    """Reads and refreshes of one account's targets since the last report; without targets that are always warm.
 
     Args:
         reads: Reads by users.
@@ -39,7 +39,7 @@ class Spent(NamedTuple):
 
 
 class Realized(NamedTuple):
-    """What came true of the forecasts, as factors.
+    """Forecast errors, as factors: the actual value divided by the forecast.
 
     Args:
         extra_s: Of compute seconds beyond the baseline.
@@ -97,7 +97,7 @@ class Spending:
 
     @property
     def realized(self) -> Realized:
-        """What came true of the forecasts; a few refreshes that came out as expected are assumed beside them."""
+        """Return the forecast errors; a few refreshes that came out as expected are assumed beside them."""
         avoided = self.spent.baseline_misses - self.spent.misses
         prior_s = PRIOR_REFRESHES * self.mean_cost_s
         return Realized(

@@ -4,7 +4,7 @@ Each decision stands for a stretch of time in which its target, if it lapses, is
 model gave, and, if it is refreshed, is not. If a miss comes u ttls after the decision, the reader's value lasts until
 1 + u: a lapsing target is reviewed once in 1 + p * E[u] ttls, a refreshed one once in each. Therefore even a refresh
 before a certain read costs something: a Poisson target of rate r that is always refreshed takes 1 + 1 / (r * ttl)
-times the compute of a plain cache.
+times the compute of the baseline.
 """
 
 import math
@@ -24,7 +24,7 @@ _BYTES = struct.Struct(f"<{3 * BIN_COUNT}d")
 
 
 class CurvePoint(NamedTuple):
-    """What one threshold would do.
+    """Estimated effect of one threshold.
 
     Args:
         log_odds: The threshold: targets with at least these log-odds of a read within the next ttl are refreshed.
@@ -40,12 +40,12 @@ class CurvePoint(NamedTuple):
 
 
 class BaselineTotals(NamedTuple):
-    """What a plain ttl cache did in the time that the decisions come from.
+    """Totals of the baseline, a plain ttl cache, in the time that the decisions come from.
 
     Args:
         seconds: How long that was.
         reads: Reads by users.
-        misses: Reads that a plain cache would have missed.
+        misses: Reads that the baseline would have missed.
         compute_s: Compute seconds of those misses.
     """
 

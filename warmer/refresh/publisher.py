@@ -1,4 +1,4 @@
-"""Publisher: writes computed values under their leases, or reports to those who wait that the computation failed."""
+"""Publisher: writes computed values under their leases, or reports to waiting readers that the computation failed."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -95,14 +95,14 @@ class Publisher:
         ]
         try:
             self._entries.fail_leases(failures)
-        except RedisError as away:  # the leases lapse by themselves, and those who wait try again
+        except RedisError as away:  # the leases lapse by themselves, and waiting readers try again
             logger.warning("could not report %d failed computations: %s", len(failures), described(away))
         if crashed := [work for work, one in failed if one.error is None]:
             self.release(leases_of(crashed))
 
 
 Entry = tuple[Header, bytes]
-"""What is written: an entry's header, and the value or the exception as bytes."""
+"""The bytes to write: an entry's header, and the value or the exception as bytes."""
 
 
 def encoded_by(codec: Codec, cache_key: str, computed: Computed) -> Computed:

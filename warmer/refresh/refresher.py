@@ -156,7 +156,7 @@ class Refresher:
         )
 
     def publish_value(self, request: CacheRequest, value: Any, origin: Origin = Origin.MISS) -> Refreshed:
-        """Publish a value that the caller has, whoever holds the lease: what is being computed now is older.
+        """Publish a value that the caller has; take the lease from its holder, whose value is older.
 
         Raises:
             redis.RedisError: the lease could not be taken.
@@ -226,7 +226,7 @@ class Refresher:
                     published = yield Call(lambda: self.publish(works, computed))
         except GeneratorExit:
             raise
-        except RedisError:  # they may have been taken, though nobody was told in time
+        except RedisError:  # they may have been taken, though the reply was lost
             self._retry_later(lambda: self._entries.release_leases(leases))
             raise
         except BaseException:

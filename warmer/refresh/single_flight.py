@@ -108,7 +108,7 @@ class SingleFlight(ForkSafe):
         Args:
             name: Names what is computed.
             instead_of: A flight that has brought nothing in time: one, and only one, takes its place. If the old one
-                brings a value after all, those who wait for the new one get it, too.
+                brings a value after all, the followers of the new one get it, too.
         """
         with self._lock:
             latest = self._flights.get(name)

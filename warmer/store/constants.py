@@ -16,13 +16,13 @@ ROUNDING = 1e-9
 """How much adding fractions of tokens may lose."""
 
 STARVING_SHARE = 8
-"""One call in so many goes to the targets that have waited longest, once they wait longer than `starvation_s`."""
+"""One call in this many goes to the targets that have waited longest, once they wait longer than `starvation_s`."""
 
 REVIEWS_MARGIN = 1.25
 """Reviews per remembered history that are kept at most."""
 
 ACCOUNT_FIELDS = ("reads", "misses", "miss_ms", "awaited", "refreshes", "warm_ms", "baseline_misses", "baseline_ms")
-"""What is summed up for each account that pays for refreshes."""
+"""Sums of each account that pays for refreshes."""
 
 CONSTANTS: dict[str, int | float | tuple[str, ...]] = {
     "ACCOUNT_FIELDS": ACCOUNT_FIELDS,

@@ -27,8 +27,8 @@ class Entries:
         url: Where the cache is.
         settings: The namespace, and how long a lease lasts unless it is renewed.
         timeout_s: How long an operation may wait for Redis.
-        reads: The reader whose circuit breaker is asked first and told of failures; None for those that wait for a
-            server that is away.
+        reads: The reader whose circuit breaker is asked first and gets reports of failures; None for callers
+            that wait for an unavailable server.
 
     Raises:
         SettingsError: the address cannot be used.
@@ -78,8 +78,8 @@ class Entries:
         Args:
             asked: For each its key; what its lease is held with; and since when the caller has been waiting for
                 another's computation, by the server's clock in ms, or 0: if that has failed since, the lease is not
-                taken, and the failure told.
-            seize: Whether to void whoever has them.
+                taken, and the failure returned.
+            seize: Whether to void the leases that others hold.
         """
         each = [(*self._names_of(key), token, since_ms) for key, token, since_ms in asked]
         arguments = (HEADER_BYTES + MAX_REF_BYTES, int(seize))
@@ -101,7 +101,7 @@ class Entries:
         return _truths(self._run_each("release_lease", each))
 
     def fail_leases(self, failures: Sequence[tuple[str, str, bytes]]) -> list[bool]:
-        """Give leases up because their computations failed, and tell those who wait.
+        """Give leases up because their computations failed, and leave the failures for waiting readers.
 
         Args:
             failures: For each its key, its token, and how it failed.
@@ -170,7 +170,7 @@ class Entries:
         return script(keys=keys, args=args)
 
     def _ask(self, key: str, action: Callable[[], Any]) -> Any:
-        """Ask a key's server; for those who read, not if it is away, and with a word to them if it has failed.
+        """Ask a key's server; for readers only if it is available, and report its failure to their circuit breaker.
 
         Raises:
             redis.RedisError: it is away, did not answer, or refused.

@@ -165,7 +165,7 @@ class Keys:
 
     @property
     def fresh_ok(self) -> str:
-        """SET: refs for which a fresh value will do, whoever computed it."""
+        """SET: refs for which a fresh value is good enough, also one that another process computed."""
         return f"{self.namespace}:fresh_ok"
 
     @property
@@ -185,7 +185,7 @@ class Keys:
 
     @property
     def watchers(self) -> str:
-        """Prefix of SETs, ref -> ids of those who wait for its outcome; for as long as they wait."""
+        """Prefix of SETs, ref -> ids of the watchers of its outcome; for as long as they wait."""
         return f"{self.namespace}:watchers:"
 
     @property

@@ -49,7 +49,7 @@ class Claim(NamedTuple):
     Args:
         ref: Canonical text of the target.
         due_ms: Since when it is due.
-        fresh_ok: Whether a fresh value will do, whoever computed it.
+        fresh_ok: Whether a fresh value is good enough, also one that another process computed.
         failures: Failures in a row before this.
         deaths: Processes that have died while they computed it.
         compute_p95_s: What 95 of 100 computations of the task stayed under; 0 when unknown.

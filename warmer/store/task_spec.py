@@ -76,5 +76,5 @@ def _kind(task: WarmingTask) -> str:
     try:
         function = function_of(task) if task.compute_many_fn is None else batch_function_of(task)
         return "l" if is_async(function) else "t"
-    except NotImportableError:  # whoever can import it says so when it registers it
+    except NotImportableError:  # a process that can import it registers the right kind
         return "t"

@@ -42,11 +42,11 @@ class TokenBucket:
         return min(self.burst, self.tokens + max(0.0, now_s - self.at_s) * self.rate_per_s)
 
     def has(self, tokens: float, now_s: float) -> bool:
-        """Return whether it holds so many tokens."""
+        """Return whether it holds that many tokens."""
         return self.tokens_at(now_s) + ROUNDING >= tokens
 
     def has_again_s(self, tokens: float, now_s: float) -> float | None:
-        """Return when it will hold so many tokens; None if it holds them now."""
+        """Return when it will hold that many tokens; None if it holds them now."""
         missing = tokens - self.tokens_at(now_s)
         return now_s + missing / self.rate_per_s + ROUNDING if missing > 0 else None
 

@@ -85,7 +85,7 @@ class Supervisor:
     Args:
         arguments: Of each `warmer worker`.
         processes: How many.
-        grace_s: How long a worker that is told to stop goes on with what it has begun.
+        grace_s: How long a stopping worker goes on with its running computations, in seconds.
         is_burst: Whether they end by themselves; then none is restarted.
 
     Example:

@@ -78,7 +78,7 @@ class Limits:
 
         Args:
             process: Random id of the process.
-            timeout_ms: After so long without a report the process has died.
+            timeout_ms: Time without a report, in ms, after which the process counts as dead.
             reports: For each limit four values; see `warmer.refresh.reader_usage`.
 
         Returns:

@@ -1,4 +1,4 @@
-"""Requests to warm targets now, and the outcomes that are reported to those who wait."""
+"""Requests to warm targets now, and the outcomes that are reported to their watchers."""
 
 import math
 from collections.abc import Sequence

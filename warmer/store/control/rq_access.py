@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 
 class RqAccess(NamedTuple):
-    """What RQ and rq-scheduler need to keep their queue and their schedule in the namespace.
+    """Connection and key names that RQ and rq-scheduler need to keep their queue and their schedule in the namespace.
 
     Args:
         connection: Client of the control server.

@@ -19,7 +19,7 @@ class Upcoming(NamedTuple):
         ref: Canonical text of the target.
         at_ms: When it is due or reviewed, since when it is ready, or when its claim lapses.
         failures: Failures in a row.
-        fresh_ok: Whether a fresh value will do, whoever computed it.
+        fresh_ok: Whether a fresh value is good enough, also one that another process computed.
     """
 
     state: UpcomingState

@@ -5,7 +5,7 @@
 -- @args process timeout_ms:number
 -- @rest reports
 -- process: its random id
--- timeout_ms: after so long without a report the process has died
+-- timeout_ms: time without a report after which the process counts as dead
 -- reports: for each limit four values: its name, the computations that run now, those started since the process began,
 --          and how many of these were reported and acknowledged before
 -- Returns  how many reports were taken in.
