@@ -11,10 +11,19 @@ SAME_MEANING = {"__init__", "__main__", "main"}
 """File names that mean the same wherever they stand: a package, and the entry point of a process."""
 
 MAX_FLAT_FILES = 10
+MAX_FILES_IN_A_FOLDER = 16
 
 
 def test_the_library_shows_rooms_rather_than_files():
     assert len(list((ROOT / "warmer").glob("*.py"))) <= MAX_FLAT_FILES
+
+
+def test_no_folder_is_too_wide():
+    modules = defaultdict(list)
+    for path in FILES:
+        if path.stem != "__init__":
+            modules[path.parent].append(path.name)
+    assert {str(folder): names for folder, names in modules.items() if len(names) > MAX_FILES_IN_A_FOLDER} == {}
 
 
 def test_no_class_name_has_two_meanings():
