@@ -3,8 +3,10 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from inspect import cleandoc
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -19,8 +21,10 @@ from warmer.simulation.chart import check_can_draw, draw
 from warmer.simulation.comparison import Comparison, compare, jobs_of
 from warmer.simulation.policies import POLICIES, PRODUCTION
 from warmer.simulation.result import ComparisonRow
+from warmer.simulation.trace.line_counts import LineCounts
 from warmer.simulation.trace.trace import Trace
-from warmer.simulation.trace.trace_reader import LineCounts, read_trace
+from warmer.simulation.trace.trace_formats import FORMATS
+from warmer.simulation.trace.trace_reader import read_trace
 
 WIDTH = 120
 MIN_EXTRA_COMPUTE, MAX_EXTRA_COMPUTE = 0.001, 100.0
@@ -34,6 +38,9 @@ compute: their figures are interpolated between the two nearest settings. clairv
 """Explains the columns."""
 
 
+_HELP_OF_FORMATS = "\n".join(f"{name:14} {what}" for name, (what, _) in FORMATS.items())
+
+
 @click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="TRACE...")
 @click.option("--ttl", "ttls_s", callback=numbers(MIN_TTL_S, MAX_TTL_S), default="300", show_default=True,
@@ -45,7 +52,9 @@ compute: their figures are interpolated between the two nearest settings. clairv
               help="Compute budget beyond a plain cache: 0.25 is 25 % more.")  # fmt: skip
 @click.option("--warmup", type=click.FloatRange(0, 1, max_open=True), default=0.2, show_default=True, metavar="PART",
               help="The first part of each trace, which policies learn from and which does not count.")  # fmt: skip
-@click.option("--ignore-query", is_flag=True, help="Access logs: the key is the path without its query string.")
+@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), metavar="NAME",
+              help="Read all traces in this format.")  # fmt: skip
+@click.option("--ignore-query", is_flag=True, help="Logs: the key is the path without its query string.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
               help="Draw misses removed against compute, such as frontier.png; needs matplotlib.")  # fmt: skip
@@ -56,23 +65,34 @@ def simulate(
     policies: tuple[str, ...],
     extra_computes: tuple[float, ...],
     warmup: float,
+    format_name: str | None,
     ignore_query: bool,
     as_json: bool,
     plot: Path | None,
 ) -> None:
     """Replay recorded reads: what would warming cost, and how many waits would it save?
 
-    TRACE is a file, plain or gzip, or - for standard input. Either CSV, time_s,key[,reads[,cost_s]], with or without
-    these names in the first line; or an access log in the common or combined format, of which GET and HEAD requests
-    that did not fail count as reads of their path and query string. Lines may come in any order; invalid lines are
-    counted and skipped.
+    TRACE is a file, plain or gzip, or - for standard input. Of logs, GET and HEAD requests that did not fail count as
+    reads of their path and query string. Lines may come in any order. The format that was found and the lines that were
+    left out, by reason, are printed to standard error.
+
+    The format is the one that reads most lines, or that of --format:
+
+    \b
+    FORMAT_LIST
+
+    A header, JSON and #Fields name the columns: timestamp, time or ts; key, url, path or request; count or hits; cost,
+    duration or request_time; method; status. A name may end in a unit, such as latency_ms. Times are numbers (s, ms, us
+    or ns), ISO 8601 or as in access logs; without a zone they are UTC. Lines in Docker's json-file are unwrapped.
+
+    Policies:
 
     \b
     warmer       the policy of this library, as production runs it
-    plain        a plain ttl cache, the baseline: computes at each miss, never before
+    plain        a plain ttl cache, the baseline: computes at misses only
     all          refreshes every key for ever
     tiers        every 15, 30, 60 or 120 minutes, by reads per minute
-    xfetch       probabilistic early expiration: a read near the end of freshness may refresh
+    xfetch       probabilistic early expiration at reads
     rlfu, rlru   renewal credits, earned by reads
     clairvoyant  renewal that knows all future reads: the upper bound
 
@@ -80,40 +100,39 @@ def simulate(
     """  # noqa: D301 - click's mark for lines that are not to be wrapped
     if plot is not None:
         check_can_draw(plot)
-    traces = _read(paths, with_query=not ignore_query)
+    traces, counts = _read(paths, not ignore_query, format_name)
     rows = _compared(Comparison(traces, ttls_s, policies, extra_computes, warmup))
     if as_json:
-        click.echo(json.dumps([row.as_json() for row in rows], indent=2))
+        click.echo(json.dumps([row.as_json() | _as_json(counts[row.trace]) for row in rows], indent=2))
     else:
         _print(traces, rows)
     if plot is not None:
         draw(rows, plot)
 
 
-def _read(paths: Sequence[str], with_query: bool) -> list[Trace]:
-    """Read the traces; one whose name is taken is named by its path."""
+simulate.help = cleandoc(simulate.help or "").replace("FORMAT_LIST", _HELP_OF_FORMATS)
+
+
+def _read(paths: Sequence[str], with_query: bool, format_name: str | None) -> tuple[list[Trace], dict[str, LineCounts]]:
+    """Read the traces, and count their lines; a trace whose name is taken is named by its path."""
     traces: dict[str, Trace] = {}
+    counts: dict[str, LineCounts] = {}
     for path in dict.fromkeys(paths):
-        trace, counts = read_trace(path, with_query)
-        _report_skipped(path, counts)
+        trace, counted = read_trace(path, with_query, format_name)
+        click.echo(f"{path}: read as {counted}", err=True)
         named = replace(trace, name=path) if trace.name in traces else trace
-        traces[named.name] = named
-    return list(traces.values())
+        traces[named.name], counts[named.name] = named, counted
+    return list(traces.values()), counts
 
 
-def _report_skipped(path: str, counts: LineCounts) -> None:
-    if counts.invalid:
-        click.echo(
-            f"{path}: skipped {counts.invalid:,} of {counts.lines:,} lines as invalid; the first is "
-            f"{counts.first_invalid}",
-            err=True,
-        )
-    if counts.skipped:
-        click.echo(
-            f"{path}: skipped {counts.skipped:,} of {counts.lines:,} requests: errors, or methods other than GET and "
-            "HEAD",
-            err=True,
-        )
+def _as_json(counts: LineCounts) -> dict[str, Any]:
+    return {
+        "format": counts.format,
+        "columns": counts.columns,
+        "lines": counts.lines,
+        "lines_read": counts.read,
+        "lines_left_out": dict(counts.left_out),
+    }
 
 
 def _compared(comparison: Comparison) -> list[ComparisonRow]:

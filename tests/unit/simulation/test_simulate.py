@@ -72,7 +72,31 @@ def test_invalid_lines_are_reported_beside_the_result(tmp_path):
     (tmp_path / "reads.csv").write_text(CSV + "rubbish\n")
     result = simulate(tmp_path / "reads.csv", "--policy", "plain", "--json")
     assert json.loads(result.stdout)
-    assert "skipped 1 of 1,801 lines as invalid; the first is line 1801, 'rubbish'" in result.stderr
+    assert "read as csv (by position: time in s, key), 1,800 of 1,801 lines" in result.stderr
+    assert "left out: 1 unreadable, the first is line 1801, 'rubbish'" in result.stderr
+
+
+def test_json_has_the_format_and_the_lines_that_were_left_out_by_reason(tmp_path):
+    line = '::1 - - [10/Oct/2025:13:{:02}:00 +0000] "{} HTTP/1.1" {} 5\n'
+    requests = [("GET /a", 200)] * 9 + [("POST /a", 200), ("GET /b", 500), ("GET /c", 404)]
+    (tmp_path / "log").write_text("".join(line.format(i, *request) for i, request in enumerate(requests)) + "noise\n")
+    (row,) = json.loads(simulate(tmp_path / "log", "--policy", "plain", "--json").stdout)
+    assert (row["format"], row["lines"], row["lines_read"]) == ("access-log", 13, 9)
+    assert row["lines_left_out"] == {"error_status": 2, "other_method": 1, "unreadable": 1}
+
+
+def test_a_format_can_be_forced(reads):
+    assert simulate(reads, "--policy", "plain", "--format", "csv").exit_code == 0
+    refused = simulate(reads, "--policy", "plain", "--format", "json")
+    assert (refused.exit_code, "expected a JSON object" in refused.stderr) == (2, True)
+    assert "'access-log'" in simulate(reads, "--format", "xml").stderr
+
+
+def test_help_lists_the_formats_and_is_wrapped_for_a_terminal():
+    lines = simulate("--help").stdout.splitlines()
+    for name in ("csv", "csv-semicolon", "tsv", "access-log", "json", "aws-lb", "haproxy", "w3c"):
+        assert any(line.startswith(f"  {name} ") for line in lines)
+    assert max(map(len, lines)) <= 80
 
 
 @pytest.mark.parametrize(
