@@ -212,7 +212,7 @@ def test_a_lease_that_nobody_was_told_of_in_time_is_given_back(quiet, monkeypatc
 
 
 def test_while_redis_stalls_many_readers_of_one_loop_wait_no_longer_than_one(quiet, own_server):
-    warmer = quiet(redis_url=own_server.url)
+    warmer = quiet(redis_url=own_server.url, read_timeout_s=0.25)
     warmer.set("k", 1)
     pid = int(store_of(warmer).control.info("server")["process_id"])
 
