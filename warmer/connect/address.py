@@ -3,7 +3,8 @@
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import Final, Literal, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
@@ -17,6 +18,8 @@ SENTINEL_PORT: Final = 26379
 _SCHEMES: Final[Mapping[str, tuple[Kind, bool]]] = {
     "redis": ("standalone", False),
     "rediss": ("standalone", True),
+    "valkey": ("standalone", False),
+    "valkeys": ("standalone", True),
     "unix": ("standalone", False),
     "redis+sentinel": ("sentinel", False),
     "rediss+sentinel": ("sentinel", True),
@@ -27,6 +30,14 @@ _SCHEMES: Final[Mapping[str, tuple[Kind, bool]]] = {
 _URL: Final = re.compile(r"(?P<scheme>[A-Za-z+]+)://(?P<authority>[^/?#]*)(?P<path>[^?#]*)(?:\?(?P<query>[^#]*))?")
 _HOST: Final = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.%\w]+)\]|(?P<name>[^\s:\[\]@,]*))(?::(?P<port>\d{1,5}))?")
 _CHECKS: Final = {"required": ssl.CERT_REQUIRED, "optional": ssl.CERT_OPTIONAL, "none": ssl.CERT_NONE}
+_TLS_OPTIONS: Final = ("ssl_cert_reqs", "ssl_check_hostname", "ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
+_NUMBER_OPTIONS: Final = ("socket_timeout", "socket_connect_timeout", "timeout", "max_connections", "socket_read_size")
+_NUMBER: Final = re.compile(r"\d{1,12}(?:\.\d{0,12})?")
+_FIXED_OPTIONS: Final = (
+    *_NUMBER_OPTIONS,
+    *("decode_responses", "encoding", "encoding_errors", "protocol", "retry_on_timeout", "legacy_responses"),
+)
+"""Options of redis-py that are taken without effect: warmer sets them itself, and decodes bytes by its codecs."""
 _SECRET_OPTIONS: Final = re.compile(r"((?:username|password)=)[^&\s]*", re.IGNORECASE)
 _BOOLEANS: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -83,6 +94,9 @@ class Address:
         sentinel_username: User of the Sentinels themselves.
         sentinel_password: Password of the Sentinels themselves.
         tls: Settings for TLS, also to Sentinels; None for plain connections.
+        client_name: The name of connections at the server; "" for none.
+        health_check_interval_s: Seconds without use after which a connection is checked; 0 for never.
+        socket_keepalive: Whether the system checks idle connections.
 
     Example:
         >>> Address.parse("redis+sentinel://one,two:26380/orders/2").servers
@@ -98,6 +112,9 @@ class Address:
     sentinel_username: str = field(default="", repr=False)
     sentinel_password: str = field(default="", repr=False)
     tls: Tls | None = None
+    client_name: str = ""
+    health_check_interval_s: int = 0
+    socket_keepalive: bool = False
 
     @classmethod
     def parse(cls, url: str) -> "Address":
@@ -109,8 +126,12 @@ class Address:
                 credentials ``?sentinel_username=...&sentinel_password=...``;
                 ``redis+cluster://[user:password@]host[:6379],...``; both with ``rediss+`` for TLS;
                 ``memory://name``, a server inside this process, for tests.
-                TLS options are ``?ssl_cert_reqs=`` (required, optional, none), ``ssl_check_hostname=``,
-                ``ssl_ca_certs=``, ``ssl_certfile=`` and ``ssl_keyfile=``.
+                ``valkey://`` and ``valkeys://`` are the same as ``redis://`` and ``rediss://``.
+                TLS options are ``?ssl_cert_reqs=`` (required, optional, none, or CERT_NONE as Celery writes it),
+                ``ssl_check_hostname=``, ``ssl_ca_certs=``, ``ssl_certfile=`` and ``ssl_keyfile=``. ``client_name=``,
+                ``health_check_interval=`` and ``socket_keepalive=`` hold for all connections but those of cached reads.
+                Other options of redis-py that warmer sets itself, such as ``socket_timeout=``, ``max_connections=``,
+                ``decode_responses=`` and ``protocol=``, are taken and have no effect.
 
         Raises:
             SettingsError: it is none of these; the message contains no credentials.
@@ -201,9 +222,45 @@ class _UrlParts:
         )
 
     def _checked(self, address: Address) -> Address:
+        if address.kind != "memory":
+            address = replace(
+                address,
+                client_name=self.options.pop("client_name", ""),
+                health_check_interval_s=self._whole("health_check_interval"),
+                socket_keepalive=self._boolean("socket_keepalive", "false"),
+            )
+            self._check_fixed()
         if self.options:
-            raise _rejected(self.scheme, f"with options that it does not take: {', '.join(sorted(self.options))}")
+            named = ", ".join(map(self._rejected_option, sorted(self.options)))
+            raise _rejected(self.scheme, f"with options that it does not take: {named}")
         return address
+
+    def _check_fixed(self) -> None:
+        """Remove the options that have no effect, after a check of those that are numbers."""
+        for name in _FIXED_OPTIONS:
+            text = self.options.pop(name, "0")
+            if name in _NUMBER_OPTIONS and not _NUMBER.fullmatch(text):
+                raise _rejected(self.scheme, f"with an option {name} that is no number")
+
+    def _rejected_option(self, name: str) -> str:
+        """Return the name of an option with what to write instead, if that is known."""
+        if name in _TLS_OPTIONS and not self.encrypted:
+            return f"{name} (it needs an address that begins with rediss)"
+        known = (*_TLS_OPTIONS, *_FIXED_OPTIONS, "client_name", "health_check_interval", "socket_keepalive", "db")
+        nearest = get_close_matches(name[:64], known, n=1)
+        return f"{name} (the nearest is {nearest[0]})" if nearest else name
+
+    def _whole(self, name: str) -> int:
+        text = self.options.pop(name, "0")
+        if not (text.isascii() and text.isdecimal() and len(text) < 10):
+            raise _rejected(self.scheme, f"with an option {name} that is no whole number of seconds")
+        return int(text)
+
+    def _boolean(self, name: str, default: str) -> bool:
+        found = _BOOLEANS.get(self.options.pop(name, default).lower())
+        if found is None:
+            raise _rejected(self.scheme, f"with an option {name} that is neither true nor false")
+        return found
 
     def _standalone(self) -> Address:
         servers = self._servers(SERVER_PORT, "localhost")
@@ -268,7 +325,7 @@ class _UrlParts:
     def _tls(self) -> Tls | None:
         if not self.encrypted:
             return None
-        checks = self.options.pop("ssl_cert_reqs", "required").lower()
+        checks = self.options.pop("ssl_cert_reqs", "required").lower().removeprefix("cert_")
         check_hostname = _BOOLEANS.get(self.options.pop("ssl_check_hostname", "true").lower())
         if checks not in _CHECKS or check_hostname is None:
             raise _rejected(

@@ -49,10 +49,19 @@ def _options(address: Address, username: str, password: str, timeout_s: float) -
         "socket_connect_timeout": timeout_s,
         "protocol": 2,
         "decode_responses": False,
-        "health_check_interval": 0,
+        "health_check_interval": address.health_check_interval_s,
         "max_connections": MAX_CONNECTIONS,
+        **_named_options(address),
         **_tls_options(address),
     }
+
+
+def _named_options(address: Address) -> dict[str, Any]:
+    """Return the options that are left to redis-py's defaults unless the address has them."""
+    options: dict[str, Any] = {"client_name": address.client_name} if address.client_name else {}
+    if address.socket_keepalive and not address.servers[0].path:  # a Unix socket has none
+        options["socket_keepalive"] = True
+    return options
 
 
 def _tls_options(address: Address) -> dict[str, Any]:

@@ -233,7 +233,10 @@ class WarmingTask(BaseModel):
         if known is not None and known.is_typed:
             return known
         return Parameters.described(
-            self._described.get("parameters", {}), self._described.get("defaults", {}), templates
+            self._described.get("parameters", {}),
+            self._described.get("defaults", {}),
+            templates,
+            self._described.get("positional", ()),
         )
 
     @property
@@ -362,6 +365,7 @@ class WarmingTask(BaseModel):
                 "fields": ",".join(self.fields),
                 "key_shape": self.key_shape,
                 "parameters": self.parameters.kinds,
+                "positional": self.parameters.positional,
                 "defaults": self.parameters.defaults,
             },
             option=orjson.OPT_SORT_KEYS,
@@ -391,7 +395,7 @@ class WarmingTask(BaseModel):
         described = {name: value for name, value in record.items() if name in cls.model_fields}
         own = {"compute_fn": compute_fn, "compute_many_fn": compute_many_fn, "cache_errors": cache_errors}
         task = cls(**described | own)
-        task._describe_parameters({name: record.get(name, {}) for name in ("parameters", "defaults")})
+        task._describe_parameters({name: record.get(name, {}) for name in ("parameters", "defaults", "positional")})
         return task
 
     def _describe_parameters(self, described: Mapping[str, Any]) -> None:

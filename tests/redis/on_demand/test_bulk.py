@@ -374,7 +374,7 @@ def test_the_command_warms_the_lines_of_a_file_and_tells_how_it_went(tasks):
     assert process.wait(60) == 0
     assert output(tasks, "good").startswith("warmed 4, fresh 0, failed 0 of 4 in ")
 
-    path.write_text("1\nnonsense\n13\n")
+    path.write_text("1\n[nonsense\n13\n")
     process = tasks.run("warm", "square", "--many", "items.jsonl", "--json", "--force", log="bad")
     assert process.wait(60) == 1
     printed, _, complaints = output(tasks, "bad").partition("\n}\n")

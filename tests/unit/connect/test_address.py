@@ -69,6 +69,26 @@ def test_every_host_of_a_list_is_found(username, password, listed):
         ("redis+cluster://h/0", Address("cluster", (Server("h", 6379),))),
         ("rediss+cluster://h:1,i", Address("cluster", (Server("h", 1), Server("i", 6379)), tls=Tls())),
         ("memory://orders/1", Address("memory", (), "orders", 1)),
+        ("valkey://h:1", Address("standalone", (Server("h", 1),))),
+        ("valkeys://h:1", Address("standalone", (Server("h", 1),), tls=Tls())),
+        ("rediss://h?ssl_cert_reqs=CERT_NONE", Address("standalone", (Server("h", 6379),), tls=Tls("none", False))),
+        (
+            "redis://h?client_name=shop&health_check_interval=30&socket_keepalive=true",
+            Address("standalone", (Server("h", 6379),), "", 0, "", "", "", "", None, "shop", 30, True),
+        ),
+        *(
+            (f"redis://h/1?{option}", Address("standalone", (Server("h", 6379),), db=1))
+            for option in (
+                *(
+                    "socket_timeout=5",
+                    "socket_connect_timeout=0.5",
+                    "decode_responses=True",
+                    "protocol=3",
+                    "timeout=20",
+                ),
+                *("max_connections=20", "retry_on_timeout=true", "encoding=utf-8", "socket_read_size=65536"),
+            )
+        ),
     ],
 )
 def test_each_form_of_address_is_understood(url, expected):
@@ -92,8 +112,13 @@ def test_each_form_of_address_is_understood(url, expected):
         ("redis://h:port", "host or port"),
         ("redis://[::1", "host or port"),
         ("redis://a,b", "several hosts"),
-        ("redis://h?socket_timeout=3&decode_responses=1", "decode_responses, socket_timeout"),
-        ("redis://h?ssl_ca_certs=/x", "ssl_ca_certs"),
+        ("redis://h?socket_timeuot=3&x=1", r"socket_timeuot \(the nearest is socket_timeout\), x$"),
+        ("redis://h?ssl_ca_certs=/x", r"ssl_ca_certs \(it needs an address that begins with rediss\)"),
+        ("rediss://h?ssl_ca_path=/x", r"ssl_ca_path \(the nearest is ssl_ca_certs\)"),
+        ("redis://h?health_check_interval=often", "health_check_interval that is no whole number of seconds"),
+        ("redis://h?socket_timeout=soon", "socket_timeout that is no number"),
+        ("redis://h?socket_keepalive=perhaps", "socket_keepalive that is neither true nor false"),
+        ("memory://a?protocol=3", "protocol"),
         ("rediss://h?ssl_cert_reqs=perhaps", "ssl_cert_reqs"),
         ("rediss://h?ssl_check_hostname=perhaps", "ssl_check_hostname"),
         ("unix://run/redis.sock", "unix:///run"),
@@ -152,6 +177,13 @@ def test_tls_is_checked_unless_told_otherwise():
     context = Address.parse("rediss+cluster://h?ssl_check_hostname=false").ssl_context()
     assert not context.check_hostname
     assert context.verify_mode == ssl.CERT_REQUIRED
+
+
+def test_options_of_an_address_reach_the_connections():
+    client = connect("redis://h?client_name=shop&health_check_interval=30&socket_keepalive=yes&socket_timeout=99", 1.0)
+    options = client.connection_pool.connection_kwargs
+    assert (options["client_name"], options["health_check_interval"], options["socket_keepalive"]) == ("shop", 30, True)
+    assert (options["socket_timeout"], options["protocol"], options["decode_responses"]) == (1.0, 2, False)
 
 
 def test_certificates_that_cannot_be_read_are_named(tmp_path):

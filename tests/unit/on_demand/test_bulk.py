@@ -6,6 +6,7 @@ import os
 import re
 import threading
 
+import orjson
 import pytest
 from click.testing import CliRunner
 from hypothesis import given
@@ -479,8 +480,8 @@ def test_a_single_argument_fits_where_only_the_definition_is_known(item):
     assert refs_of(known)(item) == SQUARE.target(n=3).ref
 
 
-def test_the_order_of_arguments_is_not_guessed_where_only_the_definition_is_known():
-    known = WarmingTask.from_definition(json.loads(SQUARE.definition()))
+def test_the_order_of_arguments_is_not_guessed_where_the_definition_does_not_have_it():
+    known = WarmingTask.from_definition(json.loads(SQUARE.definition()) | {"positional": []})
     with pytest.raises(InvalidTaskError, match="by name"):
         refs_of(known)((3, "north"))
 
@@ -517,6 +518,40 @@ def test_lines_are_items_and_a_bad_one_says_so():
     assert (one, array) == (1, (1, 2))
     with pytest.raises(InvalidTaskError, match="line 3 is not JSON"):
         refs_of(SQUARE)(bad)
+
+
+def test_lines_that_are_no_json_are_texts_and_a_bom_is_skipped():
+    lines = [b'\xef\xbb\xbf"first"', b"3f2504e0-4f89-11d3", b"007", b"7", b"a b\r", b"nul", b"true", b"-1.5"]
+    assert list(items_of(iter(lines))) == ["first", "3f2504e0-4f89-11d3", "007", 7, "a b", "nul", True, -1.5]
+
+
+def test_large_whole_numbers_stay_exact():
+    assert list(items_of(iter([b"12345678901234567890123", b'{"n": 9223372036854775808}']))) == [
+        12345678901234567890123,
+        {"n": 9223372036854775808},
+    ]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"12e5", b"1e400", b"[1e400]", b"0.12345678901234567890123", b"NaN", b'{"n": 1, "n": 2}', b'{"n": 1', b'["a"',
+        b'"a', b"\xff", b"[" * 100_000,
+    ],
+)  # fmt: skip
+def test_what_would_change_silently_is_refused(line):
+    (item,) = items_of(iter([line]))
+    assert isinstance(item, InvalidTaskError)
+    assert str(item).startswith("line 1")
+    assert len(str(item)) < 700
+
+
+def test_arrays_are_arguments_by_position_where_only_the_definition_is_known():
+    def load(shop: int, sku: str) -> str: ...
+
+    defined = WarmingTask(task_id="stock", cache_key="stock:{sku}:{shop}", compute_fn=load)
+    read = WarmingTask.from_definition(orjson.loads(defined.definition()))
+    assert refs_of(read)((1, "a")) == refs_of(defined)((1, "a")) == 'stock{"shop":1,"sku":"a"}'
 
 
 def test_a_file_knows_how_many_items_it_has(tmp_path):

@@ -95,7 +95,11 @@ class Parameters:
 
     @classmethod
     def described(
-        cls, kinds: Mapping[str, str], defaults: Mapping[str, Any], templates: Sequence[Template]
+        cls,
+        kinds: Mapping[str, str],
+        defaults: Mapping[str, Any],
+        templates: Sequence[Template],
+        positional: Sequence[str] = (),
     ) -> "Parameters":
         """Return what a function takes that this process does not know, as a definition describes it.
 
@@ -103,6 +107,7 @@ class Parameters:
             kinds: What JSON holds for each parameter, such as ``"int"``; untyped where it says nothing.
             defaults: The values of parameters that can be left out, as JSON holds them.
             templates: The key's template, then those of the tags.
+            positional: The names of the parameters that can be passed by position, in order; none if not known.
 
         Example:
             >>> parameters = Parameters.described({"user_id": "int"}, {}, [Template.parse("user:{user_id}")])
@@ -116,7 +121,7 @@ class Parameters:
                 parameter.default = parameter.load(defaults[name])
             by_name[name] = parameter
         plain = {name: plain_types_of(parameter.kind) for name, parameter in by_name.items()}
-        return cls(by_name, (), (), plain, is_typed=bool(kinds))
+        return cls(by_name, tuple(positional), (), plain, is_typed=bool(kinds))
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -203,6 +208,8 @@ class Parameters:
         return loaded
 
     def _named(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if args and not self.positional:
+            raise InvalidTaskError(f"the order of {list(self.by_name)} is not known here: pass arguments by name")
         if len(args) > len(self.positional):
             raise InvalidTaskError(
                 f"takes at most {len(self.positional)} arguments by position, got {len(args)}; pass them by name"
