@@ -76,10 +76,13 @@ def rebuilder_of(annotation: Any) -> Rebuilder:
 
     Example:
         >>> rebuilder_of(UNKNOWN).advice
-        "annotate the compute function's return type"
+        "annotate the compute function's return type, with names that exist at run time (not under TYPE_CHECKING)"
     """
     if annotation is UNKNOWN:
-        return Rebuilder(None, "annotate the compute function's return type")
+        return Rebuilder(
+            None,
+            "annotate the compute function's return type, with names that exist at run time (not under TYPE_CHECKING)",
+        )
     name = inspect.formatannotation(annotation)
     try:
         adapter, loses_order = _adapter(annotation, name)

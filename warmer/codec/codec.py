@@ -18,6 +18,7 @@ from warmer.codec.compression import compressed, decompressed, max_decompressed_
 from warmer.codec.difference import first_difference, type_named
 from warmer.codec.formats import FORMATS, JSON_FORMAT, MSGPACK_FORMAT, Format
 from warmer.codec.key_order import restore_key_order
+from warmer.codec.library_values import advice_for
 from warmer.codec.plain_types import is_plain
 from warmer.codec.signature import signed, verified
 from warmer.errors import CodecError, InvalidTaskError, ValueTooLargeError
@@ -30,8 +31,8 @@ MIN_SIGNING_KEY_BYTES: Final = 16
 
 _STORED_AS: Final[dict[Kind, str]] = {"json": "JSON", "msgpack": "msgpack", "bytes": "bytes", "pickle": "a pickle"}
 _PLAIN_TYPES: Final[dict[str, str]] = {
-    "JSON": "dicts, lists, strings, finite numbers, booleans or None; or choose codec='msgpack' or codec='pickle'",
-    "msgpack": "dicts, lists, strings, bytes, numbers, booleans or None; or choose codec='pickle'",
+    "JSON": "dicts, lists, strings, finite numbers, booleans or None",
+    "msgpack": "dicts, lists, strings, bytes, numbers, booleans or None",
 }
 _REBUILT: Final = {number | formats.TYPED: format_ for number, format_ in FORMATS.items()}
 _KIND_BY_NUMBER: Final[dict[int, Kind]] = {formats.BYTES: "bytes", formats.PICKLE: "pickle"}
@@ -171,7 +172,7 @@ class Codec:
             return self._compress(cache_key, number, payload)
         raise CodecError(
             f"the value for cache key {cache_key!r} cannot be stored as {_STORED_AS[self.kind]} "
-            f"({problem[:_MAX_PROBLEM_LENGTH]}); {advice}"
+            f"({problem[:_MAX_PROBLEM_LENGTH]}); {advice_for(value) or advice}"
         )
 
     def decode(self, cache_key: str, number: int, payload: bytes | memoryview) -> Any:
@@ -227,7 +228,7 @@ class Codec:
         """Encode a value by its annotation, and check that it comes back unchanged."""
         adapter, advice = self._rebuilder.adapter, self._rebuilder.advice
         if self.takes_plain:
-            advice = f"{advice}; or return {_PLAIN_TYPES[format_.name]}"
+            advice = f"{advice}; or return {_PLAIN_TYPES[format_.name]}; or choose {_other_codecs(format_, value)}"
         if adapter is None:
             problem = format_.first_loss(value) if self.takes_plain else f"value is {type_named(value)}"
             raise _UnstorableError(problem, advice)
@@ -308,6 +309,12 @@ class Codec:
             return pickle.loads(data)  # noqa: S301 - signed by our key, for this cache key
         except Exception as error:
             raise CodecError(f"an entry's pickle cannot be read: {_short(error)}") from None
+
+
+def _other_codecs(format_: Format, value: Any) -> str:
+    """Return the codecs that take a value which a format refuses."""
+    msgpack_takes_it = format_ is JSON_FORMAT and MSGPACK_FORMAT.plain(value) is not None
+    return "codec='msgpack' or codec='pickle'" if msgpack_takes_it else "codec='pickle'"
 
 
 def _require_bytes(value: Any) -> bytes:
