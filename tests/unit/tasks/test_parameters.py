@@ -128,6 +128,9 @@ class Loader:
 def by_position(user_id, /): ...
 
 
+def gathering(*ids): ...
+
+
 def anything(**values): ...
 
 
@@ -148,7 +151,12 @@ def optional(user_id: int, lang: str = "en", verbose: bool = False) -> None: ...
         (two, "all", "needs the arguments ['user_id', 'shop']"),
         (two, "{user_id}:{shop}:{year}", "has the fields ['year'], but compute_fn takes only ['shop', 'user_id']"),
         (lambda: 1, "user:{user_id}", "has the fields ['user_id'], but compute_fn takes only []"),
-        (by_position, "user:{user_id}", "has the fields ['user_id'], but compute_fn takes only [] by name"),
+        (
+            by_position,
+            "user:{user_id}",
+            "takes ['user_id'] by position only; workers pass arguments by name: remove the /",
+        ),
+        (gathering, "user:{ids}", "takes *ids; workers pass arguments by name: take one parameter, such as ids: tuple"),
         (Loader().load, "all", "needs the arguments ['user_id']"),
         (functools.partial(two, shop="north"), "all", "needs the arguments ['user_id']"),
     ],

@@ -245,6 +245,15 @@ def _check_fit(signature: inspect.Signature, fields: Sequence[str]) -> None:
     parameters = signature.parameters.values()
     by_keyword = {known.name for known in parameters if known.kind in (known.POSITIONAL_OR_KEYWORD, known.KEYWORD_ONLY)}
     takes_any = any(known.kind is known.VAR_KEYWORD for known in parameters)
+    if hidden := [known.name for known in parameters if known.kind is known.POSITIONAL_ONLY and known.name in fields]:
+        raise InvalidTaskError(
+            f"compute_fn takes {hidden} by position only; workers pass arguments by name: remove the / behind them"
+        )
+    if gathered := [known.name for known in parameters if known.kind is known.VAR_POSITIONAL and known.name in fields]:
+        raise InvalidTaskError(
+            f"compute_fn takes *{gathered[0]}; workers pass arguments by name: take one parameter, such as "
+            f"{gathered[0]}: tuple[int, ...]"
+        )
     unknown = [name for name in fields if name not in by_keyword]
     if unknown and not takes_any:
         raise InvalidTaskError(
@@ -258,8 +267,6 @@ def _check_fit(signature: inspect.Signature, fields: Sequence[str]) -> None:
             f"compute_fn needs the arguments {left_out}, which the cache_key does not name, so calls that differ in "
             f"them would share a key; add {_fields_of(left_out)} to the cache_key, or give them a default"
         )
-    if hidden := [name for name in fields if name in needed and name not in by_keyword]:
-        raise InvalidTaskError(f"compute_fn takes {hidden} by position only; workers pass arguments by name")
 
 
 def _plain_by_path(
