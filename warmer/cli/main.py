@@ -1,5 +1,8 @@
 """The `warmer` command group, assembled from the commands of the other files."""
 
+import io
+import sys
+
 import click
 
 from warmer.cli.control import release, start, stop, unregister
@@ -21,6 +24,14 @@ def main() -> None:
 
     Example: warmer dev --import app.tasks -- python app.py
     """
+    _escape_what_cannot_be_encoded()
+
+
+def _escape_what_cannot_be_encoded() -> None:
+    """Let a terminal that is not UTF-8 show other characters as escapes; an error's text may have any of them."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 for _command in (

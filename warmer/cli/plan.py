@@ -36,7 +36,9 @@ def plan(minutes: float, task_id: str | None, limit: int, as_json: bool) -> None
     found = _make_plan(minutes, task_id)
     if as_json:
         shown = {target.ref: target for target in (*found.targets[:limit], *found.not_kept_warm[:limit])}
-        click.echo(found.model_copy(update={"targets": list(shown.values())}).model_dump_json(indent=2))
+        click.echo(
+            found.model_copy(update={"targets": list(shown.values())}).model_dump_json(indent=2, ensure_ascii=True)
+        )
         return
     console = Console()
     _print(found, limit, console if console.is_terminal else Console(width=WIDTH))

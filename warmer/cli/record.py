@@ -38,7 +38,7 @@ def record(file: Path, minutes: float, sample: float, as_json: bool) -> None:
     recorder = ReadRecorder(fleet_runtime().store, sample)
     _record(recorder, file, 60 * minutes)
     totals = recorder.totals
-    click.echo(totals.model_dump_json(indent=2) if as_json else _line(totals))
+    click.echo(totals.model_dump_json(indent=2, ensure_ascii=True) if as_json else _line(totals))
     if not totals.rows:
         click.echo("nothing was recorded: check that targets of a task are read, by processes that flush", err=True)
         sys.exit(EXIT_NO)

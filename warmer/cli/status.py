@@ -24,7 +24,7 @@ def stats(as_json: bool) -> None:
     """
     found = fleet().stats()
     if as_json:
-        click.echo(found.model_dump_json(indent=2))
+        click.echo(found.model_dump_json(indent=2, ensure_ascii=True))
         return
     console = Console()
     for part in tables_of(found):

@@ -83,7 +83,7 @@ def _warm_many(task_id: str, place: str, force: bool, in_flight: int, as_json: b
         outcome = _wait_or_cancel(handle)
     except OSError as error:
         raise SettingsError(f"--many {place!r} cannot be read: {described(error)}") from None
-    click.echo(outcome.model_dump_json(indent=2) if as_json else summary(outcome))
+    click.echo(outcome.model_dump_json(indent=2, ensure_ascii=True) if as_json else summary(outcome))
     for line in first_errors(outcome):
         click.echo(line, err=True)
     if handle.is_cancelled:

@@ -1,10 +1,15 @@
 """The tables of `warmer stats`."""
 
+import json
 from io import StringIO
+from types import SimpleNamespace
 
 import pytest
+from click.testing import CliRunner
 from rich.console import Console
 
+from tests.support.command import COMMAND
+from warmer.cli import status
 from warmer.cli.stats_view import problems_of, tables_of, what_if_at
 from warmer.policy.budget import Budget, ComputeBudget, ExtraCompute, TargetHitRatio
 from warmer.policy.spending import Spent
@@ -107,3 +112,20 @@ def test_a_curve_runs_from_the_least_extra_compute_to_the_most():
     assert points[0].extra_compute < points[1].extra_compute
     assert points[0].miss_ratio == 0.08
     assert points[1].miss_ratio < 0.08
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "iso-8859-1", "cp1252", "ascii"])
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_stats_are_printed_whatever_the_terminal_can_show(monkeypatch, charset, options):
+    found = stats_of(performance_of(COUNTERS, []))
+    error = "5 \u20ac \U0001f6d2"
+    found = found.model_copy(update={"task_details": [found.task_details[0].model_copy(update={"last_error": error})]})
+    monkeypatch.setattr(status, "fleet", lambda: SimpleNamespace(stats=lambda: found))
+    result = CliRunner(charset=charset).invoke(COMMAND, ["stats", *options])
+    assert result.exit_code == 0, result.exception
+    printed = result.stdout_bytes.decode(charset)
+    if options:
+        assert json.loads(printed)["task_details"][0]["last_error"] == error
+    else:
+        assert ("5 €" if charset in ("utf-8", "cp1252") else r"5 \u20ac") in printed
+        assert ("─" in printed) == (charset == "utf-8")
