@@ -3,23 +3,22 @@
 from collections.abc import Sequence
 
 from warmer.settings import Settings
+from warmer.store.control.operations import ControlOperations
 from warmer.store.records import Capacity
 from warmer.store.scripts import Scripts
 
 
-class Fleet:
+class Fleet(ControlOperations):
     """Workers and schedulers.
 
     Args:
-        scripts: Of the control server.
+        scripts: Scripts of the control server.
         settings: The capacity of a worker of this process, and the interval of heartbeats.
     """
 
     def __init__(self, scripts: Scripts, settings: Settings) -> None:
         """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+        super().__init__(scripts)
         self._settings = settings
 
     def worker_beat(self, name: str) -> None:

@@ -3,23 +3,22 @@
 import time
 
 from warmer.clock import Clock
+from warmer.store.control.operations import ControlOperations
 from warmer.store.scripts import Scripts
 from warmer.tasks.switch import Switch
 
 
-class FleetSwitch:
+class FleetSwitch(ControlOperations):
     """The fleet's switch.
 
     Args:
-        scripts: Of the control server.
+        scripts: Scripts of the control server.
         clock: Follows the server's time.
     """
 
     def __init__(self, scripts: Scripts, clock: Clock) -> None:
         """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+        super().__init__(scripts)
         self._clock = clock
 
     def get(self) -> Switch:

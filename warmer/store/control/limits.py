@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from warmer.errors import SettingsError
-from warmer.store.scripts import Scripts
+from warmer.store.control.operations import ControlOperations
 from warmer.store.token_bucket import TokenBucket
 from warmer.tasks.limit import Limit
 
@@ -32,18 +32,8 @@ class LimitInUse(NamedTuple):
     tokens: float | None
 
 
-class Limits:
-    """The limits of the fleet.
-
-    Args:
-        scripts: Of the control server.
-    """
-
-    def __init__(self, scripts: Scripts) -> None:
-        """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+class Limits(ControlOperations):
+    """The limits of the fleet."""
 
     def declare(self, limits: Mapping[str, bytes]) -> None:
         """Declare limits, each by its name as JSON; the latest declaration of a name holds."""

@@ -7,22 +7,21 @@ from typing import Any
 import orjson
 
 from warmer.settings import Settings
+from warmer.store.control.operations import ControlOperations
 from warmer.store.scripts import Scripts
 
 
-class OnDemandRequests:
+class OnDemandRequests(ControlOperations):
     """Requests on demand.
 
     Args:
-        scripts: Of the control server.
+        scripts: Scripts of the control server.
         settings: How long a command may wait for Redis.
     """
 
     def __init__(self, scripts: Scripts, settings: Settings) -> None:
         """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+        super().__init__(scripts)
         self._settings = settings
 
     def submit(self, refs: Sequence[str], *, force: bool, watcher: str = "", watch_s: float = 1.0) -> list[str]:

@@ -2,22 +2,12 @@
 
 import orjson
 
+from warmer.store.control.operations import ControlOperations
 from warmer.store.records import Quarantined
-from warmer.store.scripts import Scripts
 
 
-class Quarantine:
-    """Quarantined targets and tasks.
-
-    Args:
-        scripts: Of the control server.
-    """
-
-    def __init__(self, scripts: Scripts) -> None:
-        """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+class Quarantine(ControlOperations):
+    """Quarantined targets and tasks."""
 
     def records(self) -> list[Quarantined]:
         """Return all quarantined targets and tasks, the latest first."""

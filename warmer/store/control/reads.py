@@ -6,21 +6,22 @@ import orjson
 
 from warmer.policy import heat_reads_per_s
 from warmer.settings import Settings
+from warmer.store.control.operations import ControlOperations
 from warmer.store.records import Hot, KeyReads
 from warmer.store.scripts import Scripts
 
 
-class ReadCounts:
+class ReadCounts(ControlOperations):
     """The reads that processes have counted.
 
     Args:
-        scripts: Of the control server.
+        scripts: Scripts of the control server.
         settings: The half-life of heat.
     """
 
     def __init__(self, scripts: Scripts, settings: Settings) -> None:
         """Prepare; nothing is sent yet."""
-        self._scripts = scripts
+        super().__init__(scripts)
         self._settings = settings
 
     def flush(self, reader: str, number: int, reads: Sequence[KeyReads]) -> bool:

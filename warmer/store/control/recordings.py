@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from warmer.store.scripts import Scripts
+from warmer.store.control.operations import ControlOperations
 
 HASH_RANGE = 2**32
 
@@ -44,18 +44,8 @@ class Rows(NamedTuple):
     last_id: bytes
 
 
-class Recordings:
-    """Recordings of reads; there is one at a time.
-
-    Args:
-        scripts: Of the control server.
-    """
-
-    def __init__(self, scripts: Scripts) -> None:
-        """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+class Recordings(ControlOperations):
+    """Recordings of reads; there is one at a time."""
 
     def hold(self, spec: RecordingSpec, timeout_s: float) -> bool:
         """Start or extend a recording; returns False while another one runs.

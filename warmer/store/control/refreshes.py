@@ -6,6 +6,7 @@ from secrets import token_hex
 import orjson
 
 from warmer.store.chunks import CHUNK, chunks
+from warmer.store.control.operations import ControlOperations
 from warmer.store.records import Capacity, Claim, ClaimBatch, Completed, Outcome, TickReport
 from warmer.store.scripts import Scripts
 from warmer.tasks.switch import Switch
@@ -15,16 +16,12 @@ ENOUGH_READY = 1000
 """A tick counts ready targets only up to this number: enough to know how many workers could be busy."""
 
 
-class Refreshes:
-    """Moves targets through a refresh; each operation is atomic.
-
-    Args:
-        scripts: Of the control server.
-    """
+class Refreshes(ControlOperations):
+    """Moves targets through a refresh."""
 
     def __init__(self, scripts: Scripts) -> None:
         """Prepare; nothing is sent yet."""
-        self._scripts = scripts
+        super().__init__(scripts)
         self._switch_text = ""
         self._switch = Switch()
 

@@ -4,25 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import orjson
 
-from warmer.store.control.replies import by_account, fields_of, payer_of
+from warmer.store.control.operations import ControlOperations
 from warmer.store.control.targets import TTL_BYTES
 from warmer.store.records import DueReview, DueReviews, ReviewDecision
-from warmer.store.scripts import Scripts
+from warmer.store.replies import by_account, fields_of, payer_of
 from warmer.tasks.switch import Switch
 
 
-class ReviewQueue:
-    """Reviews and decisions.
-
-    Args:
-        scripts: Of the control server.
-    """
-
-    def __init__(self, scripts: Scripts) -> None:
-        """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+class ReviewQueue(ControlOperations):
+    """Reviews and decisions."""
 
     def due(self, token: str, limit: int) -> DueReviews:
         """Return the targets that are to be reviewed by now, and what the decisions depend on; changes nothing.

@@ -2,24 +2,14 @@
 
 from collections.abc import Sequence
 
-from warmer.store.control.replies import by_account
+from warmer.store.control.operations import ControlOperations
 from warmer.store.records import Timing
-from warmer.store.scripts import Scripts
+from warmer.store.replies import by_account
 from warmer.tasks.switch import Switch
 
 
-class Statistics:
-    """Counters and durations.
-
-    Args:
-        scripts: Of the control server.
-    """
-
-    def __init__(self, scripts: Scripts) -> None:
-        """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+class Statistics(ControlOperations):
+    """Counters and durations."""
 
     def totals(self) -> dict[str, float]:
         """Return the counters of the fleet by name."""

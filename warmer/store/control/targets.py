@@ -4,26 +4,18 @@ from collections.abc import Sequence
 from typing import Literal
 
 from warmer.store.chunks import chunks
-from warmer.store.control.replies import fields_of, payer_of
+from warmer.store.control.operations import ControlOperations
 from warmer.store.control.upcoming import UpcomingTargets
 from warmer.store.records import TargetState, TargetStates
-from warmer.store.scripts import Scripts
+from warmer.store.replies import fields_of, payer_of
 from warmer.tasks.switch import Switch
 
 TTL_BYTES = 1
 """Beside each history stands its target's ttl, so that scripts can tell how much it has cooled down."""
 
 
-class Targets:
-    """The states of targets.
-
-    Args:
-        scripts: Of the control server.
-    """
-
-    def __init__(self, scripts: Scripts) -> None:
-        """Prepare; nothing is sent yet."""
-        self._scripts = scripts
+class Targets(ControlOperations):
+    """The states of targets."""
 
     def states(self, refs: Sequence[str]) -> TargetStates:
         """Return the states of targets, and what they depend on; changes nothing."""

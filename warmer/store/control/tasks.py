@@ -6,23 +6,13 @@ from typing import Any
 
 import orjson
 
-from warmer.store.scripts import Scripts
+from warmer.store.control.operations import ControlOperations
 from warmer.store.task_spec import task_spec_text
 from warmer.tasks.task import WarmingTask
 
 
-class RegisteredTasks:
-    """The tasks that are registered in the namespace.
-
-    Args:
-        scripts: Of the control server.
-    """
-
-    def __init__(self, scripts: Scripts) -> None:
-        """Prepare; nothing is sent yet."""
-        self._scripts = scripts
-        self._client = scripts.client
-        self._keys = scripts.keys
+class RegisteredTasks(ControlOperations):
+    """The tasks that are registered in the namespace."""
 
     def register(self, task: WarmingTask, replace: bool) -> tuple[str, str, str]:
         """Register a task, or its changed definition.
