@@ -72,7 +72,7 @@ def test_an_empty_address_is_none(monkeypatch):
         {"redis_url": "http://u:s3cret@h"},
         {"redis_url": "redis://u:s3cret@h:port"},
         {"redis_url": "redis+cluster://u:s3cret@h"},
-        {"cache_url": "redis://h?password=s3cret&timeout=1"},
+        {"cache_url": "redis://h?password=s3cret&colour=1"},
         {"pickle_key": "s3cret"},
         {"pickel_key": "s3cret"},
         {"redis_url": ["redis://h?password=s3cret"]},
