@@ -32,7 +32,7 @@ from .screen import Picture, line, screen, summary
 
 REDRAW_INTERVAL_S = 0.25
 LINE_INTERVAL_S = 5.0
-MAX_START_S = 30.0
+MAX_START_S = 120.0
 WORKER_NICENESS = 10
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
